@@ -1,0 +1,5 @@
+//! Is it good enough: one constant per check. Pure: a check sees facts and cannot reach a machine.
+
+mod finding;
+
+pub use finding::*;

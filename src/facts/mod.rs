@@ -1,0 +1,1 @@
+//! What is: one probe script per machine, pure parsers, one gather.

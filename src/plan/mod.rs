@@ -1,0 +1,1 @@
+//! What to do: steps, one file per subject. Pure.

@@ -1,0 +1,1 @@
+//! A machine, reached: command words, SSH, host keys, the front through which rke reaches it.

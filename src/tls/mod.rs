@@ -1,0 +1,1 @@
+//! Certificates: read, judged, made; the mode x issuer table; the CA checksum.
