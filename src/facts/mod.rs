@@ -1,1 +1,3 @@
 //! What is: one probe script per machine, pure parsers, one gather.
+
+pub mod outside;

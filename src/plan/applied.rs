@@ -1,0 +1,256 @@
+//! What RKE last applied, read from `cluster.rkestate`, against the cluster.yml that is wanted now.
+//!
+//! RKE fills in its own defaults, so the question is not "equal" but "is everything we ask for there".
+//! The state's JSON names are cluster.yml's names in camel case (rancher/rke v1.8.0 `types/rke_types.go`).
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The part of `cluster.rkestate` that planning needs. The file also holds every private key of the cluster.
+#[derive(Deserialize)]
+pub struct State {
+    #[serde(rename = "desiredState", default)]
+    desired: Half,
+    #[serde(rename = "currentState", default)]
+    current: Half,
+}
+
+#[derive(Deserialize, Default)]
+struct Half {
+    #[serde(rename = "rkeConfig", default)]
+    config: Option<Map<String, Value>>,
+    #[serde(rename = "certificatesBundle", default)]
+    certificates: Option<Map<String, Value>>,
+}
+
+/// Why a state file cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum StateError {
+    #[error("it is empty, as RKE leaves it when the disk is full or the run is killed while it writes")]
+    Empty,
+    #[error("it is not RKE's state: {0}")]
+    Unreadable(String),
+    #[error("it holds no cluster CA")]
+    NoCa,
+}
+
+impl State {
+    pub fn parse(text: &str) -> Result<State, StateError> {
+        if text.trim().is_empty() {
+            return Err(StateError::Empty);
+        }
+        let state: State = serde_json::from_str(text).map_err(|error| StateError::Unreadable(error.to_string()))?;
+        match state.ca_pem() {
+            Some(_) => Ok(state),
+            None => Err(StateError::NoCa),
+        }
+    }
+
+    /// PEM of the cluster's CA certificate (`kube-ca`).
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.certificate("kube-ca", "certificatePEM")
+    }
+
+    /// The admin kube config that RKE wrote last, with the admin's key in it.
+    pub fn kubeconfig(&self) -> Option<&str> {
+        self.certificate("kube-admin", "config")
+    }
+
+    fn certificate(&self, name: &str, field: &str) -> Option<&str> {
+        [&self.desired, &self.current]
+            .into_iter()
+            .filter_map(|half| half.certificates.as_ref()?.get(name)?.get(field)?.as_str())
+            .find(|text| !text.is_empty())
+    }
+
+    /// Where what RKE last applied does not contain what is wanted: `services.etcd.backup_config.retention: 6 -> 28`.
+    ///
+    /// Empty means that a further `rke up` would be asked for nothing new. The control plane is recorded before
+    /// workers and addons are, so the caller has to look at the cluster as well.
+    pub fn differences(&self, wanted: &Map<String, Value>) -> Vec<String> {
+        let Some(applied) = &self.current.config else {
+            return vec!["RKE has not finished a control plane with this state yet".into()];
+        };
+        let mut found = Vec::new();
+        for (key, value) in wanted {
+            compare(key, value, applied.get(&camel(key)), &mut found);
+        }
+        if !wanted.contains_key("addons")
+            && applied.get("addons").and_then(Value::as_str).is_some_and(|a| !a.is_empty())
+        {
+            found.push("addons: applied, no longer wanted".into());
+        }
+        nodes_gone(wanted, applied, &mut found);
+        found
+    }
+}
+
+/// A node that RKE has and the inventory no longer names is a difference too.
+fn nodes_gone(wanted: &Map<String, Value>, applied: &Map<String, Value>, found: &mut Vec<String>) {
+    let addresses = |config: &Map<String, Value>| -> Vec<String> {
+        let nodes = config.get("nodes").and_then(Value::as_array);
+        nodes.into_iter().flatten().filter_map(|node| Some(node.get("address")?.as_str()?.to_string())).collect()
+    };
+    let wanted = addresses(wanted);
+    let gone = addresses(applied).into_iter().filter(|address| !wanted.contains(address));
+    found.extend(gone.map(|address| format!("nodes: {address} applied, no longer wanted")));
+}
+
+fn compare(path: &str, wanted: &Value, applied: Option<&Value>, found: &mut Vec<String>) {
+    match (wanted, applied) {
+        (Value::Object(wanted), Some(Value::Object(applied))) => {
+            for (key, value) in wanted {
+                // Free maps (labels, extra_args, options) keep their keys; RKE's own fields are camel case.
+                let there = applied.get(&camel(key)).or_else(|| applied.get(key));
+                compare(&format!("{path}.{key}"), value, there, found);
+            }
+        }
+        (Value::Array(wanted), Some(Value::Array(applied))) if path == "nodes" => {
+            for node in wanted {
+                let address = node.get("address").unwrap_or(&Value::Null);
+                let twin = applied.iter().find(|other| other.get("address") == Some(address));
+                let name = format!("nodes[{}]", address.as_str().unwrap_or_default());
+                match twin {
+                    Some(twin) => compare(&name, node, Some(twin), found),
+                    None => found.push(format!("{name}: new")),
+                }
+            }
+        }
+        (Value::Array(wanted), Some(Value::Array(applied))) if wanted.len() == applied.len() => {
+            for (index, (wanted, applied)) in wanted.iter().zip(applied).enumerate() {
+                compare(&format!("{path}[{index}]"), wanted, Some(applied), found);
+            }
+        }
+        (wanted, applied) if scalar(wanted) == applied.and_then(scalar) && scalar(wanted).is_some() => {}
+        // RKE leaves out what is empty, false or null.
+        (wanted, None) if is_empty(wanted) => {}
+        (wanted, applied) => found.push(difference(path, wanted, applied)),
+    }
+}
+
+fn difference(path: &str, wanted: &Value, applied: Option<&Value>) -> String {
+    let short = |value: &Value| match scalar(value) {
+        Some(text) if text.lines().count() <= 1 && text.len() < 80 => text,
+        Some(text) => format!("({} lines)", text.lines().count()),
+        None => value.to_string(),
+    };
+    format!("{path}: {} -> {}", applied.map_or("(unset)".into(), short), short(wanted))
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.values().all(is_empty),
+        Value::Bool(true) | Value::Number(_) => false,
+    }
+}
+
+/// `kubernetes_version` -> `kubernetesVersion`, `kube-api` -> `kubeApi`, with the names that RKE spells in its own way.
+fn camel(key: &str) -> String {
+    match key {
+        "calico_flexvol" => return "calicoFlexVol".into(),
+        "canal_flexvol" => return "canalFlexVol".into(),
+        "ignore_daemonsets" => return "ignoreDaemonSets".into(),
+        "aws_session_token" => return "awsAccessToken".into(),
+        _ => {}
+    }
+    let mut out = String::new();
+    let mut upper = false;
+    for letter in key.chars() {
+        match letter {
+            '_' | '-' => upper = true,
+            letter if upper => {
+                out.extend(letter.to_uppercase());
+                upper = false;
+            }
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn state(config: Value) -> State {
+        let ca = json!({"kube-ca": {"certificatePEM": "PEM"}});
+        let text = json!({
+            "desiredState": {"certificatesBundle": ca}, "currentState": {"rkeConfig": config, "certificatesBundle": ca}
+        });
+        State::parse(&text.to_string()).ok().unwrap()
+    }
+
+    fn wanted(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn what_rke_filled_in_by_itself_is_no_difference() {
+        let applied = json!({
+            "clusterName": "lab", "enableCriDockerd": true, "addonJobTimeout": 300, "sshKeyPath": "~/.ssh/id_rsa",
+            "bastionHost": {"address": "127.0.0.1", "port": "4711"},
+            "nodes": [{"address": "10.0.0.1", "port": "22", "role": ["etcd"], "user": "u", "hostnameOverride": "n1"}],
+            "services": {"etcd": {"snapshot": true, "backupConfig": {"intervalHours": 6, "retention": 28, "timeout": 300}},
+                         "kubeproxy": {"extraArgs": {"conntrack-max-per-core": "0"}}},
+        });
+        let wanted = wanted(json!({
+            "cluster_name": "lab", "enable_cri_dockerd": true, "addon_job_timeout": 300,
+            "nodes": [{"address": "10.0.0.1", "user": "u", "role": ["etcd"], "hostname_override": "n1"}],
+            "services": {"etcd": {"snapshot": true, "backup_config": {"interval_hours": 6, "retention": 28}},
+                         "kubeproxy": {"extra_args": {"conntrack-max-per-core": "0"}}},
+        }));
+        assert_eq!(state(applied).differences(&wanted), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_difference_is_named_with_both_values() {
+        let applied = json!({
+            "kubernetesVersion": "v1.31.1", "addons": "old",
+            "nodes": [{"address": "10.0.0.1", "role": ["etcd"]}, {"address": "10.0.0.9"}],
+            "services": {"etcd": {"backupConfig": {"retention": 6}}},
+        });
+        let wanted = wanted(json!({
+            "kubernetes_version": "v1.32.2",
+            "nodes": [{"address": "10.0.0.1", "role": ["etcd", "worker"]}, {"address": "10.0.0.2"}],
+            "services": {"etcd": {"backup_config": {"retention": 28}}},
+        }));
+        assert_eq!(
+            state(applied).differences(&wanted),
+            [
+                "kubernetes_version: v1.31.1 -> v1.32.2",
+                r#"nodes[10.0.0.1].role: ["etcd"] -> ["etcd","worker"]"#,
+                "nodes[10.0.0.2]: new",
+                "services.etcd.backup_config.retention: 6 -> 28",
+                "addons: applied, no longer wanted",
+                "nodes: 10.0.0.9 applied, no longer wanted",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_run_that_never_finished_a_control_plane_is_a_difference() {
+        let text = r#"{"desiredState":{"certificatesBundle":{"kube-ca":{"certificatePEM":"PEM"}}},"currentState":{}}"#;
+        let state = State::parse(text).ok().unwrap();
+        assert_eq!(state.differences(&Map::new()).len(), 1);
+    }
+
+    #[test]
+    fn a_state_file_cut_short_is_told_from_one_without_a_ca() {
+        assert_eq!(State::parse(" \n").err(), Some(StateError::Empty));
+        assert!(matches!(State::parse("{\"desiredState\": {").err(), Some(StateError::Unreadable(_))));
+        assert_eq!(State::parse("{}").err(), Some(StateError::NoCa));
+    }
+}

@@ -1,0 +1,61 @@
+//! The ingress controller: RKE's own nginx, Traefik by chart, or one that is there already.
+
+use serde_json::{Map, Value, json};
+
+use super::release::{self, ReleaseFound};
+use super::step::{ReleaseWanted, StagePlan, Step, Wait};
+use crate::execute::Stage;
+use crate::inventory::{IngressProvider, Inventory, Values};
+
+/// Namespace and release name of a Traefik that cowhand installs.
+pub const TRAEFIK: &str = "traefik";
+
+/// What the stage does. `tls_values` are the chart values that the TLS picture asks of Traefik.
+pub fn plan(inventory: &Inventory, tls_values: &Values, found: Option<&ReleaseFound>) -> StagePlan {
+    let mut steps = Vec::new();
+    let mut notes = Vec::new();
+    match inventory.ingress.provider {
+        IngressProvider::Nginx => steps.push(Step::Wait(Wait::DaemonSet {
+            namespace: "ingress-nginx".into(),
+            name: "nginx-ingress-controller".into(),
+        })),
+        IngressProvider::Traefik => {
+            let wanted = traefik(inventory, tls_values);
+            steps.extend(release::step(wanted, found));
+            steps.push(Step::Wait(Wait::DaemonSet { namespace: TRAEFIK.into(), name: TRAEFIK.into() }));
+        }
+        IngressProvider::Existing => {
+            notes.push(format!("the ingress class `{}` that is there serves Rancher", inventory.ingress.class));
+        }
+    }
+    StagePlan { stage: Stage::Ingress, steps, notes }
+}
+
+/// Traefik as a DaemonSet on the nodes' own ports 80 and 443, as RKE's nginx is.
+pub fn traefik(inventory: &Inventory, tls_values: &Values) -> ReleaseWanted {
+    let mut values: Values = Map::new();
+    for layer in [&own_values(&inventory.ingress.class), tls_values, &inventory.ingress.values] {
+        release::merge(&mut values, layer);
+    }
+    ReleaseWanted {
+        release: TRAEFIK.into(),
+        namespace: TRAEFIK.into(),
+        chart: inventory.ingress.chart.clone(),
+        values,
+        because: Vec::new(),
+    }
+}
+
+fn own_values(class: &str) -> Values {
+    let Value::Object(values) = json!({
+        "deployment": {"kind": "DaemonSet"},
+        "ingressClass": {"enabled": true, "isDefaultClass": true, "name": class},
+        "ports": {"web": {"hostPort": 80}, "websecure": {"hostPort": 443}},
+        "service": {"enabled": false},
+        // A host port is taken by one pod: the old one has to go before the new one comes.
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
+    }) else {
+        return Map::new();
+    };
+    values
+}

@@ -1,0 +1,109 @@
+//! `cluster.yml` for the real rke, from the inventory alone: same inventory, same bytes.
+//!
+//! Key names: rancher/rke v1.8.0 `types/rke_types.go`.
+
+use serde_json::{Map, Value, json};
+
+use super::release::merge;
+use crate::inventory::{IngressProvider, Inventory, Node, Rke, Roles, Taint};
+
+/// RKE's limit in seconds for each addon job; its own default of 45 is the best known cause of failed first runs.
+const ADDON_JOB_TIMEOUT: u32 = 300;
+
+/// What the other rooms put into cluster.yml beside the inventory.
+#[derive(Debug, Clone, Default)]
+pub struct Additions {
+    /// Text of the `addons` key: Rancher's rendered objects, without secrets.
+    pub addon: String,
+    /// `ingress.options` for RKE's own nginx.
+    pub nginx_options: Map<String, Value>,
+    /// `ingress.extra_args` for RKE's own nginx.
+    pub nginx_arguments: Map<String, Value>,
+}
+
+/// The cluster.yml that people keep: usable by hand with plain `rke up`, without cowhand's front.
+pub fn cluster_yml(inventory: &Inventory, rke: &Rke, additions: &Additions) -> Map<String, Value> {
+    let mut root = Map::new();
+    root.insert("cluster_name".into(), json!(inventory.name));
+    root.insert("kubernetes_version".into(), json!(rke.kubernetes));
+    root.insert("enable_cri_dockerd".into(), json!(true));
+    root.insert("addon_job_timeout".into(), json!(ADDON_JOB_TIMEOUT));
+    root.insert("nodes".into(), inventory.nodes.iter().map(node).collect());
+    root.insert("ingress".into(), ingress(inventory, additions));
+    root.insert("services".into(), services());
+    merge(&mut root, &rke.cluster);
+    if !additions.addon.is_empty() {
+        root.insert("addons".into(), json!(additions.addon));
+    }
+    root
+}
+
+/// The file's text: a header that says from what it was made, then the keys in a stable order.
+pub fn text(cluster_yml: &Map<String, Value>, inventory_file: &str, rke_version: &str) -> String {
+    // Serialising a JSON map cannot fail: every key is a string and every value is finite.
+    let body = serde_yaml::to_string(cluster_yml).unwrap_or_default();
+    format!(
+        "# Made by cowhand from {inventory_file} for rke {rke_version}. Change the inventory, not this file: the next\n\
+         # `cowhand up` writes it anew. It works by hand as well: `rke up --config cluster.yml`, beside cluster.rkestate.\n\
+         {body}"
+    )
+}
+
+fn node(node: &Node) -> Value {
+    let mut map = Map::new();
+    map.insert("address".into(), json!(node.address));
+    if let Some(internal) = node.internal_address {
+        map.insert("internal_address".into(), json!(internal.to_string()));
+    }
+    if let Some(port) = node.ssh.port.filter(|port| *port != 22) {
+        map.insert("port".into(), json!(port.to_string()));
+    }
+    // RKE refuses a node without a user even when the front makes it meaningless.
+    map.insert("user".into(), json!(node.ssh.user.as_deref().unwrap_or("root")));
+    map.insert("role".into(), roles(node.roles));
+    map.insert("hostname_override".into(), json!(node.name));
+    if node.docker_socket != "/var/run/docker.sock" {
+        map.insert("docker_socket".into(), json!(node.docker_socket));
+    }
+    if !node.labels.is_empty() {
+        map.insert("labels".into(), json!(node.labels));
+    }
+    if !node.taints.is_empty() {
+        map.insert("taints".into(), node.taints.iter().map(taint).collect());
+    }
+    Value::Object(map)
+}
+
+fn roles(roles: Roles) -> Value {
+    [(roles.controlplane, "controlplane"), (roles.etcd, "etcd"), (roles.worker, "worker")]
+        .into_iter()
+        .filter(|(has, _)| *has)
+        .map(|(_, name)| json!(name))
+        .collect()
+}
+
+fn taint(taint: &Taint) -> Value {
+    json!({"key": taint.key, "value": taint.value, "effect": taint.effect})
+}
+
+fn ingress(inventory: &Inventory, additions: &Additions) -> Value {
+    match inventory.ingress.provider {
+        IngressProvider::Traefik | IngressProvider::Existing => json!({"provider": "none"}),
+        IngressProvider::Nginx => {
+            let mut map = Map::new();
+            map.insert("provider".into(), json!("nginx"));
+            if !additions.nginx_options.is_empty() {
+                map.insert("options".into(), Value::Object(additions.nginx_options.clone()));
+            }
+            if !additions.nginx_arguments.is_empty() {
+                map.insert("extra_args".into(), Value::Object(additions.nginx_arguments.clone()));
+            }
+            Value::Object(map)
+        }
+    }
+}
+
+fn services() -> Value {
+    // A snapshot each 6 hours, kept for a week: the seed's own rhythm (creation 6h), and enough to notice a bad one.
+    json!({"etcd": {"snapshot": true, "backup_config": {"interval_hours": 6, "retention": 28}}})
+}

@@ -1,0 +1,210 @@
+//! The unit of doing. A plan is a list of these: printed it is the dry run, carried out it is the run.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use crate::execute::Stage;
+use crate::inventory::{Chart, ChartSource, Values};
+
+/// What one stage would do, in order. No steps: nothing has to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StagePlan {
+    pub stage: Stage,
+    pub steps: Vec<Step>,
+    /// Decisions worth saying, e.g. which agent TLS mode and why.
+    pub notes: Vec<String>,
+}
+
+/// One thing to do, complete: the executor makes no choices.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Make a CA for this cluster; refused when either file is there.
+    MakeCa {
+        name: String,
+        certificate: PathBuf,
+        key: PathBuf,
+    },
+    /// Make a random password; refused when the file is there.
+    MakePassword {
+        path: PathBuf,
+    },
+    /// Write the cluster.yml that people keep and run the real `rke up` with it.
+    RkeUp {
+        cluster_yml: String,
+        config: Map<String, Value>,
+        because: Vec<String>,
+    },
+    /// Run the real `rke remove`.
+    RkeRemove {
+        config: Map<String, Value>,
+    },
+    /// Server-side apply of these objects.
+    Apply {
+        what: String,
+        manifests: Vec<Value>,
+    },
+    /// Create or replace a Secret whose values are read from files at that moment.
+    Secret(SecretWanted),
+    /// `helm upgrade --install`.
+    Helm(ReleaseWanted),
+    /// `helm uninstall`.
+    HelmRemove {
+        release: String,
+        namespace: String,
+    },
+    /// Restart a Deployment's pods, for what they only read at their start.
+    Restart {
+        namespace: String,
+        deployment: String,
+        because: String,
+    },
+    Wait(Wait),
+}
+
+/// A Secret that has to be there; its values are named by the file that holds them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretWanted {
+    pub namespace: String,
+    pub name: String,
+    /// Kubernetes' type, e.g. `kubernetes.io/tls`.
+    pub kind: String,
+    pub data: Vec<SecretEntry>,
+    /// Helm release that shall be able to adopt it.
+    pub helm_release: Option<String>,
+    /// Left alone when it is there, whatever it holds.
+    pub keep: bool,
+}
+
+/// One key of a Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretEntry {
+    pub key: String,
+    pub file: PathBuf,
+    /// Without the white space around it, as a password file's last newline.
+    pub trimmed: bool,
+}
+
+/// A Helm release that has to be there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReleaseWanted {
+    pub release: String,
+    pub namespace: String,
+    pub chart: Chart,
+    pub values: Values,
+    pub because: Vec<String>,
+}
+
+/// Something to wait for; each has an end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    NodesReady {
+        names: Vec<String>,
+    },
+    Deployment {
+        namespace: String,
+        name: String,
+    },
+    DaemonSet {
+        namespace: String,
+        name: String,
+    },
+    Certificate {
+        namespace: String,
+        name: String,
+    },
+    /// cert-manager takes a dry-run Issuer: its webhook is served and trusted.
+    CertManager {
+        namespace: String,
+    },
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wait::NodesReady { names } => write!(to, "nodes {} are Ready", names.join(", ")),
+            Wait::Deployment { namespace, name } => write!(to, "deployment {namespace}/{name} is ready"),
+            Wait::DaemonSet { namespace, name } => write!(to, "daemonset {namespace}/{name} is ready"),
+            Wait::Certificate { namespace, name } => write!(to, "certificate {namespace}/{name} is issued"),
+            Wait::CertManager { .. } => write!(to, "cert-manager accepts an Issuer"),
+        }
+    }
+}
+
+/// One line, for progress and as the head of a step in a plan.
+impl fmt::Display for Step {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::MakeCa { name, certificate, key } => {
+                write!(to, "make a CA `{name}`: {} and its key {} (0600)", certificate.display(), key.display())
+            }
+            Step::MakePassword { path } => write!(to, "make the first login's password: {} (0600)", path.display()),
+            Step::RkeUp { .. } => write!(to, "write cluster.yml, copy cluster.rkestate aside, run rke up"),
+            Step::RkeRemove { .. } => write!(to, "copy cluster.rkestate aside, run rke remove"),
+            Step::Apply { what, manifests } => write!(to, "apply {what} ({})", objects(manifests.len())),
+            Step::Secret(secret) => write!(to, "create secret {}/{} ({})", secret.namespace, secret.name, secret.kind),
+            Step::Helm(wanted) => {
+                write!(to, "helm upgrade --install {} {}", wanted.release, chart(&wanted.chart))?;
+                write!(to, " --namespace {}", wanted.namespace)
+            }
+            Step::HelmRemove { release, namespace } => write!(to, "helm uninstall {release} --namespace {namespace}"),
+            Step::Restart { namespace, deployment, because } => {
+                write!(to, "restart {namespace}/{deployment}: {because}")
+            }
+            Step::Wait(wait) => write!(to, "wait until {wait}"),
+        }
+    }
+}
+
+impl Step {
+    /// The text that would be sent or written, secrets by reference only; empty when the head says it all.
+    pub fn text(&self) -> String {
+        match self {
+            Step::RkeUp { cluster_yml, because, .. } => reasons(because) + cluster_yml,
+            Step::Apply { manifests, .. } => documents(manifests),
+            Step::Secret(secret) => secret.data.iter().map(entry).collect(),
+            Step::Helm(wanted) => reasons(&wanted.because) + &yaml(&Value::Object(wanted.values.clone())),
+            Step::RkeRemove { .. }
+            | Step::MakeCa { .. }
+            | Step::MakePassword { .. }
+            | Step::HelmRemove { .. }
+            | Step::Restart { .. }
+            | Step::Wait(_) => String::new(),
+        }
+    }
+
+    /// Whether the step changes anything; waits do not.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Step::Wait(_))
+    }
+}
+
+fn objects(count: usize) -> String {
+    if count == 1 { "1 object".into() } else { format!("{count} objects") }
+}
+
+fn chart(chart: &Chart) -> String {
+    match &chart.source {
+        ChartSource::Repository { url, name } => format!("{name} --repo {url} --version {}", chart.version),
+        ChartSource::Path(path) => path.display().to_string(),
+    }
+}
+
+fn entry(entry: &SecretEntry) -> String {
+    format!("{}: (from {})\n", entry.key, entry.file.display())
+}
+
+fn reasons(because: &[String]) -> String {
+    because.iter().map(|reason| format!("# {reason}\n")).collect()
+}
+
+/// Several objects as one YAML stream.
+pub fn documents(manifests: &[Value]) -> String {
+    manifests.iter().map(yaml).collect::<Vec<_>>().join("---\n")
+}
+
+fn yaml(value: &Value) -> String {
+    // A JSON value always serialises: its keys are strings.
+    serde_yaml::to_string(value).unwrap_or_default()
+}
