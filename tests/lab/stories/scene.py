@@ -1,0 +1,172 @@
+"""Where a story is played: the lab, the binary, a workspace of its own, and what can be asked of them."""
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+lab_folder = Path(__file__).resolve().parent.parent
+checkout = lab_folder.parent.parent
+
+
+class Ended:
+    """A program that has ended."""
+
+    def __init__(self, words, code, out, err, seconds):
+        self.words, self.code, self.out, self.err, self.seconds = words, code, out, err, seconds
+
+    def __str__(self):
+        return f"$ {shlex.join(map(str, self.words))}\n{self.out[-6000:]}{self.err[-6000:]}(exit {self.code}, {self.seconds:.1f} s)"
+
+    def must(self, code=0):
+        assert self.code == code, f"expected exit {code}:\n{self}"
+        return self
+
+    def says(self, *texts):
+        for text in texts:
+            assert text in self.out + self.err, f"does not say `{text}`:\n{self}"
+        return self
+
+    def never_says(self, *texts):
+        for text in texts:
+            assert text not in self.out + self.err, f"says `{text}`:\n{self}"
+        return self
+
+    def events(self, kind=None):
+        found = [json.loads(line) for line in self.out.splitlines() if line.startswith("{")]
+        return [e for e in found if kind in (None, e.get("event"))]
+
+
+class Scene:
+    def __init__(self):
+        self.cowhand = Path(os.environ.get("COWHAND") or self._build())
+        self.work = Path(tempfile.mkdtemp(prefix="cowhand-story-"))
+        self.environment = dict(os.environ)
+        self.children = []
+        self.failed = False
+
+    def _build(self):
+        told = subprocess.run(["cargo", "build", "--locked", "--bin", "cowhand", "--message-format=json"], cwd=checkout, stdout=subprocess.PIPE, text=True, check=True)
+        return next(m["executable"] for m in map(json.loads, told.stdout.splitlines()) if m.get("executable"))
+
+    def tell(self, story):
+        """Plays the story's STEPS in order; returns how many passed and failed."""
+        name = story.__name__.split(".")[-1]
+        print(f"== {name}: {story.__doc__.splitlines()[0]}", flush=True)
+        for number, step in enumerate(story.STEPS):
+            began = time.monotonic()
+            try:
+                note = step(self)
+            except Exception as error:
+                self.failed = True
+                kind = "" if isinstance(error, AssertionError) else traceback.format_exc()
+                print(f"FAIL {name}: {step.__name__} ({time.monotonic() - began:.1f} s)\n{kind}{error}", flush=True)
+                rest = len(story.STEPS) - number
+                if rest > 1:
+                    print(f"     {rest - 1} more steps of this story were not reached", flush=True)
+                return number, rest
+            print(f"ok   {name}: {step.__name__} ({time.monotonic() - began:.1f} s){'  ' + note if note else ''}", flush=True)
+        return len(story.STEPS), 0
+
+    def end(self):
+        for child in self.children:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+        if self.failed or os.environ.get("STORY_KEEP"):
+            print(f"the workspaces are kept in {self.work}; the lab is left as it is")
+            return
+        shutil.rmtree(self.work)
+        if os.environ.get("CI") == "true":
+            self.lab("down")
+
+    # --- programs
+    def run(self, *words, cwd=None, limit=900, input=None, env=None):
+        began = time.monotonic()
+        environment = {**self.environment, **(env or {})}
+        done = subprocess.run([str(w) for w in words], cwd=cwd, env=environment, input=input, text=True, errors="replace",
+                              stdin=subprocess.DEVNULL if input is None else None, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=limit)
+        return Ended(words, done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+
+    def start(self, *words, cwd=None, log=None, env=None):
+        """A program in the background, in a session of its own; ended with the scene."""
+        out = open(log, "w") if log else subprocess.DEVNULL
+        child = subprocess.Popen([str(w) for w in words], cwd=cwd, env={**self.environment, **(env or {})}, stdin=subprocess.DEVNULL,
+                                 stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        self.children.append(child)
+        return child
+
+    def cow(self, *words, inventory=None, limit=900, **how):
+        place = ["-i", inventory] if inventory else []
+        return self.run(self.cowhand, *words, *place, limit=limit, **how)
+
+    # --- the lab
+    def lab(self, *words, limit=5000):
+        return self.run(lab_folder / "lab", *words, limit=limit).must()
+
+    def fresh_lab(self):
+        """Three virgin machines; the environment that goes with them."""
+        status = self.run(lab_folder / "lab", "status")
+        self.lab(*(["reset"] if status.code == 0 else ["up"]))
+        self.use_lab()
+
+    def use_lab(self):
+        for line in self.lab("env").out.splitlines():
+            found = re.match(r"export (\w+)=(.*)", line)
+            if not found:
+                continue
+            name, value = found.groups()
+            if name == "PATH":
+                self.environment["PATH"] = f"{self.environment['LAB_RUN']}/bin:{os.environ['PATH']}"
+            else:
+                self.environment[name] = " ".join(shlex.split(value))
+
+    @property
+    def nodes(self):
+        return dict(zip(self.environment["LAB_NODE_NAMES"].split(), self.environment["LAB_NODES"].split()))
+
+    def node(self, name, script, code=0):
+        """A shell script as root on a node, beside cowhand's own way there."""
+        done = self.run(lab_folder / "lab", "node", name, "exec", "--", "sh", "-c", script)
+        return done.must(code).out if code is not None else done.out
+
+    def on_nodes(self, script):
+        return {name: self.node(name, script) for name in self.nodes}
+
+    def workspace(self, name, change=lambda text: text):
+        """A folder with the lab's inventory in it."""
+        folder = self.work / name
+        folder.mkdir(parents=True, exist_ok=True)
+        text = (checkout / "inventory" / "lab.yml").read_text()
+        (folder / "lab.yml").write_text(change(text))
+        return folder / "lab.yml"
+
+    def kubectl(self, inventory, *words, code=0, **how):
+        return self.run("kubectl", "--kubeconfig", Path(inventory).parent / "kube_config_cluster.yml", *words, **how).must(code).out
+
+    def curl(self, address, path="/ping", ca=None, name="rancher.lab.test", *words):
+        trust = ["--cacert", ca] if ca else ["-k"]
+        return self.run("curl", "-sS", "--max-time", "10", *trust, "--resolve", f"{name}:443:{address}", *words, f"https://{name}{path}")
+
+    def kill(self, child, how=signal.SIGKILL):
+        """Kills exactly this process, by its id; what it started has to notice by itself."""
+        os.kill(child.pid, how)
+        return child.wait()
+
+
+def until(limit, ask, pause=1.0):
+    """Asks again until the answer is true; the last answer, or an assertion when the limit is over."""
+    end = time.monotonic() + limit
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        assert time.monotonic() < end, f"not so after {limit} s: {ask.__doc__ or ask}"
+        time.sleep(pause)
