@@ -1,0 +1,236 @@
+"""The whole road: init, check, plan, up, verify, up again, two at once, a lost state, helm adopts, down.
+
+Three virgin machines; at the end they are as virgin as before, but for their images."""
+import hashlib
+import json
+import re
+import shutil
+import stat
+from pathlib import Path
+
+from .scene import until
+
+SILENT = "docker ps -aq; ls /etc/kubernetes /var/lib/etcd 2>/dev/null; ls -la /home/rancher /tmp /run/lock"
+
+
+def fingerprint(folder):
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def machines_are_there(s):
+    s.fresh_lab()
+    s.inventory = s.workspace("road")
+    s.folder = s.inventory.parent
+    return ", ".join(f"{n} {a}" for n, a in s.nodes.items())
+
+
+def init_writes_an_inventory_that_checks(s):
+    folder = s.work / "init"
+    folder.mkdir()
+    config = Path(s.environment["LAB_SSH_CONFIG"]).read_text()
+    s.cow("init", "--from-ssh-config", "-", "--hostname", "rancher.lab.test", "--name", "lab", "-o", folder / "made.yml", input=config).must()
+    s.cow("check", "--offline", inventory=folder / "made.yml").must()
+    text = (folder / "made.yml").read_text()
+    for address in s.nodes.values():
+        assert address in text, text
+
+
+def check_sees_three_good_machines_and_touches_nothing(s):
+    before = s.on_nodes(SILENT)
+    done = s.cow("check", "--output", "plain", inventory=s.inventory).must()
+    done.says("end-of-life")
+    assert before == s.on_nodes(SILENT), "check left something on a node"
+    assert [p.name for p in s.folder.iterdir() if not p.name.startswith(".")] == ["lab.yml"], list(s.folder.iterdir())
+    return f"{done.seconds:.1f} s"
+
+
+def check_names_what_is_wrong_and_where(s):
+    s.node("lab2", "touch /etc/kubernetes-canary; mkdir -p /etc/kubernetes; echo x > /etc/kubernetes/left; systemctl stop docker.socket docker")
+    try:
+        done = s.cow("check", "--output", "plain", inventory=s.inventory).must(5)
+        done.says("lab2", "docker", "leftover.cluster")
+        up = s.cow("up", "--output", "plain", inventory=s.inventory).must(5)
+        up.says("lab2")
+        assert not (s.folder / "cluster.yml").exists(), "up wrote a file although checks failed"
+    finally:
+        s.node("lab2", "rm -rf /etc/kubernetes /etc/kubernetes-canary; systemctl start docker")
+
+
+def plan_says_all_and_changes_nothing(s):
+    before, files = s.on_nodes(SILENT), fingerprint(s.folder)
+    done = s.cow("plan", inventory=s.inventory).must()
+    done.says("rke up", "kubernetes_version: v1.32.2-rancher1-1", "helm upgrade --install traefik", "secret cattle-system/tls-ca", "agentTLSMode")
+    assert "PRIVATE KEY" not in done.out + done.err
+    assert before == s.on_nodes(SILENT), "plan left something on a node"
+    assert files == fingerprint(s.folder), "plan wrote into the workspace"
+
+
+def up_arrives(s):
+    done = s.cow("up", "--output", "plain", inventory=s.inventory).must()
+    done.says("https://rancher.lab.test")
+    s.up_text = done.out + done.err
+    return f"{done.seconds:.0f} s"
+
+
+def a_browser_with_only_the_ca_trusts_every_node(s):
+    ca = s.folder / "ca.pem"
+    for name, address in s.nodes.items():
+        answer = s.curl(address, "/ping", ca).must()
+        assert answer.out.strip() == "pong", f"{name}: {answer}"
+    served = s.curl(address, "/cacerts", ca).must().out
+    wanted = hashlib.sha256((ca.read_text().strip() + "\n").encode()).hexdigest()
+    assert hashlib.sha256((served.strip() + "\n").encode()).hexdigest() == wanted
+    refused = s.run("curl", "-sS", "--max-time", "10", "--resolve", f"rancher.lab.test:443:{address}", "https://rancher.lab.test/ping")
+    assert refused.code == 60, f"without the CA it has to be refused: {refused}"
+
+
+def the_cluster_is_highly_available(s):
+    nodes = json.loads(s.kubectl(s.inventory, "get", "nodes", "-o", "json"))["items"]
+    assert len(nodes) == 3
+    for node in nodes:
+        assert any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
+        assert {f"node-role.kubernetes.io/{r}" for r in ("controlplane", "etcd", "worker")} <= set(node["metadata"]["labels"])
+    pods = json.loads(s.kubectl(s.inventory, "-n", "cattle-system", "get", "pods", "-l", "app=rancher", "-o", "json"))["items"]
+    assert len({p["spec"]["nodeName"] for p in pods}) == 3, "three replicas on three nodes"
+
+
+def verify_and_status_agree(s):
+    done = s.cow("verify", "--output", "json", inventory=s.inventory).must()
+    findings = [e["finding"] for e in done.events("finding")]
+    assert findings and all(f["verdict"] == "pass" for f in findings), findings
+    subjects = {f["subject"] for f in findings if f["check"] == "outside.trusted"}
+    assert len(subjects) >= 4, f"three nodes and the DNS name: {subjects}"
+    s.cow("status", inventory=s.inventory).must().says("etcd", "cert-manager", "rancher", "days")
+
+
+def rke_never_logged_in_itself(s):
+    """Every login on a node is cowhand's, one a run; rke's SSH client (Go) is not among them."""
+    for name in s.nodes:
+        log = s.node(name, "journalctl -u ssh --no-pager -o cat")
+        assert "Accepted publickey for rancher" in log, log[-500:]
+        ours = re.findall(r"Accepted publickey for rancher from (\S+) port \d+ ssh2: (\S+) (\S+)", log)
+        keys = {fingerprint for _, _, fingerprint in ours}
+        assert len(keys) == 1, f"{name}: more than one key logged in: {keys}"
+    folder = s.folder / ".cowhand" / "rke"
+    left = [p for p in folder.rglob("*") if p.is_file() and "PRIVATE KEY" in p.read_text(errors="replace") and not p.is_symlink()]
+    assert not left, f"the throwaway key is still there: {left}"
+
+
+def up_again_changes_nothing(s):
+    def logs():
+        return sorted(p.name for p in (s.folder / ".cowhand" / "logs").glob("rke-*"))
+    before, versions = logs(), s.kubectl(s.inventory, "get", "deploy,ds,secret,ingress", "-A", "-o", "jsonpath={range .items[*]}{.metadata.uid} {.metadata.generation}{'\\n'}{end}")
+    done = s.cow("up", "--output", "plain", inventory=s.inventory).must()
+    assert logs() == before, "rke was run"
+    after = s.kubectl(s.inventory, "get", "deploy,ds,secret,ingress", "-A", "-o", "jsonpath={range .items[*]}{.metadata.uid} {.metadata.generation}{'\\n'}{end}")
+    assert versions == after, "an object was changed"
+    return f"{done.seconds:.1f} s"
+
+
+def cluster_yml_serves_plain_rke(s):
+    """Without the front, by hand: rke judges the file and finds its state (`--init` touches no node)."""
+    copy = s.work / "by-hand"
+    shutil.copytree(s.folder, copy, symlinks=True)
+    text = (copy / "cluster.yml").read_text()
+    assert "bastion_host" not in text and "127.0.0.1" not in text.replace("127.0.0.1:", ""), "the front is in the kept file"
+    done = s.run("rke", "up", "--init", "--config", "cluster.yml", cwd=copy, limit=120).must()
+    done.says("Successfully Deployed state file")
+    was, now = (json.loads((f / "cluster.rkestate").read_text())["desiredState"]["certificatesBundle"]["kube-ca"] for f in (s.folder, copy))
+    assert was["certificatePEM"] == now["certificatePEM"], "another CA"
+
+
+def no_secret_is_anywhere(s):
+    """Canaries: the CA's key, the password, the ssh key, in all that was written, said or stored for everybody."""
+    folder = s.folder
+    secrets = {
+        "the CA's key": "".join((folder / "secrets" / "ca-key.pem").read_text().splitlines()[1:3]),
+        "the password": (folder / "secrets" / "bootstrap-password").read_text().strip(),
+        "the ssh key": "".join(Path(s.environment["LAB_KEY"]).read_text().splitlines()[2:3]),
+    }
+    places = {"what up said": s.up_text, "cluster.yml": (folder / "cluster.yml").read_text()}
+    places["what plan says"] = s.cow("plan", inventory=s.inventory).must().out
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.parent.name != "secrets" and path.suffix != ".rkestate":
+            places[str(path.relative_to(folder))] = path.read_text(errors="replace")
+    places["ConfigMaps"] = s.kubectl(s.inventory, "get", "configmaps", "-A", "-o", "yaml")
+    for place, text in places.items():
+        for what, secret in secrets.items():
+            assert len(secret) > 8 and secret not in text.replace("\n", ""), f"{what} stands in {place}"
+    for path in [folder / "secrets" / "ca-key.pem", folder / "secrets" / "bootstrap-password", folder / "cluster.rkestate", folder / "kube_config_cluster.yml"]:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, f"{path} is not 0600"
+
+
+def a_second_run_is_refused_while_one_goes_on(s):
+    """From the same workspace and from another laptop's."""
+    other = s.work / "laptop2"
+    shutil.copytree(s.folder, other, symlinks=True)
+    log = s.work / "first.log"
+    first = s.start(s.cowhand, "up", "--output", "plain", "-i", s.inventory, log=log)
+    try:
+        until(30, lambda: "check" in log.read_text(), 0.05)
+        here = s.cow("up", inventory=s.inventory)
+        there = s.cow("up", inventory=other / "lab.yml")
+    finally:
+        first.wait(timeout=300)
+    assert here.code != 0 and there.code != 0, f"{here}\n{there}"
+    here.says("cowhand up")
+    there.says("another run")
+    s.cow("up", inventory=s.inventory).must()
+
+
+def a_lost_state_is_never_built_over(s):
+    state = s.folder / "cluster.rkestate"
+    kept = json.loads(state.read_text())
+    ca = kept["desiredState"]["certificatesBundle"]["kube-ca"]["certificatePEM"]
+    state.unlink()
+    (s.folder / "kube_config_cluster.yml").unlink()
+    s.cow("up", inventory=s.inventory).must(5).says("recover-state")
+    assert not state.exists()
+    s.cow("recover-state", inventory=s.inventory).must()
+    again = json.loads(state.read_text())
+    assert again["desiredState"]["certificatesBundle"]["kube-ca"]["certificatePEM"] == ca
+    assert stat.S_IMODE(state.stat().st_mode) == 0o600
+    s.cow("up", inventory=s.inventory).must()
+    s.kubectl(s.inventory, "get", "nodes")
+
+
+def a_state_cut_short_by_a_full_disk_is_put_back(s):
+    state = s.folder / "cluster.rkestate"
+    whole = state.read_text()
+    state.write_text("")
+    done = s.cow("up", "--output", "plain", inventory=s.inventory)
+    assert done.code in (0, 5), done
+    if done.code == 5:
+        done.says("recover-state")
+        s.cow("recover-state", "--force", inventory=s.inventory).must()
+    assert json.loads(state.read_text())["desiredState"]["certificatesBundle"]["kube-ca"] == json.loads(whole)["desiredState"]["certificatesBundle"]["kube-ca"]
+
+
+def helm_adopts_the_addon(s):
+    helm = ["helm", "--kubeconfig", s.folder / "kube_config_cluster.yml", "-n", "cattle-system"]
+    chart = Path(__file__).resolve().parent.parent / "charts" / "rancher"
+    uid = s.kubectl(s.inventory, "-n", "cattle-system", "get", "deploy", "rancher", "-o", "jsonpath={.metadata.uid}")
+    s.run(*helm, "upgrade", "--install", "rancher", chart, "-f", s.folder / "rancher-values.yml", limit=180).must()
+    assert uid == s.kubectl(s.inventory, "-n", "cattle-system", "get", "deploy", "rancher", "-o", "jsonpath={.metadata.uid}"), "made anew, not adopted"
+    s.cow("verify", inventory=s.inventory).must()
+
+
+def down_leaves_nothing(s):
+    s.cow("down", inventory=s.inventory).must(2).says("--yes lab")
+    s.cow("down", "--yes", "other", inventory=s.inventory).must(2)
+    s.kubectl(s.inventory, "get", "nodes")
+    done = s.cow("down", "--yes", "lab", "--output", "plain", inventory=s.inventory).must()
+    for name in s.nodes:
+        left = s.node(name, "docker ps -aq; ls -A /etc/kubernetes /var/lib/etcd /etc/cni /opt/cni 2>/dev/null; grep kubelet /proc/mounts; iptables-save | grep -c KUBE- || true")
+        assert left.strip() == "0", f"{name}: {left}"
+    s.cow("check", inventory=s.inventory).must()
+    return f"{done.seconds:.0f} s"
+
+
+STEPS = [
+    machines_are_there, init_writes_an_inventory_that_checks, check_sees_three_good_machines_and_touches_nothing,
+    check_names_what_is_wrong_and_where, plan_says_all_and_changes_nothing, up_arrives,
+    a_browser_with_only_the_ca_trusts_every_node, the_cluster_is_highly_available, verify_and_status_agree, rke_never_logged_in_itself,
+    up_again_changes_nothing, cluster_yml_serves_plain_rke, no_secret_is_anywhere, a_second_run_is_refused_while_one_goes_on,
+    a_lost_state_is_never_built_over, a_state_cut_short_by_a_full_disk_is_put_back, helm_adopts_the_addon, down_leaves_nothing,
+]
