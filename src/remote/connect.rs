@@ -1,0 +1,271 @@
+//! From targets to connections: side by side, through jump hosts that are shared, with an end to every wait.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use russh::client;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::auth::{self, Denied};
+use super::connect_error::CLOSED;
+use super::guard::{self, Guard};
+use super::host_key::{Accepted, HostKeyProblem, Trust};
+use super::keyring::Keyring;
+use super::output::seconds;
+use super::target::{Route, Strictness, Target};
+use super::wire::{self, Heard, Wire};
+use super::{Ask, ConnectError, Connection, Nobody, Remote, RemoteError};
+
+/// How connections are made, for a whole run.
+#[derive(Clone)]
+pub struct ConnectOptions {
+    /// `--accept-new-host-keys`: unknown host keys are taken and remembered. Changed ones never are.
+    pub accept_new_host_keys: bool,
+    pub ask: Arc<dyn Ask>,
+    /// The program that is asked for the user's ssh configuration (`ssh -G`).
+    pub ssh_program: PathBuf,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        ConnectOptions { accept_new_host_keys: false, ask: Arc::new(Nobody), ssh_program: "ssh".into() }
+    }
+}
+
+/// More jump hosts in a row than anybody has: they lead in a circle.
+const MOST_JUMPS: usize = 8;
+
+/// Pauses before another try, as long as the connect limit lasts.
+const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// A server that shows another unknown key each time is not answered for ever.
+const MOST_QUESTIONS: usize = 4;
+
+/// Signing may wait for somebody to touch a hardware key or to confirm at an agent.
+const AGENT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Connects to all targets at the same time; the answers stand in the order of the targets.
+pub async fn connect_all(
+    targets: &[Target],
+    options: ConnectOptions,
+) -> Vec<(String, Result<Connection, ConnectError>)> {
+    let run = Run::new(options);
+    let one = async |target: &Target| (target.name.clone(), run.reach(target, 0).await);
+    futures::future::join_all(targets.iter().map(one)).await
+}
+
+type Shared = Arc<OnceCell<Result<Connection, Arc<ConnectError>>>>;
+
+/// What the connections of one run have in common.
+struct Run {
+    options: ConnectOptions,
+    keyring: Keyring,
+    accepted: Accepted,
+    jumps: Mutex<HashMap<Target, Shared>>,
+}
+
+/// Why one attempt did not lead to a connection.
+enum Attempt {
+    Failed(ConnectError),
+    /// Somebody has to unlock this key file first.
+    Locked(PathBuf),
+}
+
+impl From<ConnectError> for Attempt {
+    fn from(error: ConnectError) -> Self {
+        Attempt::Failed(error)
+    }
+}
+
+impl Run {
+    fn new(options: ConnectOptions) -> Self {
+        let keyring = Keyring::new(options.ask.clone());
+        Run { options, keyring, accepted: Accepted::default(), jumps: Mutex::default() }
+    }
+
+    /// Boxed, since a jump host is reached in the same way.
+    fn reach<'a>(
+        &'a self,
+        target: &'a Target,
+        depth: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + Send + 'a>> {
+        Box::pin(async move {
+            let settings = |problem| ConnectError::Settings { place: target.name.clone(), problem };
+            let route = super::resolve::resolve(&self.options.ssh_program, target).await.map_err(settings)?;
+            let via = match route.jumps.split_last() {
+                None => None,
+                Some(_) if depth >= MOST_JUMPS => return Err(settings("its jump hosts lead in a circle".into())),
+                Some((jump, before)) => {
+                    let jump_target = target.jump_host(jump, before).map_err(settings)?;
+                    let failed = |cause| ConnectError::Jump { place: route.place.clone(), jump: jump.clone(), cause };
+                    Some(self.jump(jump_target, depth + 1).await.map_err(failed)?)
+                }
+            };
+            self.persist(target, &route, via).await
+        })
+    }
+
+    /// A jump host is connected once, however many nodes are behind it.
+    async fn jump(&self, target: Target, depth: usize) -> Result<Connection, Arc<ConnectError>> {
+        let cell: Shared =
+            self.jumps.lock().unwrap_or_else(PoisonError::into_inner).entry(target.clone()).or_default().clone();
+        cell.get_or_init(|| async { self.reach(&target, depth).await.map_err(Arc::new) }).await.clone()
+    }
+
+    /// Attempts until it works, nobody can answer a question, or the limit is used up. Time in which a person
+    /// thinks does not count, and a question never keeps a server waiting: it is asked between two attempts.
+    async fn persist(
+        &self,
+        target: &Target,
+        route: &Route,
+        via: Option<Connection>,
+    ) -> Result<Connection, ConnectError> {
+        let mut spent = Duration::ZERO;
+        let mut pauses = PAUSES.iter();
+        let mut questions = 0;
+        loop {
+            let begun = Instant::now();
+            let attempt = self.attempt(target, route, via.clone()).await;
+            spent += begun.elapsed();
+            match attempt {
+                Ok(connection) => return Ok(connection),
+                Err(Attempt::Locked(file)) => self.keyring.unlock(&file).await,
+                Err(Attempt::Failed(ConnectError::HostKey(problem))) if questions < MOST_QUESTIONS => {
+                    questions += 1;
+                    self.settle(route, problem).await?;
+                }
+                Err(Attempt::Failed(error)) if error.may_pass() => match pauses.next() {
+                    Some(pause) if spent + *pause < route.limit => {
+                        tokio::time::sleep(*pause).await;
+                        spent += *pause;
+                    }
+                    Some(_) | None => return Err(error),
+                },
+                Err(Attempt::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// An unknown host key: taken if the options or the configuration say so, or somebody does; else an error.
+    async fn settle(&self, route: &Route, problem: HostKeyProblem) -> Result<(), ConnectError> {
+        let HostKeyProblem::Unknown { place, offered, unknown } = &problem else { return Err(problem.into()) };
+        let taken = match route.known.strictness {
+            _ if self.options.accept_new_host_keys => true,
+            Strictness::AcceptNew => true,
+            Strictness::Refuse => false,
+            Strictness::Ask => {
+                let (place, offered) = (place.clone(), offered.clone());
+                self.keyring.question(move |ask| ask.host_key(&place, &offered)).await.unwrap_or(false)
+            }
+        };
+        if !taken {
+            return Err(problem.into());
+        }
+        if let Err(error) = unknown.accept(&self.accepted, &route.known) {
+            tracing::warn!("the host key of {place} is taken for this run, but cannot be remembered: {error}");
+        }
+        Ok(())
+    }
+
+    async fn attempt(&self, target: &Target, route: &Route, via: Option<Connection>) -> Result<Connection, Attempt> {
+        let begun = Instant::now();
+        let left = || route.limit.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
+        let place = || route.place.clone();
+        let trust = Trust::read(route, self.accepted.clone())
+            .map_err(|error| ConnectError::Settings { place: place(), problem: error.to_string() })?;
+        let config = Arc::new(config(&trust));
+        let (stream, heard) = Heard::new(self.wire(route, via.as_ref()).await?);
+        let (guard, watch) = Guard::new(trust);
+        let greeted = timeout(left(), client::connect_stream(config, stream, guard)).await;
+        let heard = heard.load(Ordering::Relaxed);
+        let mut handle = match greeted {
+            Ok(Ok(handle)) => handle,
+            Ok(Err(error)) => return Err(not_greeted(route, &error, heard, watch.problem.get()).into()),
+            Err(_) => {
+                let reason = format!("nothing more came within {}", seconds(route.limit));
+                return Err(unfinished(route, reason, heard).into());
+            }
+        };
+        let limit = if route.agent.is_some() { left().max(AGENT_LIMIT) } else { left() };
+        let lost = |reason: String| Attempt::Failed(ConnectError::Lost { place: place(), reason });
+        match timeout(limit, auth::authenticate(&mut handle, route, &self.keyring)).await {
+            Ok(Ok(())) => Ok(Connection::new(target.name.clone(), handle, watch.closed, via)),
+            Ok(Err(Denied::Locked(file))) => Err(Attempt::Locked(file)),
+            Ok(Err(Denied::Broken(error))) if handle.is_closed() => {
+                Err(lost(watch.closed.borrow().clone().unwrap_or_else(|| error.to_string())))
+            }
+            Ok(Err(Denied::Broken(error))) => Err(lost(error.to_string())),
+            Ok(Err(Denied::NoIdentity { tried, accepts })) => {
+                let reason = guard::reason(&watch.closed);
+                if handle.is_closed() && !reason.to_lowercase().contains("authentication") {
+                    return Err(lost(reason));
+                }
+                Err(ConnectError::NoIdentity { place: place(), user: route.user.clone(), tried, accepts }.into())
+            }
+            Err(_) => Err(lost(format!("the login did not end within {}", seconds(limit)))),
+        }
+    }
+
+    async fn wire(&self, route: &Route, via: Option<&Connection>) -> Result<Box<dyn Wire>, ConnectError> {
+        match (via, &route.proxy_command) {
+            (Some(jump), _) => through(jump, route).await,
+            (None, Some(command)) => Ok(Box::new(wire::proxy(command, &route.place)?)),
+            (None, None) => Ok(Box::new(wire::tcp(route, route.limit).await?)),
+        }
+    }
+}
+
+async fn through(jump: &Connection, route: &Route) -> Result<Box<dyn Wire>, ConnectError> {
+    let beyond = |reason: String, forbidden| {
+        let (place, jump) = (route.place.clone(), jump.name().to_string());
+        ConnectError::BeyondJump { place, jump, reason, forbidden }
+    };
+    match timeout(route.limit, jump.open_tcp(&route.host, route.port)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(RemoteError::NotOpened { reason, .. })) => Err(beyond(reason.clone(), reason.contains("prohibited"))),
+        // The jump host itself is gone: no further try will help.
+        Ok(Err(error)) => Err(ConnectError::Lost { place: route.place.clone(), reason: error.to_string() }),
+        Err(_) => Err(ConnectError::TimedOut { place: route.place.clone(), after: route.limit }),
+    }
+}
+
+/// How we speak SSH. The queue of a channel is long, since a full one would stop all channels of a connection:
+/// russh opens its window again before anybody has read.
+fn config(trust: &Trust) -> client::Config {
+    client::Config {
+        client_id: russh::SshId::Standard(concat!("SSH-2.0-cowhand_", env!("CARGO_PKG_VERSION")).into()),
+        window_size: 16 * 1024 * 1024,
+        channel_buffer_size: 4096,
+        preferred: trust.preferred(),
+        keepalive_interval: Some(Duration::from_secs(15)),
+        keepalive_max: 3,
+        nodelay: true,
+        ..client::Config::default()
+    }
+}
+
+fn not_greeted(route: &Route, error: &russh::Error, heard: bool, problem: Option<&HostKeyProblem>) -> ConnectError {
+    let place = route.place.clone();
+    match (problem, error) {
+        (Some(problem), _) => problem.clone().into(),
+        (None, russh::Error::NoCommonAlgo { kind, theirs, .. }) => {
+            let kind = format!("{kind:?}").to_lowercase();
+            let reason = format!("no {kind} algorithm in common; it offers {}", theirs.join(", "));
+            ConnectError::KeyExchange { place, reason }
+        }
+        (None, russh::Error::Version) => ConnectError::NoBanner { place, reason: "it says something else".into() },
+        (None, _) if !heard => ConnectError::NoBanner { place, reason: CLOSED.into() },
+        (None, error) => ConnectError::KeyExchange { place, reason: error.to_string() },
+    }
+}
+
+fn unfinished(route: &Route, reason: String, heard: bool) -> ConnectError {
+    let place = route.place.clone();
+    if heard { ConnectError::KeyExchange { place, reason } } else { ConnectError::NoBanner { place, reason } }
+}

@@ -1,0 +1,158 @@
+//! One SSH connection to one machine: commands, files, and streams that start over there.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::{ChannelOpenFailure, Disconnect};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+
+use super::guard::{self, Handle};
+use super::session::{Running, Session};
+use super::wire::Wire;
+use super::{Output, Remote, RemoteError, Stdin, Words};
+
+/// OpenSSH lets 10 sessions run on one connection (MaxSessions); two are left for whoever else shares it.
+const SESSIONS: usize = 8;
+
+/// How long a server may take to open a channel or to start a command.
+const OPEN_LIMIT: Duration = Duration::from_secs(30);
+
+/// A verified, authenticated connection. Clones share it; it ends when the last one is gone.
+#[derive(Clone)]
+pub struct Connection(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    handle: Handle,
+    sessions: Arc<Semaphore>,
+    closed: watch::Receiver<Option<String>>,
+    /// Kept alive for as long as this connection goes through it.
+    _via: Option<Connection>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connection({})", self.0.name)
+    }
+}
+
+impl Connection {
+    pub(super) fn new(
+        name: String,
+        handle: Handle,
+        closed: watch::Receiver<Option<String>>,
+        via: Option<Connection>,
+    ) -> Self {
+        let sessions = Arc::new(Semaphore::new(SESSIONS));
+        Connection(Arc::new(Inner { name, handle, sessions, closed, _via: via }))
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.0.handle.is_closed()
+    }
+
+    /// Waits until the connection has ended, for whatever reason, and tells it.
+    pub async fn closed(&self) -> String {
+        let mut closed = self.0.closed.clone();
+        // An error means that the session is gone without a word; that is an end too.
+        let _ = closed.wait_for(Option::is_some).await;
+        guard::reason(&closed)
+    }
+
+    /// Says goodbye. Commands that still run over there are not stopped by it.
+    pub async fn disconnect(&self) {
+        // If it is closed already, that is what was wanted.
+        let _ = self.0.handle.disconnect(Disconnect::ByApplication, "done", "en").await;
+    }
+
+    /// A TCP connection from this machine to `host:port`, as seen from there.
+    pub async fn open_tcp(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, RemoteError> {
+        let opening = self.0.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0);
+        let channel = self.opened(opening, || format!("{host}:{port}")).await?;
+        Ok(Box::new(channel.into_stream()))
+    }
+
+    /// A connection to a Unix socket on this machine.
+    pub async fn open_unix(&self, path: &str) -> Result<Box<dyn Wire>, RemoteError> {
+        let opening = self.0.handle.channel_open_direct_streamlocal(path);
+        let channel = self.opened(opening, || path.to_string()).await?;
+        Ok(Box::new(channel.into_stream()))
+    }
+
+    /// Starts a command that goes on while we talk to it. Its time limit is not used: whoever starts it ends it.
+    pub async fn start(&self, words: &Words) -> Result<Running, RemoteError> {
+        Ok(Running::new(self.session(words).await?))
+    }
+
+    async fn session(&self, words: &Words) -> Result<Session, RemoteError> {
+        if words.has_nul() {
+            return Err(RemoteError::Nul { node: self.0.name.clone() });
+        }
+        let permit = self.permit().await?;
+        let channel = self.opened(self.0.handle.channel_open_session(), || "a session".to_string()).await?;
+        let mut session = Session::new(channel, permit, self.0.name.clone(), self.0.closed.clone());
+        match timeout(OPEN_LIMIT, session.exec(words)).await {
+            Ok(started) => started.map(|()| session),
+            Err(_) => Err(self.timed_out(words, OPEN_LIMIT)),
+        }
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, RemoteError> {
+        // The semaphore is never closed; if it were, so would be the connection.
+        self.0.sessions.clone().acquire_owned().await.map_err(|_| self.closed_error())
+    }
+
+    async fn opened<T>(
+        &self,
+        opening: impl Future<Output = Result<T, russh::Error>>,
+        what: impl Fn() -> String,
+    ) -> Result<T, RemoteError> {
+        let failed = |reason: String| RemoteError::NotOpened { node: self.0.name.clone(), what: what(), reason };
+        match timeout(OPEN_LIMIT, opening).await {
+            Ok(Ok(channel)) => Ok(channel),
+            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(failed(open_failure(&reason))),
+            Ok(Err(_)) => Err(self.closed_error()),
+            Err(_) => Err(failed(format!("no answer within {} s", OPEN_LIMIT.as_secs()))),
+        }
+    }
+
+    fn closed_error(&self) -> RemoteError {
+        RemoteError::Closed { node: self.0.name.clone(), reason: guard::reason(&self.0.closed) }
+    }
+
+    fn timed_out(&self, words: &Words, after: Duration) -> RemoteError {
+        RemoteError::TimedOut { node: self.0.name.clone(), command: words.line(), after }
+    }
+}
+
+impl Remote for Connection {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Runs a command to its end. After its time limit it is sent TERM (which OpenSSH does not pass on for root) and
+    /// given up: it may still run over there. A lost connection is an [`Ended::ConnectionLost`](super::Ended), since
+    /// nobody knows how the command ended.
+    async fn run(&self, words: &Words, stdin: Stdin) -> Result<Output, RemoteError> {
+        let mut session = self.session(words).await?;
+        match timeout(words.limit(), session.complete(stdin.into_bytes())).await {
+            Ok(output) => Ok(output),
+            Err(_) => {
+                session.terminate().await;
+                Err(self.timed_out(words, words.limit()))
+            }
+        }
+    }
+}
+
+fn open_failure(reason: &ChannelOpenFailure) -> String {
+    match reason {
+        ChannelOpenFailure::AdministrativelyProhibited => "administratively prohibited".into(),
+        ChannelOpenFailure::ConnectFailed => "nothing answers there".into(),
+        ChannelOpenFailure::UnknownChannelType => "the server does not know this kind of channel".into(),
+        ChannelOpenFailure::ResourceShortage => "the server is short of resources".into(),
+        ChannelOpenFailure::Other { code, reason } => format!("{reason} (code {code})"),
+    }
+}

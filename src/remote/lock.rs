@@ -1,0 +1,155 @@
+//! The lock on a node: one run at a time for a cluster, from whichever laptop.
+
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::session::{Line, Running};
+use super::{CommandError, Connection, Ended, Remote, RemoteError, Words};
+
+/// How often the holder is told that we are alive.
+const BEAT: Duration = Duration::from_secs(15);
+
+/// How long the holder waits for a beat before it lets go (seconds): what `timeout` of coreutils is given.
+const PATIENCE: &str = "60";
+
+/// How long taking the lock may last.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Takes the lock, says `held`, and keeps it while bytes come in; otherwise says who holds it.
+///
+/// `$1` is the lock's file, `$2` the holder, `$3` the patience. The file is opened for reading only, and written by
+/// `dd conv=nocreat`: in a sticky folder the kernel refuses to open another user's file with O_CREAT
+/// (fs.protected_regular), which any redirection would do. Children do not inherit the lock.
+const SCRIPT: &str = r#"file=$1 holder=$2 patience=$3
+[ ! -L "$file" ] || { echo "$file is a symbolic link" >&2; exit 2; }
+[ -e "$file" ] || (umask 0; set -C; : > "$file") 2>/dev/null
+exec 9< "$file" || exit 2
+flock -n 9
+case $? in
+    0) ;;
+    1) echo "busy $(cat "$file")"; exit 0 ;;
+    *) exit 2 ;;
+esac
+printf '%s\n' "$holder" | dd of="$file" conv=nocreat 2>/dev/null 9<&-
+echo held
+while [ -n "$(timeout "$patience" head -c 1 9<&-)" ]; do :; done"#;
+
+/// Held until dropped or released, as long as the connection lives. If it dies, the node frees the lock: at once
+/// when it sees the end of the connection, else after a minute without a beat.
+#[derive(Debug)]
+pub struct NodeLock {
+    stop: Option<oneshot::Sender<()>>,
+    lost: watch::Receiver<bool>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LockError {
+    #[error("another run is under way, as {node} knows: {holder}")]
+    Held { node: String, holder: String },
+    #[error("the lock on {node} could not be taken")]
+    Remote {
+        node: String,
+        #[source]
+        cause: RemoteError,
+    },
+}
+
+impl LockError {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            LockError::Held { .. } => {
+                Some("wait until it has ended; a run that was killed frees its lock by itself within a minute".into())
+            }
+            LockError::Remote { cause, .. } => cause.hint(),
+        }
+    }
+}
+
+impl NodeLock {
+    /// Takes the lock of a cluster on this node, or says who has it. `holder` is shown to the others: who, from
+    /// where, since when.
+    pub async fn take(connection: &Connection, cluster: &str, holder: &str) -> Result<NodeLock, LockError> {
+        let node = connection.name().to_string();
+        let path = format!("/tmp/cowhand-{}.lock", cluster.replace('/', "-"));
+        let holder = holder.replace('\n', " ");
+        let words = Words::shell(SCRIPT).arg("lock").arg(path).arg(holder).arg(PATIENCE);
+        let failed = |cause| LockError::Remote { node: node.clone(), cause };
+        let mut running = connection.start(&words).await.map_err(failed)?;
+        let answer = timeout(LIMIT, answer(&mut running)).await;
+        match answer {
+            Err(_) => Err(failed(RemoteError::TimedOut { node: node.clone(), command: words.line(), after: LIMIT })),
+            Ok(Answer::Held) => Ok(NodeLock::keep(running)),
+            Ok(Answer::Busy(holder)) => Err(LockError::Held { node, holder }),
+            Ok(Answer::Failed(last_words)) => {
+                let ended = timeout(LIMIT, running.finish()).await.unwrap_or(Ended::ConnectionLost);
+                let error = CommandError { node: node.clone(), command: words.line(), ended, last_words };
+                Err(failed(error.into()))
+            }
+        }
+    }
+
+    fn keep(running: Running) -> NodeLock {
+        let (stop, stopped) = oneshot::channel();
+        let (told, lost) = watch::channel(false);
+        NodeLock { stop: Some(stop), lost, task: tokio::spawn(beat(running, stopped, told)) }
+    }
+
+    /// Waits until the lock is lost against our will: the connection died, or somebody ended the holder.
+    pub async fn lost(&self) {
+        let mut lost = self.lost.clone();
+        // An error means that the holder's task is gone, and the lock with it.
+        let _ = lost.wait_for(|lost| *lost).await;
+    }
+
+    pub fn is_lost(&self) -> bool {
+        *self.lost.borrow() || self.task.is_finished()
+    }
+
+    /// Lets go, and waits until the node has freed the lock.
+    pub async fn release(mut self) {
+        drop(self.stop.take());
+        // The task ends by itself; a node that does not answer frees the lock by itself.
+        let _ = timeout(LIMIT, &mut self.task).await;
+    }
+}
+
+enum Answer {
+    Held,
+    Busy(String),
+    Failed(String),
+}
+
+async fn answer(running: &mut Running) -> Answer {
+    let mut said = Vec::new();
+    while let Some(line) = running.line().await {
+        match line {
+            Line::Out(text) if text == "held" => return Answer::Held,
+            Line::Out(text) => match text.strip_prefix("busy ") {
+                Some(holder) => return Answer::Busy(holder.to_string()),
+                None => said.push(text),
+            },
+            Line::Err(text) => said.push(text),
+        }
+    }
+    Answer::Failed(said.join("\n"))
+}
+
+/// Beats until told to stop (the sender is dropped), or until the holder over there has ended.
+async fn beat(mut running: Running, mut stopped: oneshot::Receiver<()>, told: watch::Sender<bool>) {
+    let mut clock = tokio::time::interval(BEAT);
+    loop {
+        tokio::select! {
+            _ = &mut stopped => {
+                running.finish().await;
+                return;
+            }
+            _ = clock.tick() => if running.write(".").await.is_err() { break },
+            _ = running.ended() => break,
+        }
+    }
+    told.send_replace(true);
+}
