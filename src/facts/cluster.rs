@@ -1,0 +1,128 @@
+//! What a cluster holds of Rancher, seen through its API.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cluster::{Cluster, ClusterError, ObjectRef};
+
+/// Namespace and name that Rancher insists on (rancher/rancher: chart/README.md; another leads to a crash since 2.12).
+pub const NAMESPACE: &str = "cattle-system";
+pub const RANCHER: &str = "rancher";
+
+/// Rancher's Deployment and where its pods run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RancherSeen {
+    pub image: String,
+    pub wanted: u64,
+    pub ready: u64,
+    /// Name of the node of each ready pod, sorted.
+    pub nodes: Vec<String>,
+}
+
+/// Rancher as it is in the cluster; `None` when there is no Deployment of that name.
+pub async fn rancher(cluster: &Cluster) -> Result<Option<RancherSeen>, ClusterError> {
+    let deployment = ObjectRef::new("apps/v1", "Deployment", Some(NAMESPACE), RANCHER);
+    let Some(deployment) = cluster.get(&deployment).await? else { return Ok(None) };
+    let pods = cluster.list("v1", "Pod", Some(NAMESPACE), Some("app=rancher")).await?;
+    Ok(Some(read_rancher(&deployment, &pods)))
+}
+
+fn read_rancher(deployment: &Value, pods: &[Value]) -> RancherSeen {
+    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+    let image = deployment.pointer("/spec/template/spec/containers/0/image").and_then(Value::as_str);
+    let mut nodes: Vec<String> = pods.iter().filter(|pod| is_ready(pod)).filter_map(node_of).collect();
+    nodes.sort();
+    RancherSeen {
+        image: image.unwrap_or_default().to_string(),
+        wanted: number("/spec/replicas"),
+        ready: number("/status/readyReplicas"),
+        nodes,
+    }
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let leaving = pod.pointer("/metadata/deletionTimestamp").is_some();
+    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
+    let ready = conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True");
+    ready && !leaving
+}
+
+fn node_of(pod: &Value) -> Option<String> {
+    pod.pointer("/spec/nodeName").and_then(Value::as_str).map(str::to_string)
+}
+
+/// One controller that serves an ingress class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IngressClass {
+    pub name: String,
+    pub controller: String,
+    pub default: bool,
+}
+
+/// The ingress classes of the cluster, by name.
+pub async fn ingress_classes(cluster: &Cluster) -> Result<Vec<IngressClass>, ClusterError> {
+    let classes = cluster.list("networking.k8s.io/v1", "IngressClass", None, None).await?;
+    let mut found: Vec<IngressClass> = classes.iter().map(read_class).collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+fn read_class(class: &Value) -> IngressClass {
+    let text = |pointer: &str| class.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
+    IngressClass {
+        name: text("/metadata/name"),
+        controller: text("/spec/controller"),
+        default: text("/metadata/annotations/ingressclass.kubernetes.io~1is-default-class") == "true",
+    }
+}
+
+/// Whether RKE's own job for the addon text ran to its end, and with which text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AddonSeen {
+    /// The text in ConfigMap `kube-system/rke-user-addon`.
+    pub text: Option<String>,
+    pub job_complete: bool,
+}
+
+/// The last thing `rke up` does: its ConfigMap and its job (rancher/rke: cluster/addons.go, k8s/job.go).
+pub async fn addon(cluster: &Cluster) -> Result<AddonSeen, ClusterError> {
+    let map = ObjectRef::new("v1", "ConfigMap", Some("kube-system"), "rke-user-addon");
+    let job = ObjectRef::new("batch/v1", "Job", Some("kube-system"), "rke-user-addon-deploy-job");
+    let map = cluster.get(&map).await?;
+    let job = cluster.get(&job).await?;
+    let text = map.and_then(|map| Some(map.get("data")?.get("rke-user-addon")?.as_str()?.to_string()));
+    let succeeded = job.and_then(|job| job.pointer("/status/succeeded").and_then(Value::as_u64)).unwrap_or_default();
+    Ok(AddonSeen { text, job_complete: succeeded > 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_ready_pods_that_stay_count() {
+        let deployment = json!({
+            "spec": {"replicas": 3, "template": {"spec": {"containers": [{"image": "rancher/rancher:v2.11.3"}]}}},
+            "status": {"readyReplicas": 2}
+        });
+        let pod = |node: &str, ready: &str| json!({
+            "metadata": {}, "spec": {"nodeName": node}, "status": {"conditions": [{"type": "Ready", "status": ready}]}
+        });
+        let mut leaving = pod("n3", "True");
+        leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        let seen = read_rancher(&deployment, &[pod("n2", "True"), pod("n1", "True"), pod("n3", "False"), leaving]);
+        assert_eq!(seen.nodes, ["n1", "n2"]);
+        assert_eq!((seen.wanted, seen.ready), (3, 2));
+    }
+
+    #[test]
+    fn the_default_class_is_told_by_its_annotation() {
+        let class = json!({
+            "metadata": {"name": "nginx", "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}},
+            "spec": {"controller": "k8s.io/ingress-nginx"}
+        });
+        assert!(read_class(&class).default);
+        assert!(!read_class(&json!({"metadata": {"name": "x"}})).default);
+    }
+}
