@@ -1,3 +1,5 @@
+//! The door.
+
 fn main() -> std::process::ExitCode {
     cowhand::cli::main()
 }

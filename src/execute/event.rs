@@ -19,6 +19,21 @@ pub enum Stage {
     Remove,
 }
 
+impl Stage {
+    /// The stage's word in `playbooks/up.yml`, in lines and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Check => "check",
+            Stage::Cluster => "cluster",
+            Stage::Ingress => "ingress",
+            Stage::CertManager => "cert-manager",
+            Stage::Rancher => "rancher",
+            Stage::Verify => "verify",
+            Stage::Remove => "remove",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
@@ -39,6 +54,9 @@ pub enum Event {
     StepStarted {
         stage: Stage,
         step: String,
+        /// What will be sent, as the plan shows it, without secrets; empty when the step's name says it all.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        text: String,
     },
     StepFinished {
         stage: Stage,
@@ -61,6 +79,10 @@ pub enum Event {
     Note {
         text: String,
     },
+    /// What the person wanted the run for, e.g. the address and how to log in. Goes to stdout, also with `-q`.
+    Result {
+        text: String,
+    },
     RunFinished {
         ok: bool,
         seconds: f64,
@@ -76,18 +98,26 @@ pub enum Outcome {
     Failed,
 }
 
-/// Where events go. Telling never fails and never waits.
+/// Where events go: to one listener or to several, each of which gets all. Telling never fails and never waits.
 #[derive(Clone)]
-pub struct Tell(UnboundedSender<Event>);
+pub struct Tell(Vec<UnboundedSender<Event>>);
 
 impl Tell {
     pub fn new(sender: UnboundedSender<Event>) -> Self {
-        Tell(sender)
+        Tell(vec![sender])
+    }
+
+    /// Tells the listeners of the other one as well, e.g. the journal next to the screen.
+    pub fn and(mut self, other: Tell) -> Self {
+        self.0.extend(other.0);
+        self
     }
 
     pub fn event(&self, event: Event) {
-        // A closed receiver means the run is over and nobody listens any more.
-        let _ = self.0.send(event);
+        for listener in &self.0 {
+            // A closed receiver means the run is over and nobody listens any more.
+            let _ = listener.send(event.clone());
+        }
     }
 
     pub fn progress(&self, stage: Stage, text: impl Into<String>) {

@@ -1,0 +1,306 @@
+//! What the checks found, as a person reads it: problems first, each with its fix, the same one only once.
+
+use serde::Serialize;
+
+use super::{Look, Mark, Tone, Verbosity, printable, took};
+use crate::check::{Finding, Verdict};
+
+/// How many findings there are of each kind; a skipped problem counts as skipped only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    pub checks: usize,
+    pub passed: usize,
+    pub warnings: usize,
+    pub unknown: usize,
+    pub failed: usize,
+    pub skipped: usize,
+}
+
+impl Counts {
+    pub fn of(findings: &[Finding]) -> Self {
+        let mut counts = Counts { checks: findings.len(), ..Counts::default() };
+        for finding in findings {
+            let kind = match finding.verdict {
+                Verdict::Pass => &mut counts.passed,
+                _ if finding.skipped => &mut counts.skipped,
+                Verdict::Warn => &mut counts.warnings,
+                Verdict::Unknown => &mut counts.unknown,
+                Verdict::Fail => &mut counts.failed,
+            };
+            *kind += 1;
+        }
+        counts
+    }
+
+    /// `61 checks · 58 passed · 1 warning · 2 failed`.
+    pub fn text(&self) -> String {
+        let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+        let mut parts = vec![plural(self.checks, "check"), format!("{} passed", self.passed)];
+        if self.warnings > 0 {
+            parts.push(plural(self.warnings, "warning"));
+        }
+        for (number, word) in [(self.failed, "failed"), (self.unknown, "unknown"), (self.skipped, "skipped")] {
+            if number > 0 {
+                parts.push(format!("{number} {word}"));
+            }
+        }
+        parts.join(" · ")
+    }
+}
+
+/// The whole answer of `check`: the problems (with `Verbose` everything), then the counts and what to read next.
+pub fn findings(findings: &[Finding], seconds: f64, verbosity: Verbosity, look: &Look) -> String {
+    let rows = rows(findings, verbosity, look);
+    let mut text = table(&rows, look);
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    if verbosity != Verbosity::Quiet {
+        let counts = look.letters(&format!("  {} · {}", Counts::of(findings).text(), took(seconds)));
+        text.push_str(&counts);
+        if let Some(row) = rows.iter().find(|row| row.verdict != Verdict::Pass) {
+            let more = format!("cowhand explain {} tells more", row.check);
+            let fits = look.width.is_none_or(|width| counts.chars().count() + 7 + more.len() < width);
+            text.push_str(if fits { "       " } else { "\n  " });
+            text.push_str(&look.paint(Tone::Dim, &more));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Only the lines of the findings, without the counts; empty when nothing is to be said.
+pub(super) fn problems(findings: &[Finding], verbosity: Verbosity, look: &Look) -> String {
+    table(&rows(findings, verbosity, look), look)
+}
+
+/// One line of the answer: a finding, and everything it was found on.
+struct Row {
+    check: &'static str,
+    verdict: Verdict,
+    skipped: bool,
+    subjects: Vec<String>,
+    subject: String,
+    seen: String,
+    fix: String,
+}
+
+fn rows(findings: &[Finding], verbosity: Verbosity, look: &Look) -> Vec<Row> {
+    let shown = |finding: &&Finding| match verbosity {
+        Verbosity::Quiet => finding.blocks(),
+        Verbosity::Normal => finding.verdict != Verdict::Pass,
+        Verbosity::Verbose => true,
+    };
+    let mut rows: Vec<Row> = Vec::new();
+    for finding in findings.iter().filter(shown) {
+        let subject = finding.subject.clone().unwrap_or_default();
+        let (seen, fix) = (without(&finding.seen, &subject), without(&finding.fix, &subject));
+        let same = |row: &&mut Row| {
+            (row.check, row.verdict, row.skipped, &row.seen, &row.fix)
+                == (finding.check, finding.verdict, finding.skipped, &seen, &fix)
+        };
+        match rows.iter_mut().find(same) {
+            Some(row) => row.subjects.push(subject),
+            None => rows.push(Row {
+                check: finding.check,
+                verdict: finding.verdict,
+                skipped: finding.skipped,
+                subjects: vec![subject],
+                subject: String::new(),
+                seen,
+                fix,
+            }),
+        }
+    }
+    let nodes = nodes(findings);
+    for row in &mut rows {
+        let everywhere = nodes.len() > 1 && nodes.iter().all(|node| row.subjects.iter().any(|it| it == node));
+        row.subject = match row.subjects.as_slice() {
+            [one] if one.is_empty() => "all".to_owned(),
+            _ if everywhere => "all".to_owned(),
+            some => some.join(", "),
+        };
+        let names = row.subjects.join(", ");
+        row.subject = look.letters(&row.subject);
+        row.seen = row.seen.replace(PLACE, &names);
+        row.fix = row.fix.replace(PLACE, &names);
+    }
+    // What blocks comes first; the sort keeps the order of the checks otherwise.
+    rows.sort_by_key(|row| (row.skipped, std::cmp::Reverse(row.verdict)));
+    rows
+}
+
+/// Stands for the subject's own name while texts are compared; cannot occur in a printable text.
+const PLACE: &str = "\u{0}";
+
+/// The text with each whole word that is the subject's name replaced by [`PLACE`].
+fn without(text: &str, subject: &str) -> String {
+    let text = printable(text);
+    if subject.is_empty() {
+        return text;
+    }
+    let part_of_word = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(subject) {
+        let (before, after) = (&rest[..at], &rest[at + subject.len()..]);
+        let starts = !before.ends_with(part_of_word);
+        // A full stop ends a sentence; before a letter it belongs to a longer name.
+        let ends = match after.strip_prefix('.') {
+            Some(following) => !following.starts_with(part_of_word),
+            None => !after.starts_with(part_of_word),
+        };
+        result.push_str(before);
+        result.push_str(if starts && ends { PLACE } else { subject });
+        rest = after;
+    }
+    result.push_str(rest);
+    result
+}
+
+/// Every subject that is one machine, in the order of the findings.
+fn nodes(findings: &[Finding]) -> Vec<&str> {
+    let mut nodes = Vec::new();
+    for subject in findings.iter().filter_map(|finding| finding.subject.as_deref()) {
+        if !subject.contains(['→', '/']) && !nodes.contains(&subject) {
+            nodes.push(subject);
+        }
+    }
+    nodes
+}
+
+fn table(rows: &[Row], look: &Look) -> String {
+    /// A subject longer than this moves its own line only.
+    const WIDEST: usize = 24;
+    let widest = |length: fn(&Row) -> usize| rows.iter().map(length).filter(|it| *it <= WIDEST).max().unwrap_or(0);
+    let subjects = widest(|row| row.subject.chars().count()).max(6);
+    let checks = widest(|row| row.check.chars().count()).max(12);
+    let at_check = 4 + subjects + 2;
+    let at_seen = at_check + checks + 2;
+    let mut text = String::new();
+    for row in rows {
+        let (mark, tone) = match row.verdict {
+            Verdict::Pass => (Mark::Good, Tone::Good),
+            _ if row.skipped => (Mark::Skipped, Tone::Dim),
+            Verdict::Warn => (Mark::Warning, Tone::Careful),
+            Verdict::Unknown => (Mark::Unknown, Tone::Bad),
+            Verdict::Fail => (Mark::Bad, Tone::Bad),
+        };
+        let skipped = if row.skipped && row.verdict != Verdict::Pass { " (skipped)" } else { "" };
+        let seen = look.wrap(&format!("{}{skipped}", row.seen), at_seen);
+        let check = look.paint(tone, row.check);
+        let gap = " ".repeat(checks.saturating_sub(row.check.chars().count()));
+        text.push_str(&format!("  {} {:<subjects$}  {check}{gap}  {seen}\n", look.mark(mark), row.subject));
+        if !row.fix.is_empty() {
+            let fix = look.wrap(&row.fix.replace('\n', " "), at_check + 7);
+            text.push_str(&format!("{}{}    {fix}\n", " ".repeat(at_check), look.paint(Tone::Strong, "fix")));
+        }
+    }
+    look.letters(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(check: &'static str, subject: &str, verdict: Verdict, seen: &str, fix: &str) -> Finding {
+        let subject = (!subject.is_empty()).then(|| subject.to_owned());
+        Finding { check, subject, verdict, seen: seen.into(), fix: fix.into(), skipped: false }
+    }
+
+    fn example() -> Vec<Finding> {
+        let memory = |node: &str| finding("node.memory", node, Verdict::Pass, "8.0 GiB", "");
+        let swap = |node: &str| {
+            finding(
+                "node.swap",
+                node,
+                Verdict::Warn,
+                &format!("swap is on; {node} may stall"),
+                &format!("swapoff on {node}."),
+            )
+        };
+        let mut all: Vec<Finding> =
+            ["n1", "n2", "n10"].into_iter().flat_map(|node| [memory(node), swap(node)]).collect();
+        all.push(finding("rke.end-of-life", "", Verdict::Warn, "RKE1 ended on 31 July 2025", ""));
+        all.push(finding(
+            "net.overlay-udp",
+            "n1→n10",
+            Verdict::Unknown,
+            "no answer on udp 8472",
+            "let udp 8472 in on n10",
+        ));
+        all.push(finding(
+            "docker.too-new",
+            "n2",
+            Verdict::Fail,
+            "Docker 29.1 does not speak to this rke",
+            "install Docker 28 on n2",
+        ));
+        all
+    }
+
+    #[test]
+    fn problems_come_first_and_the_same_one_once() {
+        insta::assert_snapshot!(findings(&example(), 1.12, Verbosity::Normal, &Look::PLAIN), @r"
+          ✗ n2      docker.too-new   Docker 29.1 does not speak to this rke
+                    fix    install Docker 28 on n2
+          ? n1→n10  net.overlay-udp  no answer on udp 8472
+                    fix    let udp 8472 in on n10
+          ! all     node.swap        swap is on; n1, n2, n10 may stall
+                    fix    swapoff on n1, n2, n10.
+          ! all     rke.end-of-life  RKE1 ended on 31 July 2025
+
+          9 checks · 3 passed · 4 warnings · 1 failed · 1 unknown · 1.1s       cowhand explain docker.too-new tells more
+        ");
+    }
+
+    #[test]
+    fn everything_is_there_when_asked_for() {
+        let text = findings(&example(), 0.0, Verbosity::Verbose, &Look::PLAIN);
+        assert!(text.contains("✓ all     node.memory      8.0 GiB\n"), "{text}");
+    }
+
+    #[test]
+    fn quiet_leaves_only_what_blocks() {
+        insta::assert_snapshot!(findings(&example(), 0.0, Verbosity::Quiet, &Look::PLAIN), @r"
+          ✗ n2      docker.too-new   Docker 29.1 does not speak to this rke
+                    fix    install Docker 28 on n2
+          ? n1→n10  net.overlay-udp  no answer on udp 8472
+                    fix    let udp 8472 in on n10
+        ");
+        assert_eq!(findings(&example()[..2], 0.0, Verbosity::Quiet, &Look::PLAIN), "");
+    }
+
+    #[test]
+    fn a_skipped_problem_is_shown_as_such_and_comes_last() {
+        let mut all = example();
+        for it in all.iter_mut().filter(|it| it.check == "docker.too-new") {
+            it.skipped = true;
+        }
+        let text = findings(&all, 0.0, Verbosity::Normal, &Look::PLAIN);
+        let line = text.lines().position(|line| line.contains("docker.too-new")).unwrap();
+        assert!(text.lines().nth(line).unwrap().starts_with("  - n2 "), "{text}");
+        assert!(text.lines().nth(line).unwrap().ends_with("(skipped)"), "{text}");
+        assert_eq!(Counts::of(&all).text(), "9 checks · 3 passed · 4 warnings · 1 unknown · 1 skipped");
+    }
+
+    #[test]
+    fn a_name_inside_another_name_stays() {
+        assert_eq!(without("n1, n10, n1.example.com, on n1. Then n1", "n1"), "\0, n10, n1.example.com, on \0. Then \0");
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_broken_lines_and_a_poor_one_ascii() {
+        let look = Look { colour: false, unicode: false, width: Some(60) };
+        insta::assert_snapshot!(findings(&example()[7..], 0.0, Verbosity::Normal, &look), @r"
+          x n2       docker.too-new   Docker 29.1 does not speak to
+                                      this rke
+                     fix    install Docker 28 on n2
+          ? n1->n10  net.overlay-udp  no answer on udp 8472
+                     fix    let udp 8472 in on n10
+
+          2 checks - 0 passed - 1 failed - 1 unknown - 0.0s
+          cowhand explain docker.too-new tells more
+        ");
+    }
+}

@@ -1,0 +1,189 @@
+//! Plain lines: the reference of what is told. One line an event, the stage first, made to be searched with grep.
+
+use super::{Look, Verbosity, findings, printable, took};
+use crate::check::Finding;
+use crate::execute::{Event, Outcome, Stage};
+
+/// Width of the first column: the longest stage name and two spaces.
+const FIRST: usize = 14;
+
+/// What was told so far, as far as the next lines depend on it.
+pub(super) struct Plain {
+    look: Look,
+    verbosity: Verbosity,
+    command: &'static str,
+    last: Option<(Stage, String)>,
+    /// Kept until their stage ends: only together can the same finding of several nodes become one line.
+    findings: Vec<Finding>,
+}
+
+impl Plain {
+    pub(super) fn new(look: Look, verbosity: Verbosity) -> Self {
+        Plain { look, verbosity, command: "", last: None, findings: Vec::new() }
+    }
+
+    /// The lines for stderr that this event makes, each with its newline; often none.
+    pub(super) fn lines(&mut self, event: &Event) -> String {
+        let normal = self.verbosity != Verbosity::Quiet;
+        let verbose = self.verbosity == Verbosity::Verbose;
+        match event {
+            Event::RunStarted { command, cluster, summary, stages } => {
+                self.command = command;
+                // A command of one stage prints its own heading, on stdout.
+                self.when(normal && stages.len() > 1, cluster, summary)
+            }
+            Event::StageStarted { stage } => self.when(normal, stage.name(), "started"),
+            Event::Progress { stage, text } => {
+                let newest = Some((*stage, text.clone()));
+                let news = self.last != newest;
+                self.last = newest;
+                self.when(normal && news, stage.name(), text)
+            }
+            Event::StepStarted { stage, step, text } => {
+                let text = if verbose { indented(text) } else { String::new() };
+                self.when(normal, stage.name(), &format!("{step}{text}"))
+            }
+            Event::StepFinished { stage, step, seconds } => {
+                self.when(verbose, stage.name(), &format!("{step}: done in {}", took(*seconds)))
+            }
+            Event::StageFinished { stage, outcome, text, seconds } => {
+                let shown = normal || *outcome == Outcome::Failed;
+                let ended = match outcome {
+                    Outcome::Changed => format!("done in {}", took(*seconds)),
+                    Outcome::Unchanged => "nothing to do".to_owned(),
+                    Outcome::Failed => format!("failed after {}", took(*seconds)),
+                };
+                let text = if text.is_empty() { ended } else { format!("{ended}: {text}") };
+                self.found() + &self.when(shown, stage.name(), &text)
+            }
+            Event::Finding { finding } => {
+                self.findings.push(finding.clone());
+                String::new()
+            }
+            Event::Warning { text } => self.when(normal, "warning", text),
+            Event::Note { text } => self.when(normal, "note", text),
+            // The result is data: it goes to stdout, see the shower.
+            Event::Result { .. } => String::new(),
+            Event::RunFinished { ok, seconds } => {
+                let ended = if *ok { "done in" } else { "failed after" };
+                self.found() + &self.when(normal, self.command, &format!("{ended} {}", took(*seconds)))
+            }
+        }
+    }
+
+    /// The findings that were kept, now that their stage has ended.
+    pub(super) fn found(&mut self) -> String {
+        let kept = std::mem::take(&mut self.findings);
+        findings::problems(&kept, self.verbosity, &self.look)
+    }
+
+    fn when(&self, shown: bool, first: &str, text: &str) -> String {
+        if !shown {
+            return String::new();
+        }
+        let text = printable(text.trim_end()).replace('\n', &format!("\n{:FIRST$}", ""));
+        self.look.letters(&format!("{first:<FIRST$}{text}\n"))
+    }
+}
+
+/// The text of a step below its name.
+pub(super) fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("\n  {line}")).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::check::Verdict;
+
+    /// A run of `up` in which every kind of event occurs.
+    pub(in crate::report) fn a_run() -> Vec<Event> {
+        let finding = |subject: &str, verdict| Event::Finding {
+            finding: Finding {
+                check: "node.swap",
+                subject: Some(subject.into()),
+                verdict,
+                seen: "swap is on".into(),
+                fix: format!("swapoff -a on {subject}"),
+                skipped: false,
+            },
+        };
+        let stage = Stage::CertManager;
+        vec![
+            Event::RunStarted {
+                command: "up",
+                cluster: "prod".into(),
+                summary: "3 nodes · rke v1.8.0".into(),
+                stages: vec![Stage::Check, stage, Stage::Rancher],
+            },
+            Event::StageStarted { stage: Stage::Check },
+            finding("n1", Verdict::Warn),
+            finding("n2", Verdict::Warn),
+            finding("n3", Verdict::Pass),
+            Event::StageFinished {
+                stage: Stage::Check,
+                outcome: Outcome::Unchanged,
+                text: "3 checks, 2 warnings".into(),
+                seconds: 1.1,
+            },
+            Event::StageStarted { stage },
+            Event::StepStarted { stage, step: "apply Issuer rancher".into(), text: "kind: Issuer\nspec: {}".into() },
+            Event::Progress { stage, text: "webhook: 0 of 1 ready".into() },
+            Event::Progress { stage, text: "webhook: 0 of 1 ready".into() },
+            Event::Warning { text: "the CA ends in 20 days".into() },
+            Event::Note { text: "helm v3.18.0 from PATH".into() },
+            Event::StepFinished { stage, step: "apply Issuer rancher".into(), seconds: 9.3 },
+            Event::StageFinished { stage, outcome: Outcome::Changed, text: "v1.11.5".into(), seconds: 112.0 },
+            Event::StageStarted { stage: Stage::Rancher },
+            Event::StageFinished {
+                stage: Stage::Rancher,
+                outcome: Outcome::Failed,
+                text: "not Ready after 5m; last seen \u{1b}[31mCrashLoopBackOff".into(),
+                seconds: 300.0,
+            },
+            Event::Result { text: "https://rancher.example.com answers".into() },
+            Event::RunFinished { ok: false, seconds: 413.1 },
+        ]
+    }
+
+    fn told(verbosity: Verbosity) -> String {
+        let mut plain = Plain::new(Look::PLAIN, verbosity);
+        a_run().iter().map(|event| plain.lines(event)).collect()
+    }
+
+    #[test]
+    fn a_run_in_plain_lines() {
+        insta::assert_snapshot!(told(Verbosity::Normal), @r"
+        prod          3 nodes · rke v1.8.0
+        check         started
+          ! n1, n2  node.swap     swap is on
+                    fix    swapoff -a on n1, n2
+        check         nothing to do: 3 checks, 2 warnings
+        cert-manager  started
+        cert-manager  apply Issuer rancher
+        cert-manager  webhook: 0 of 1 ready
+        warning       the CA ends in 20 days
+        note          helm v3.18.0 from PATH
+        cert-manager  done in 1m52s: v1.11.5
+        rancher       started
+        rancher       failed after 5m00s: not Ready after 5m; last seen CrashLoopBackOff
+        up            failed after 6m53s
+        ");
+    }
+
+    #[test]
+    fn verbose_adds_the_text_of_steps_and_what_passed() {
+        let text = told(Verbosity::Verbose);
+        assert!(text.contains("cert-manager  apply Issuer rancher\n                kind: Issuer\n"), "{text}");
+        assert!(text.contains("cert-manager  apply Issuer rancher: done in 9.3s\n"), "{text}");
+        assert!(text.contains("✓ n3 "), "{text}");
+    }
+
+    #[test]
+    fn quiet_leaves_errors_only() {
+        assert_eq!(
+            told(Verbosity::Quiet),
+            "rancher       failed after 5m00s: not Ready after 5m; last seen CrashLoopBackOff\n"
+        );
+    }
+}
