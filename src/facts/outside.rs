@@ -14,16 +14,13 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::remote::Wire;
 
 /// Limit for each single step of a probe.
 const STEP: Duration = Duration::from_secs(10);
 /// Rancher's answers to the probe's questions are small; more than this is not one of them.
 const BODY_LIMIT: usize = 1 << 20;
-
-/// A byte stream to the other side, however it got there.
-pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 /// One way from outside to Rancher.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@ pub mod applied;
 pub mod cert_manager;
 pub mod ingress;
 pub mod playbook;
+pub mod rancher;
 pub mod release;
 pub mod rke;
 mod step;

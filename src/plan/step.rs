@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::execute::Stage;
 use crate::inventory::{Chart, ChartSource, Values};
+use crate::tls::SecretSource;
 
 /// What one stage would do, in order. No steps: nothing has to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,8 +46,8 @@ pub enum Step {
         what: String,
         manifests: Vec<Value>,
     },
-    /// Create or replace a Secret whose values are read from files at that moment.
-    Secret(SecretWanted),
+    /// Create or replace a Secret; the values are read at that moment.
+    Secret(SecretStep),
     /// `helm upgrade --install`.
     Helm(ReleaseWanted),
     /// `helm uninstall`.
@@ -63,27 +64,35 @@ pub enum Step {
     Wait(Wait),
 }
 
-/// A Secret that has to be there; its values are named by the file that holds them.
+/// A Secret that has to be there; its values are named by where they come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretWanted {
+pub struct SecretStep {
     pub namespace: String,
     pub name: String,
     /// Kubernetes' type, e.g. `kubernetes.io/tls`.
     pub kind: String,
-    pub data: Vec<SecretEntry>,
+    pub entries: Vec<(String, SecretFrom)>,
     /// Helm release that shall be able to adopt it.
     pub helm_release: Option<String>,
-    /// Left alone when it is there, whatever it holds.
-    pub keep: bool,
 }
 
-/// One key of a Secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretEntry {
-    pub key: String,
-    pub file: PathBuf,
-    /// Without the white space around it, as a password file's last newline.
-    pub trimmed: bool,
+/// Where a Secret's value comes from at the moment it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretFrom {
+    Tls(SecretSource),
+    BootstrapPassword,
+}
+
+impl fmt::Display for SecretFrom {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            SecretFrom::Tls(SecretSource::Certificate) => "the certificate",
+            SecretFrom::Tls(SecretSource::Key) => "the certificate's key",
+            SecretFrom::Tls(SecretSource::Ca) => "the CA's certificate",
+            SecretFrom::Tls(SecretSource::CaKey) => "the CA's key",
+            SecretFrom::BootstrapPassword => "the first login's password",
+        })
+    }
 }
 
 /// A Helm release that has to be there.
@@ -163,7 +172,7 @@ impl Step {
         match self {
             Step::RkeUp { cluster_yml, because, .. } => reasons(because) + cluster_yml,
             Step::Apply { manifests, .. } => documents(manifests),
-            Step::Secret(secret) => secret.data.iter().map(entry).collect(),
+            Step::Secret(secret) => secret.entries.iter().map(|(key, from)| format!("{key}: ({from})\n")).collect(),
             Step::Helm(wanted) => reasons(&wanted.because) + &yaml(&Value::Object(wanted.values.clone())),
             Step::RkeRemove { .. }
             | Step::MakeCa { .. }
@@ -189,10 +198,6 @@ fn chart(chart: &Chart) -> String {
         ChartSource::Repository { url, name } => format!("{name} --repo {url} --version {}", chart.version),
         ChartSource::Path(path) => path.display().to_string(),
     }
-}
-
-fn entry(entry: &SecretEntry) -> String {
-    format!("{}: (from {})\n", entry.key, entry.file.display())
 }
 
 fn reasons(because: &[String]) -> String {

@@ -1,0 +1,168 @@
+//! Rancher itself: its secrets, the objects of the TLS set-up, its chart as addon or release.
+
+use serde_json::{Value, json};
+
+use super::release::{self, ReleaseFound};
+use super::step::{ReleaseWanted, SecretFrom, SecretStep, StagePlan, Step, Wait};
+use crate::execute::Stage;
+use crate::inventory::{Delivery, Inventory, Values};
+use crate::tls::{OwnObject, Picture, When};
+
+/// The namespace Rancher insists on, and the name of its release and Deployment.
+pub const NAMESPACE: &str = "cattle-system";
+pub const RANCHER: &str = "rancher";
+/// Where Rancher's chart looks for the first login's password (rancher/rancher: chart/templates/secret.yaml).
+pub const BOOTSTRAP_SECRET: &str = "bootstrap-secret";
+
+/// What is there of what is wanted. The default is an empty cluster.
+#[derive(Debug, Clone, Default)]
+pub struct RancherFound {
+    /// Names of the wanted Secrets that are there and hold what they should.
+    pub secrets_as_wanted: Vec<String>,
+    /// Names of the wanted Secrets that are there with something else in them.
+    pub secrets_changed: Vec<String>,
+    /// `Kind/name` of the wanted objects that are there as wanted.
+    pub objects_as_wanted: Vec<String>,
+    /// Helm's release, with delivery helm.
+    pub release: Option<ReleaseFound>,
+    /// The namespace is there.
+    pub namespace: bool,
+}
+
+/// What the stage has to bring about.
+#[derive(Debug, Clone)]
+pub struct RancherWanted<'a> {
+    pub inventory: &'a Inventory,
+    pub picture: &'a Picture,
+    pub values: Values,
+    /// Objects of the rendered chart that could not go into the addon: they need cert-manager's CRDs.
+    pub later: Vec<Value>,
+}
+
+/// Values for Rancher's chart: what cowhand decides, then what the user adds. No secret is among them.
+pub fn values(inventory: &Inventory, picture: &Picture) -> Values {
+    let rancher = &inventory.rancher;
+    let mut values = Values::new();
+    values.insert("hostname".into(), json!(rancher.hostname));
+    values.insert("replicas".into(), json!(rancher.replicas));
+    let mut layers = vec![json!({"ingress": {"ingressClassName": inventory.ingress.class}})];
+    layers.push(Value::Object(picture.chart_values.clone()));
+    layers.push(Value::Object(rancher.values.clone()));
+    for layer in layers {
+        if let Value::Object(layer) = layer {
+            release::merge(&mut values, &layer);
+        }
+    }
+    values
+}
+
+/// What the stage does.
+pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
+    let picture = wanted.picture;
+    let mut steps = Vec::new();
+    if !found.namespace {
+        steps.push(apply("the namespace", vec![namespace()]));
+    }
+    steps.extend(secrets(picture).into_iter().filter(|step| !found.secrets_as_wanted.contains(&step.name)).map(Step::Secret));
+    if !has_secret(found, BOOTSTRAP_SECRET) {
+        steps.push(Step::Secret(bootstrap()));
+    }
+    let (before, after) = own_objects(picture);
+    steps.extend(apply_missing("the certificates' issuers", before.clone(), found));
+    match wanted.inventory.rancher.delivery {
+        Delivery::Addon => steps.extend(apply_missing("what the addon had to leave out", wanted.later.clone(), found)),
+        Delivery::Helm => steps.extend(release::step(release_wanted(wanted), found.release.as_ref())),
+    }
+    steps.extend(apply_missing("what belongs to Rancher's objects", after, found));
+    // cacerts.pem is mounted by subPath: running pods never see a new one (kubernetes.io: volumes, subPath).
+    if found.secrets_changed.iter().any(|name| name == "tls-ca") {
+        steps.push(Step::Restart {
+            namespace: NAMESPACE.into(),
+            deployment: RANCHER.into(),
+            because: "its pods read the CA only when they start".into(),
+        });
+    }
+    steps.extend(certificates(&before).map(|name| Step::Wait(Wait::Certificate { namespace: NAMESPACE.into(), name })));
+    steps.push(Step::Wait(Wait::Deployment { namespace: NAMESPACE.into(), name: RANCHER.into() }));
+    let mut notes = vec![format!("agentTLSMode {}: {}", mode(picture), picture.agent_reason)];
+    notes.extend(picture.notes.iter().cloned());
+    StagePlan { stage: Stage::Rancher, steps, notes }
+}
+
+fn mode(picture: &Picture) -> &'static str {
+    match picture.agent_tls_mode {
+        crate::inventory::AgentTlsMode::Strict => "strict",
+        crate::inventory::AgentTlsMode::SystemStore => "system-store",
+    }
+}
+
+fn has_secret(found: &RancherFound, name: &str) -> bool {
+    found.secrets_as_wanted.iter().chain(&found.secrets_changed).any(|there| there == name)
+}
+
+/// The Secrets of the TLS set-up.
+pub fn secrets(picture: &Picture) -> Vec<SecretStep> {
+    let step = |wanted: &crate::tls::SecretWanted| SecretStep {
+        namespace: wanted.namespace.into(),
+        name: wanted.name.into(),
+        kind: wanted.kind.word().into(),
+        entries: wanted.entries.iter().map(|(key, source)| ((*key).into(), SecretFrom::Tls(*source))).collect(),
+        helm_release: None,
+    };
+    picture.secrets.iter().map(step).collect()
+}
+
+fn bootstrap() -> SecretStep {
+    SecretStep {
+        namespace: NAMESPACE.into(),
+        name: BOOTSTRAP_SECRET.into(),
+        kind: "Opaque".into(),
+        entries: vec![("bootstrapPassword".into(), SecretFrom::BootstrapPassword)],
+        helm_release: Some(RANCHER.into()),
+    }
+}
+
+/// Objects of the TLS set-up that come before Rancher's chart, and those that come after it.
+pub fn own_objects(picture: &Picture) -> (Vec<Value>, Vec<Value>) {
+    let of = |when: When| {
+        let these = picture.objects.iter().filter(move |object| object.when == when);
+        these.map(|object: &OwnObject| object.manifest.clone()).collect()
+    };
+    (of(When::BeforeRancher), of(When::AfterRancher))
+}
+
+fn release_wanted(wanted: &RancherWanted<'_>) -> ReleaseWanted {
+    ReleaseWanted {
+        release: RANCHER.into(),
+        namespace: NAMESPACE.into(),
+        chart: wanted.inventory.rancher.chart.clone(),
+        values: wanted.values.clone(),
+        because: Vec::new(),
+    }
+}
+
+fn apply_missing(what: &str, manifests: Vec<Value>, found: &RancherFound) -> Option<Step> {
+    let missing: Vec<Value> =
+        manifests.into_iter().filter(|manifest| !found.objects_as_wanted.contains(&identity(manifest))).collect();
+    (!missing.is_empty()).then(|| apply(what, missing))
+}
+
+fn apply(what: &str, manifests: Vec<Value>) -> Step {
+    Step::Apply { what: what.into(), manifests }
+}
+
+/// `Kind/name`: enough to tell apart what one stage wants.
+pub fn identity(manifest: &Value) -> String {
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    format!("{}/{}", text("/kind"), text("/metadata/name"))
+}
+
+fn certificates(manifests: &[Value]) -> impl Iterator<Item = String> + '_ {
+    let certificates = manifests.iter().filter(|manifest| manifest["kind"] == "Certificate");
+    certificates.filter_map(|manifest| manifest.pointer("/metadata/name")?.as_str().map(str::to_string))
+}
+
+/// Rancher's namespace, as an object.
+pub fn namespace() -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+}
