@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,7 +23,7 @@ pub const PASSWORD: &str = "a-password-that-must-not-be-logged";
 
 pub struct Server {
     child: Child,
-    stdout: BufReader<std::process::ChildStdout>,
+    stdout: BufReader<ChildStdout>,
     pub http: SocketAddr,
     pub https: SocketAddr,
 }
@@ -41,15 +41,9 @@ impl Server {
     pub fn start(args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut child = command(args, env).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        loop {
-            let mut line = String::new();
-            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "the server ended");
-            let entry: Value = serde_json::from_str(&line).unwrap();
-            if entry["msg"] == "listening" {
-                let address = |name: &str| entry[name].as_str().unwrap().parse().unwrap();
-                return Self { child, stdout, http: address("http"), https: address("https") };
-            }
-        }
+        let entry = listening(&mut stdout);
+        let address = |name: &str| entry[name].as_str().unwrap().parse().unwrap();
+        Self { child, stdout, http: address("http"), https: address("https") }
     }
 
     /// Asks it to end; how it ended, how long that took and what it had written.
@@ -71,6 +65,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The line that says where it listens.
+fn listening(stdout: &mut BufReader<ChildStdout>) -> Value {
+    let mut lines = stdout.lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    lines.find(|entry| entry["msg"] == "listening").expect("the server ended")
 }
 
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Full<Bytes>> {
