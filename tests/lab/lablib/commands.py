@@ -71,10 +71,11 @@ class Commands:
             if with_nodes:
                 self._bring_up()
             else:
-                for name in self.lab.machines:
+                for name in set(self.lab.nodes) - set(self.machines.states()):
                     self.machines.prepare(name, self.store.path("seed"))
             self.done.touch()
-        self._summary()
+        if with_nodes:
+            self._summary()
 
     def _bring_up(self):
         paths = {n: self.store.path(n) for n in catalogue.node_image[0]}
@@ -105,9 +106,11 @@ class Commands:
         """Whether our own engine, dead now, may still hold containers of this lab."""
         return self.engine.choice != "found" and (self.engine.folder / "data").exists() and self.lab.run.exists()
 
-    def down(self):
+    def down(self, if_empty=False):
         """end this lab: its machines, its network, its DNS server, its files, and the engine when it was ours and the last"""
         with self.lab.alone():
+            if if_empty and self.engine.answers() and self.machines.states():
+                return
             self._clear()
             self._end_engine_unless_used()
             say(f"the lab `{self.lab.name}` is gone; what was built stays in {self.lab.cache}")
@@ -207,11 +210,13 @@ class Commands:
         self.store.build(seed.needs)
         write_archive(sys.stdout.buffer, {n: ([self.store.path(l) for l in ls], c) for n, (ls, c) in catalogue.images.items()})
 
-    def vagrant(self):
-        """what vagrant/Vagrantfile needs for the docker provider, as JSON; after `up --no-nodes`"""
+    def vagrant(self, prepare=False):
+        """what vagrant/Vagrantfile needs for the docker provider, as JSON; with --prepare everything but the machines is made"""
+        if prepare:
+            self.up(with_nodes=False)
         self._must_be_up()
         image = seed.load_node_image(self.engine, {n: self.store.path(n) for n in catalogue.node_image[0]})
-        print(json.dumps({"image": image, "user": user, "key": str(self.lab.run / "id"),
+        print(json.dumps({"image": image, "user": user, "key": str(self.lab.run / "id"), "docker_host": self.engine.host(),
                           "nodes": {n: {"address": a, "create_args": [str(w) for w in self.machines.run_words(n)]} for n, a in self.lab.nodes.items()}}))
 
     def _must_be_up(self):

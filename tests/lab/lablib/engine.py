@@ -123,6 +123,8 @@ class Engine:
         for top in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]:
             for folder, _, _ in os.walk(f"{top}{self._cgroup()}", topdown=False):
                 works(["rmdir", folder])
+        for folder in ("/run/docker/plugins", "/run/docker", "/run/containerd/s", "/run/containerd"):
+            works(["rmdir", folder])   # an engine makes them wherever its own folder is; only when nothing is in them
 
 
 def full_bounding_set():

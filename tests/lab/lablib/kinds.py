@@ -130,7 +130,7 @@ def build_c_program(out, words, needs):
 
 
 def cargo_program(name, package):
-    return Recipe(f"cargo-{name}", build_cargo_program, {"name": name, "package": package}, inputs=[here / package])
+    return Recipe(f"cargo-{name}", build_cargo_program, {"name": name, "package": package}, inputs=[here / package / p for p in ("Cargo.toml", "Cargo.lock", "src")])
 
 
 def build_cargo_program(out, words, needs):
@@ -139,8 +139,7 @@ def build_cargo_program(out, words, needs):
     if not manifest.exists():
         raise Fail(f"{manifest} is not there: the stand-in for Rancher's image is built from it", "take the whole checkout")
     target = out.parent / "target"
-    locked = ["--locked"] if (manifest.parent / "Cargo.lock").exists() else []
-    run_logged(["cargo", "build", "--release", *locked, "--manifest-path", manifest, "--target-dir", target], out.parent / "log")
+    run_logged(["cargo", "build", "--release", "--locked", "--manifest-path", manifest, "--target-dir", target], out.parent / "log")
     shutil.copy(target / "release" / words["name"], out / words["name"])
 
 
