@@ -22,12 +22,16 @@ pub fn read(dir: &Path) -> Result<Files> {
     Ok(Files { cacerts: optional(&dir.join("cacerts.pem"))?, pair })
 }
 
-/// The `cacerts` setting as Rancher sets it when it starts; `own` is the PEM of the CA `tls-rancher`.
+/// The `cacerts` setting as Rancher sets it when it starts; `own` is the PEM of the CA `tls-rancher`. A mounted
+/// certificate has to come with word on its CA: a file, or that there is none to hand out.
 pub fn cacerts(files: &Files, no_cacerts: bool, own: &str) -> Result<String> {
     match (&files.cacerts, no_cacerts) {
-        (Some(_), true) => bail!(
-            "invalid SSL configuration found, please set cacerts when providing certificates and --no-cacerts \
-             only when there is no cacerts.pem: both were given"
+        (Some(_), true) => {
+            bail!("invalid SSL configuration found, cacerts.pem and --no-cacerts cannot be used at the same time")
+        }
+        (None, false) if files.pair.is_some() => bail!(
+            "invalid SSL configuration found, a certificate of one's own needs cacerts.pem, or --no-cacerts when it \
+             comes from a recognized authority"
         ),
         (Some(pem), false) => Ok(pem.trim().to_string()),
         (None, true) => Ok(String::new()),
@@ -54,6 +58,9 @@ mod tests {
         assert_eq!(cacerts(&Files::default(), false, "OWN\n").unwrap(), "OWN");
         assert_eq!(cacerts(&Files::default(), true, "OWN").unwrap(), "");
         assert!(cacerts(&with("MINE"), true, "OWN").unwrap_err().to_string().starts_with("invalid SSL configuration"));
+        let served = Files { cacerts: None, pair: Some(("CERT".into(), "KEY".into())) };
+        assert!(cacerts(&served, false, "OWN").is_err());
+        assert_eq!(cacerts(&served, true, "OWN").unwrap(), "");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 /// The names that every certificate of Rancher's own listener carries.
-const ALWAYS: [&str; 4] = ["rancher.cattle-system", "rancher", "localhost", "127.0.0.1"];
+const ALWAYS: [&str; 3] = ["localhost", "127.0.0.1", "rancher.cattle-system"];
 /// Anyone can ask for any name: there has to be an end to what is kept.
 const MOST_NAMES: usize = 64;
 

@@ -81,10 +81,12 @@
 {{- range $name, $port := .Values.ports }}
 {{- include "traefik.entryPoint" (dict "root" $ "name" $name "port" $port) }}
 {{- end }}
-{{- include "traefik.provider" (dict "flag" "--providers.kubernetesCRD" "provider" .Values.providers.kubernetesCRD) }}
-{{- include "traefik.provider" (dict "flag" "--providers.kubernetesIngress" "provider" .Values.providers.kubernetesIngress) }}
+{{- range $name := list "kubernetesCRD" "kubernetesIngress" }}
+{{- $provider := index $.Values.providers $name }}
+{{- include "traefik.provider" (dict "flag" (print "--providers." $name) "provider" $provider) }}
+{{- end }}
 {{- with .Values.providers.kubernetesIngress }}
-{{- if and .enabled .publishedService.enabled }}
+{{- if and .enabled .publishedService.enabled (or $.Values.service.enabled .publishedService.pathOverride) }}
 {{- $own := printf "%s/%s" $.Release.Namespace (include "traefik.fullname" $) }}
 - --providers.kubernetesIngress.ingressEndpoint.publishedService={{ default $own .publishedService.pathOverride }}
 {{- end }}
