@@ -10,6 +10,9 @@ rancher = "v2.11.3"
 
 _stamp = "k8s.io/component-base/version k8s.io/client-go/pkg/version".split()
 _kubernetes_flags = " ".join(f"-X {p}.gitVersion={kubernetes} -X {p}.gitMajor=1 -X {p}.gitMinor=32" for p in _stamp)
+# the Kubernetes that helm renders for where there is no cluster, as its own release stamps it
+_helm_flags = " ".join([f"-X helm.sh/helm/v3/internal/version.version={helm}",
+                        *[f"-X helm.sh/helm/v3/pkg/{p}.k8sVersion{m}" for p in ("lint/rules", "chartutil") for m in ("Major=1", "Minor=33")]])
 _kube_commands = ["kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"]
 _cert_manager_commands = ["controller", "webhook", "cainjector", "acmesolver", "ctl"]
 
@@ -20,7 +23,7 @@ _node_packages = ["systemd", "systemd-sysv", "dbus", "openssh-server", "openssh-
 
 recipes = [
     go_command("rke", "github.com/rancher/rke", rke, ldflags=f"-X main.VERSION={rke}"),
-    go_command("helm", "helm.sh/helm/v3", helm, "cmd/helm", f"-X helm.sh/helm/v3/internal/version.version={helm}"),
+    go_command("helm", "helm.sh/helm/v3", helm, "cmd/helm", _helm_flags),
     *[go_command(c, "k8s.io/kubernetes", kubernetes, f"cmd/{c}", _kubernetes_flags) for c in [*_kube_commands, "kubectl"]],
     # the checksum of its 0.29.10 was never recorded; 0.29.15 is the same minor version
     go_command("cri-dockerd", "github.com/Mirantis/cri-dockerd", "v0.3.17", rewrites=[["0.29.10", "0.29.15"], ["1.29.10", "1.29.15"]]),

@@ -63,8 +63,7 @@ class Commands:
             (self.lab.run / "subnet").write_text(f"{self.lab.network}\n")
             if "seed" in missing:
                 self.store.build(["seed"])
-            (self.lab.run / "artefacts.json").write_text(json.dumps({n: self.store.key(n) for n in self.artefacts}))
-            self._link_programs()
+            self._note_artefacts()
             self.machines.make_network()
             self.names.start()
             self.machines.make_keys()
@@ -82,8 +81,9 @@ class Commands:
         image = seed.load_node_image(self.engine, paths)
         self.machines.bring_up(image, self.store.path("seed"))
 
-    def _link_programs(self):
-        """A folder for the PATH of a test: rke, helm, kubectl, pebble by their names."""
+    def _note_artefacts(self):
+        """Which artefacts this lab uses, so that no build removes them; and a folder for the PATH of a test: rke, helm, kubectl, pebble."""
+        (self.lab.run / "artefacts.json").write_text(json.dumps({n: self.store.key(n) for n in self.artefacts}))
         folder = self.lab.run / "bin"
         folder.mkdir(exist_ok=True)
         for program, artefact in catalogue.programs.items():
@@ -133,7 +133,7 @@ class Commands:
             self.store.build(self.artefacts)
             self.machines.remove()
             self.names.start()
-            self._link_programs()
+            self._note_artefacts()
             self._bring_up()
         self._summary()
 
@@ -163,6 +163,8 @@ class Commands:
     def env(self):
         """what a test needs, as lines for `eval`"""
         self._must_be_up()
+        if not self.store.has("charts"):
+            self.store.build(["charts"])   # somebody works on a chart; the rest waits for a `reset`
         run, nodes = self.lab.run, self.lab.nodes
         told = {"LAB_NAME": self.lab.name, "LAB_SUBNET": str(self.lab.network), "LAB_RUN": run, "LAB_NODES": " ".join(nodes.values()),
                 "LAB_NODE_NAMES": " ".join(nodes), "LAB_JUMP": next(iter(self.lab.jump.values())), "LAB_GATEWAY": self.lab.gateway, "LAB_DNS": self.lab.gateway,

@@ -68,7 +68,7 @@ def look_at_programs(missing):
         version = re.search(r"go(\d+)\.(\d+)", told)
         if not version or (int(version[1]), int(version[2])) < (1, 24):
             raise Fail(f"Go 1.24 or newer has to be in PATH{', there is ' + told if told else ''}",
-                       "install a newer Go, or let an older one (1.21+) fetch it: GOTOOLCHAIN=auto with a go.mod, or GOTOOLCHAIN=go1.24.6")
+                       "install it, or let a Go of 1.21 or newer fetch it: GOTOOLCHAIN=go1.26.0")
     if any(name.startswith("cargo-") for name in missing) and not shutil.which("cargo"):
         raise Fail("cargo has to be in PATH: the stand-in for Rancher is built with it", "install Rust, as for cowhand itself")
 
