@@ -112,19 +112,47 @@ class Engine:
         self._sweep()
 
     def _sweep(self):
-        """What an engine that did not end by itself leaves: its containerd, mounts, sockets, empty cgroups."""
+        """What an engine that did not end by itself leaves: its containers, its containerd, mounts, sockets, empty cgroups."""
         end_process(self.folder / "exec" / "containerd" / "containerd.pid", str(self.folder))
+        wait_until("the end of what a dead engine left", 30, self._kill_left)
         with open("/proc/self/mounts") as mounts:
             below = [line.split()[1] for line in mounts if line.split()[1].startswith(f"{self.folder}/")]
         for mount in sorted(below, reverse=True):
             works(["umount", "--lazy", mount])
         for name in ("exec", "docker.sock", "pid", "runc", "daemon.json"):
             remove(self.folder / name)
-        for top in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]:
-            for folder, _, _ in os.walk(f"{top}{self._cgroup()}", topdown=False):
-                works(["rmdir", folder])
+        for group in self._cgroups():
+            works(["rmdir", group])
         for folder in ("/run/docker/plugins", "/run/docker", "/run/containerd/s", "/run/containerd"):
             works(["rmdir", folder])   # an engine makes them wherever its own folder is; only when nothing is in them
+
+    def _cgroups(self):
+        """The folders of our cgroup in every hierarchy, the inner ones first."""
+        for top in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]:
+            for folder, _, _ in os.walk(f"{top}{self._cgroup()}", topdown=False):
+                yield Path(folder)
+
+    def _kill_left(self):
+        """End, by their ids, the processes in our cgroup and the shims that serve our engine; true when there is none."""
+        left = set()
+        for group in self._cgroups():
+            try:
+                left.update(int(pid) for pid in (group / "cgroup.procs").read_text().split())
+            except OSError:   # it ended meanwhile
+                pass
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if os.path.basename(words[0]).startswith(b"containerd-shim") and f"{self.folder}/exec/containerd/containerd.sock".encode() in words:
+                left.add(int(process.name))
+        for pid in left:
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                pass
+        return not left or f"{len(left)} processes"
 
 
 def full_bounding_set():

@@ -36,7 +36,8 @@ def look_at_room(cache, missing, nodes):
         needs[cache] += disk_run
     if go:
         for folder, share in zip(run(["go", "env", "GOMODCACHE", "GOCACHE"], cwd="/").split(), (disk_modules, disk_go)):
-            needs[Path(folder)] = needs.get(Path(folder), 0) + share
+            there = int(run(["du", "-s", "--block-size=1", folder]).split()[0]) if Path(folder).exists() else 0
+            needs[Path(folder)] = needs.get(Path(folder), 0) + max(share - there, GiB)
     devices = {}
     for folder, size in needs.items():
         at = existing(folder)

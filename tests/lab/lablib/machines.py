@@ -55,7 +55,13 @@ class Machines:
 
     def make(self, name, image, seed_folder):
         self.prepare(name, seed_folder)
-        self.engine.docker("run", "-d", "--name", name, *self.run_words(name), image)
+        try:
+            self.engine.docker("run", "-d", "--name", name, *self.run_words(name), image)
+        except Fail as error:
+            if "apply caps" not in str(error):
+                raise
+            raise Fail(f"the Docker engine of this machine cannot start a privileged container: {error}",
+                       "end this lab (down), then let it start an engine of its own: LAB_ENGINE=own")
 
     def wait(self, name):
         wait_until(f"a login on {name}", 90, lambda: self.engine.works("exec", name, "systemctl", "is-active", "-q", "ssh.service"))

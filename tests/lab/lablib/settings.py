@@ -31,7 +31,10 @@ class Lab:
     def _subnet(self, given):
         """Given, or the one this lab already runs on, or the usual one; another name gets another network by itself."""
         kept = self.run / "subnet"
-        given = given or os.environ.get("LAB_SUBNET") or (kept.read_text().strip() if kept.exists() else None)
+        runs_on = kept.read_text().strip() if (self.run / "done").exists() else None
+        given = given or os.environ.get("LAB_SUBNET") or runs_on
+        if runs_on and given != runs_on:
+            raise Fail(f"the lab `{self.name}` runs on {runs_on}, not on {given}", "LAB_SUBNET= tests/lab/lab down, or another LAB_NAME")
         if given:
             try:
                 return str(ipaddress.ip_network(given))
