@@ -73,7 +73,7 @@ class Engine:
         self._start_own()
 
     def _start_own(self):
-        dockerd = shutil.which("dockerd", path=os.environ.get("PATH", "") + ":/usr/sbin")
+        dockerd = shutil.which("dockerd")
         if not dockerd:
             raise Fail("there is no Docker on this machine", "tests/lab/lab install")
         self._sweep()
@@ -90,8 +90,7 @@ class Engine:
         with open(self.folder / "log", "ab") as log:
             subprocess.Popen([dockerd, "--config-file", self.folder / "daemon.json", "--host", self.socket, "--pidfile", self.pidfile,
                               "--data-root", self.folder / "data", "--exec-root", self.folder / "exec"],
-                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
-                             env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"})
+                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
         try:
             wait_until("an answer of the lab's engine", 60, lambda: self.own_runs and self.answers())
         except Fail:

@@ -61,7 +61,7 @@ def look_at_room(cache, missing, nodes):
 def look_at_programs(missing):
     if os.geteuid() != 0:
         raise Fail("the lab makes machines and networks, which takes root", "sudo -E env PATH=\"$PATH\" tests/lab/lab …")
-    lacking = sorted({package for program, package in programs.items() if not shutil.which(program, path=search_path())})
+    lacking = sorted({package for program, package in programs.items() if not shutil.which(program)})
     if lacking:
         raise Fail(f"programs of these Debian packages are missing: {' '.join(lacking)}", "tests/lab/lab install")
     if any(name.startswith("go-") for name in missing):
@@ -74,10 +74,6 @@ def look_at_programs(missing):
         raise Fail("cargo has to be in PATH: the stand-in for Rancher is built with it", "install Rust, as for cowhand itself")
 
 
-def search_path():
-    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-
-
 def install():
     """The Debian packages, without the services that some of them would start by themselves."""
     if os.geteuid() != 0:
@@ -85,7 +81,7 @@ def install():
     if not shutil.which("apt-get"):
         raise Fail("this machine is no Debian or Ubuntu", f"install what these packages hold: {' '.join(packages)}")
     lacking = [p for p in packages if "installed" not in (run(["dpkg-query", "-W", "-f", "${Status}", p]).split()[-1:] if works(["dpkg-query", "-W", p]) else [])]
-    if "docker.io" in lacking and shutil.which("dockerd", path=search_path()):
+    if "docker.io" in lacking and shutil.which("dockerd"):
         lacking.remove("docker.io")   # somebody's own Docker is as good
     if not lacking:
         say("all packages are there")
@@ -98,6 +94,8 @@ def install():
         ours = True
     try:
         run(["apt-get", "update", "-qq"])
+        if "docker.io" in lacking and "docker-cli" in run(["apt-cache", "pkgnames", "docker-cli"]).split():
+            lacking.append("docker-cli")   # Debian 13 has the engine without its command
         run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *lacking], env={"DEBIAN_FRONTEND": "noninteractive"})
     finally:
         if ours:
