@@ -96,8 +96,8 @@ pub fn read_private_key(block: &Block) -> Result<PrivateKeyFacts, NotAKey> {
             (Wrapping::Pkcs1, kind, Some(public))
         }
         "EC PRIVATE KEY" => {
-            let (curve, public) = read_sec1(content).ok_or_else(structure)?;
-            (Wrapping::Sec1, curve_kind(curve.ok_or_else(structure)?), public)
+            let key = read_sec1(content).ok_or_else(structure)?;
+            (Wrapping::Sec1, curve_kind(key.curve.ok_or_else(structure)?), key.public)
         }
         "PRIVATE KEY" => {
             let (kind, public) = read_pkcs8(content).ok_or_else(structure)?;
@@ -154,21 +154,26 @@ fn read_pkcs1(content: &[u8]) -> Option<(KeyKind, Vec<u8>)> {
     Some((KeyKind::Rsa { bits: bits_of(modulus) }, wrap(0x30, numbers)))
 }
 
+struct Sec1<'a> {
+    curve: Option<&'a [u8]>,
+    public: Option<Vec<u8>>,
+}
+
 /// RFC 5915: version, private key, [0] curve, [1] public key. Inside PKCS#8 the curve may be missing.
-fn read_sec1(content: &[u8]) -> Option<(Option<&[u8]>, Option<Vec<u8>>)> {
+fn read_sec1(content: &[u8]) -> Option<Sec1<'_>> {
     let (0x30, fields, _) = element(content)? else { return None };
     let (0x02, _, rest) = element(fields)? else { return None };
     let (0x04, _, mut rest) = element(rest)? else { return None };
-    let (mut curve, mut public) = (None, None);
+    let mut key = Sec1 { curve: None, public: None };
     while let Some((tag, value, after)) = element(rest) {
         match (tag, element(value)) {
-            (0xa0, Some((0x06, oid, _))) => curve = Some(oid),
-            (0xa1, Some((0x03, bits, _))) => public = bits.split_first().map(|(_, point)| point.to_vec()),
+            (0xa0, Some((0x06, oid, _))) => key.curve = Some(oid),
+            (0xa1, Some((0x03, bits, _))) => key.public = bits.split_first().map(|(_, point)| point.to_vec()),
             _ => {}
         }
         rest = after;
     }
-    Some((curve, public))
+    Some(key)
 }
 
 /// RFC 5958: version, algorithm, the key of that algorithm.
@@ -183,8 +188,7 @@ fn read_pkcs8(content: &[u8]) -> Option<(KeyKind, Option<Vec<u8>>)> {
         "1.2.840.113549.1.1.1" => read_pkcs1(inner).map(|(kind, public)| (kind, Some(public))),
         "1.2.840.10045.2.1" => {
             let (0x06, curve, _) = element(parameters)? else { return None };
-            let (_, public) = read_sec1(inner)?;
-            Some((curve_kind(curve), public))
+            Some((curve_kind(curve), read_sec1(inner)?.public))
         }
         _ => Some((algorithm_by_name(&name), None)),
     }

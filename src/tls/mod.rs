@@ -5,6 +5,7 @@
 mod authority;
 mod certificate;
 mod checksum;
+mod judge;
 mod key;
 mod material;
 mod objects;
@@ -17,6 +18,7 @@ mod table;
 pub use authority::{CannotMakeCa, MadeCa, NotACa, check_ca, make_ca};
 pub use certificate::{CertificateFacts, Unreadable, describe, describe_der};
 pub use checksum::{NotKept, ca_checksum, cacerts_setting, survives_secret};
+pub use judge::{Grade, Judgement, NodeClock, RULES, Request, Rule, judge};
 pub use material::{Files, Material, SecretSource, UnusableFile};
 pub use objects::{INGRESS_SECRET, NAMESPACE, Needs, OwnObject, When};
 pub use picture::{IngressSettings, Picture, Predicted, Refusal, SecretKind, SecretWanted, Trust, picture};
