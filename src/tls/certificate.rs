@@ -124,3 +124,50 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
     }
     <[u8; 16]>::try_from(bytes).ok().map(|sixteen| Ipv6Addr::from(sixteen).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAIN: &[u8] = include_bytes!("../../tests/data/tls/chain.pem");
+
+    #[test]
+    fn every_certificate_of_a_file_is_described_in_its_order() {
+        let now = "2027-05-31T23:00:00Z".parse().unwrap();
+        let facts = describe(CHAIN, now).unwrap();
+        assert_eq!(facts.len(), 2);
+        assert_eq!(facts[0].subject, "CN=rancher.example.com");
+        assert_eq!(facts[0].issuer, "O=Example, CN=Example Intermediate");
+        assert_eq!(facts[0].names, ["rancher.example.com"]);
+        assert_eq!((facts[0].days_left, facts[0].is_ca), (0, false));
+        assert!(facts[1].is_ca && facts[1].names.is_empty());
+        let ended = describe(CHAIN, "2027-06-01T00:00:01Z".parse().unwrap()).unwrap();
+        assert_eq!(ended[0].days_left, -1);
+    }
+
+    #[test]
+    fn fingerprints_are_openssls() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/leaf.pem");
+        let words = ["x509", "-noout", "-fingerprint", "-sha256", "-in", path];
+        let said = std::process::Command::new("openssl").args(words).output().unwrap().stdout;
+        let said = String::from_utf8(said).unwrap().trim().split('=').nth(1).unwrap().replace(':', "").to_lowercase();
+        assert_eq!(describe(CHAIN, Timestamp::UNIX_EPOCH).unwrap()[0].fingerprint_sha256, said);
+    }
+
+    #[test]
+    fn addresses_are_among_the_names() {
+        let pem = include_bytes!("../../tests/data/tls/name-address.pem");
+        assert_eq!(describe(pem, Timestamp::UNIX_EPOCH).unwrap()[0].names, ["192.0.2.10", "2001:db8::10"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_never_left_out_in_silence() {
+        let read = |bytes: &[u8]| describe(bytes, Timestamp::UNIX_EPOCH).unwrap_err().to_string();
+        assert_eq!(read(b""), "it is empty");
+        assert_eq!(read(include_bytes!("../../tests/data/tls/leaf.key")), "there is no CERTIFICATE block in it");
+        let broken = include_bytes!("../../tests/data/tls/form-broken.pem");
+        assert!(read(broken).starts_with("the block at line 1 cannot be read"), "{}", read(broken));
+        let cut = [CHAIN, b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"].concat();
+        assert!(read(&cut).contains("cannot be read"), "{}", read(&cut));
+    }
+}

@@ -115,3 +115,50 @@ fn key(file: &'static str, bytes: &[u8]) -> Result<SecretString, UnusableFile> {
     super::key::read_private_key(only).map_err(|why| refuse(why.to_string()))?;
     Ok(SecretString::from(only.text()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &[u8] = include_bytes!("../../tests/data/tls/leaf.key");
+
+    #[test]
+    fn only_the_key_itself_is_sent() {
+        let with_parameters = include_bytes!("../../tests/data/tls/key-with-parameters.key");
+        let plain = include_bytes!("../../tests/data/tls/key-sec1.key");
+        let files = Files { key: Some(with_parameters), ..Files::default() };
+        let sent = Material::read(&files).unwrap().text(SecretSource::Key).unwrap();
+        assert_eq!(sent.expose_secret().as_bytes(), plain);
+        let windows = include_bytes!("../../tests/data/tls/key-windows.key");
+        let files = Files { ca_key: Some(windows), ..Files::default() };
+        let sent = Material::read(&files).unwrap().text(SecretSource::CaKey).unwrap();
+        assert_eq!(sent.expose_secret().as_bytes(), KEY);
+    }
+
+    #[test]
+    fn a_key_beside_the_certificate_is_not_sent_with_it() {
+        let with_key = include_bytes!("../../tests/data/tls/form-with-key.pem");
+        let files = Files { certificate: Some(with_key), ..Files::default() };
+        let sent = Material::read(&files).unwrap().text(SecretSource::Certificate).unwrap();
+        assert_eq!(sent.expose_secret().as_bytes(), include_bytes!("../../tests/data/tls/chain.pem"));
+    }
+
+    #[test]
+    fn a_file_of_no_use_is_named() {
+        let refused = |files: Files<'_>| Material::read(&files).unwrap_err().to_string();
+        let encrypted = include_bytes!("../../tests/data/tls/key-encrypted.key");
+        assert_eq!(
+            refused(Files { key: Some(encrypted), ..Files::default() }),
+            "tls.key cannot be used: it is encrypted"
+        );
+        let two = include_bytes!("../../tests/data/tls/key-two.key");
+        assert_eq!(
+            refused(Files { ca_key: Some(two), ..Files::default() }),
+            "tls.ca_key cannot be used: it holds 2 private keys, not one"
+        );
+        assert_eq!(
+            refused(Files { ca: Some(KEY), ..Files::default() }),
+            "tls.ca cannot be used: there is no CERTIFICATE block in it"
+        );
+    }
+}

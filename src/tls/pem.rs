@@ -199,35 +199,34 @@ fn label_of(line: &[u8], start: &[u8]) -> Option<String> {
 
 /// Reads the block whose BEGIN stands at line `start`; returns the line to go on with.
 fn read_block(lines: &[&[u8]], start: usize, label: String) -> (Block, usize) {
-    let mut text = Zeroizing::new(String::new());
-    text.reserve(lines[start..].iter().map(|line| line.len() + 1).take(4000).sum());
+    let rest = &lines[start + 1..];
+    let length = rest.iter().position(|line| is_boundary(line)).unwrap_or(rest.len());
+    let body = || rest[..length].iter().map(|line| line.trim_ascii()).filter(|line| !line.is_empty());
+    let ended = rest.get(length).and_then(|line| label_of(line.trim_ascii(), b"-----END "));
+    let encrypted = body().any(|line| line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED"));
+    // room for all of it at once, so that no half copy of a key is left behind by growing
+    let room = body().map(|line| 3 * line.len() + 1).sum::<usize>() + 2 * label.len() + 40;
+    let mut text = Zeroizing::new(String::with_capacity(room));
     text.push_str(&format!("-----BEGIN {label}-----\n"));
-    let mut encrypted = false;
-    let mut end = Err(BadBlock::NoEnd);
-    let mut at = start + 1;
-    while at < lines.len() {
-        let line = lines[at].trim_ascii();
-        if line.starts_with(b"-----BEGIN ") {
-            break;
-        }
-        at += 1;
-        if let Some(ended) = label_of(line, b"-----END ") {
-            end = if ended == label { Ok(()) } else { Err(BadBlock::OtherEnd) };
-            break;
-        }
-        encrypted |= line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED");
-        match std::str::from_utf8(line) {
-            Ok("") => {}
-            Ok(line) => {
-                text.push_str(line);
-                text.push('\n');
-            }
-            Err(_) => text.push_str("?\n"),
-        }
+    for line in body() {
+        text.push_str(&String::from_utf8_lossy(line));
+        text.push('\n');
     }
     text.push_str(&format!("-----END {label}-----\n"));
-    let content = end.and_then(|()| if encrypted { Ok(Zeroizing::new(Vec::new())) } else { decode(&text, &label) });
-    (Block { label, line: start + 1, content, encrypted, text }, at)
+    let content = match &ended {
+        None => Err(BadBlock::NoEnd),
+        Some(ended) if *ended != label => Err(BadBlock::OtherEnd),
+        Some(_) if encrypted => Ok(Zeroizing::new(Vec::new())),
+        Some(_) => decode(&text, &label),
+    };
+    // a BEGIN without END before it starts the next block
+    let next = start + 1 + length + usize::from(ended.is_some());
+    (Block { label, line: start + 1, content, encrypted, text }, next)
+}
+
+fn is_boundary(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    label_of(line, b"-----END ").is_some() || label_of(line, b"-----BEGIN ").is_some()
 }
 
 fn decode(text: &str, label: &str) -> Result<Zeroizing<Vec<u8>>, BadBlock> {
@@ -244,5 +243,68 @@ fn decode(text: &str, label: &str) -> Result<Zeroizing<Vec<u8>>, BadBlock> {
 fn note(oddities: &mut Vec<Oddity>, odd: Oddity) {
     if !oddities.contains(&odd) {
         oddities.push(odd);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCK: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+
+    #[test]
+    fn base64_is_as_openssl_writes_it() {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn a_tidy_file_stays_as_it_is() {
+        let text = BLOCK.repeat(2);
+        let pem = read(text.as_bytes()).unwrap();
+        assert_eq!(pem.oddities, []);
+        assert_eq!(*tidy(&pem, Block::is_certificate), text);
+    }
+
+    #[test]
+    fn what_is_odd_is_told_and_taken_away() {
+        let odd = format!("\u{feff}a comment\r\n  {}", BLOCK.replace('\n', " \r\n"));
+        let pem = read(odd.as_bytes()).unwrap();
+        let told = [Oddity::ByteOrderMark, Oddity::WindowsLineEnds, Oddity::Comments(1), Oddity::Indented];
+        assert_eq!(pem.oddities, told);
+        assert_eq!(*tidy(&pem, Block::is_certificate), BLOCK);
+    }
+
+    #[test]
+    fn a_bad_block_does_not_hide_the_next() {
+        let text = format!(
+            "-----BEGIN CERTIFICATE-----\nMAA=\n{BLOCK}-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----"
+        );
+        let read = read(text.as_bytes()).unwrap();
+        let found: Vec<_> =
+            read.blocks.iter().map(|block| (block.line, block.content.as_ref().err().copied())).collect();
+        assert_eq!(found, [(1, Some(BadBlock::NoEnd)), (3, None), (6, Some(BadBlock::NotBase64))]);
+        assert_eq!(*tidy(&read, Block::is_certificate), BLOCK);
+    }
+
+    #[test]
+    fn lone_carriage_returns_end_lines_too() {
+        assert!(read(BLOCK.replace('\n', "\r").as_bytes()).unwrap().blocks[0].content.is_ok());
+    }
+
+    #[test]
+    fn other_formats_are_called_by_their_names() {
+        for (bytes, why) in [
+            (&b""[..], NotPem::Empty),
+            (b" \n", NotPem::Empty),
+            (b"hello", NotPem::NoBlock),
+            (b"\x30\x82\x01\x00\x30", NotPem::Der),
+            (b"\x30\x82\x01\x00\x02\x01\x03", NotPem::Pkcs12),
+            (b"\xfe\xed\xfe\xed", NotPem::JavaKeyStore),
+            (b"\xff\xfe-\0", NotPem::Utf16),
+        ] {
+            assert_eq!(read(bytes).unwrap_err(), why);
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 mod chain;
 mod form;
+#[cfg(test)]
+mod hostile_tests;
 mod rules;
 mod signature;
 mod single;
