@@ -129,8 +129,10 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
             chain::may_sign(&mut bench, seen, chain.first());
         }
     }
+    let way = chain::climb(&chain, &ca).filter(|climb| climb.top == chain::Top::InCa).map(|climb| climb.path);
     for seen in chain.iter().chain(&ca) {
-        single::times(&mut bench, seen, request.now);
+        let needed = way.as_ref().is_none_or(|way| way.iter().any(|step| step.der == seen.der));
+        single::times(&mut bench, seen, request.now, needed);
         single::algorithms(&mut bench, seen);
     }
     single::node_clocks(&mut bench, &chain.iter().chain(&ca).collect::<Vec<_>>(), request.node_clocks);

@@ -50,8 +50,8 @@ fn reaches_too_deep(name: &str, host: &str) -> bool {
     name.strip_prefix('*').is_some_and(|parent| parent.len() > 1 && host.ends_with(parent))
 }
 
-/// Start and end, against the clock that was given.
-pub(super) fn times(bench: &mut Bench, seen: &Seen<'_>, now: Timestamp) {
+/// Start and end, against the clock that was given. A CA that the certificate does not lead to (`needed` is false) may have ended.
+pub(super) fn times(bench: &mut Bench, seen: &Seen<'_>, now: Timestamp, needed: bool) {
     let (from, to) = validity(&seen.certificate);
     if now < from {
         bench.fail(&NOT_YET_VALID, &seen.subject, format!("it begins on {}", day(from)), String::new());
@@ -60,12 +60,13 @@ pub(super) fn times(bench: &mut Bench, seen: &Seen<'_>, now: Timestamp) {
     }
     let left = days_between(now, to);
     if now > to {
-        return bench.fail(
-            &EXPIRED,
-            &seen.subject,
-            format!("it ended on {}, {} days ago", day(to), -left),
-            String::new(),
-        );
+        let ended = format!("it ended on {}, {} days ago", day(to), -left);
+        return if needed {
+            bench.fail(&EXPIRED, &seen.subject, ended, String::new());
+        } else {
+            let fix = "the certificate does not need it: take it out of the file";
+            bench.warn(&EXPIRED, &seen.subject, ended, fix.into());
+        };
     }
     bench.pass(&EXPIRED, &seen.subject, format!("it ends on {}", day(to)));
     if left < 30 {

@@ -153,6 +153,8 @@ fn find_each_fault(folder: &Path) {
         (authority("ca-bundle.pem", "root.key"), &["fail tls.key-mismatch"]),
         // times
         (certificate("time-expired.pem"), &["fail tls.expired", "fail tls.strict"]),
+        (with_ca("chain.pem", "ca-with-expired.pem"), &["warn tls.expired"]),
+        (authority("root-expired.pem", ""), &["fail tls.expired"]),
         (certificate("time-not-yet.pem"), &["fail tls.not-yet-valid", "fail tls.strict"]),
         (certificate("time-ends-soon.pem"), &["warn tls.ends-soon"]),
         (certificate("time-500-days.pem"), &[]),
@@ -277,7 +279,7 @@ fn openssl_agrees_on_what_a_strict_agent_would_accept() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let is_server = !name.starts_with("root")
             && !["intermediate.pem", "under-short.pem", "constrained.pem"].contains(&name.as_str());
-        if !name.ends_with(".pem") || !is_server || name == "ca-bundle.pem" || name == "chain-reversed.pem" {
+        if !name.ends_with(".pem") || !is_server || name.starts_with("ca-") || name == "chain-reversed.pem" {
             continue;
         }
         for ca in ["root.pem", "ca-bundle.pem", "root-other.pem", "root-twin.pem", "root-short.pem", "root-no-sign.pem"]
