@@ -18,8 +18,8 @@ pub struct InitRequest {
     pub hostname: Option<String>,
     /// Jump hosts for all nodes, `[user@]host[:port]`.
     pub jump: Vec<String>,
-    /// Path of an ssh configuration that the inventory is to go by (relative to the inventory's folder); the nodes are then
-    /// reached by their names in it, and their ports and keys stay there.
+    /// Path of an ssh configuration that the inventory is to go by (relative to the inventory's folder); the nodes are
+    /// then reached by their names in it, where users, ports and keys stay.
     pub ssh_config: Option<String>,
 }
 
@@ -58,7 +58,8 @@ pub fn init(request: &InitRequest) -> String {
     text +=
         "# `cowhand schema` knows every key; paths are relative to this file, ~ and ${NAME} are replaced in them.\n\n";
     line(&mut text, &format!("name: {}", scalar(&request.name)), "of the cluster: small letters, digits, dashes");
-    text += "\n# How the nodes are reached; what is not said here comes from ~/.ssh/config, the ssh agent and known_hosts.\n";
+    text += "\n# How the nodes are reached; what is not said here comes from ~/.ssh/config, the ssh agent and \
+        known_hosts.\n";
     text += &ssh(request);
     text +=
         "\n# At least three machines. Each takes part in control plane, etcd and work unless `roles` says otherwise.\n";
@@ -102,14 +103,17 @@ fn one_node(node: &InitNode, by_config: bool) -> String {
     if let Some(name) = &node.name {
         keys.push(format!("name: {}", scalar(name)));
     }
+    // The configuration knows user, port and key by the machine's name in it.
     let mut ssh = Vec::new();
-    let pairs = [("host", node.ssh_host().map(scalar)), ("user", node.user.as_deref().map(scalar))];
-    ssh.extend(pairs.into_iter().filter_map(|(key, value)| Some(format!("{key}: {}", value?))));
-    if !by_config {
+    if by_config {
+        ssh.extend(node.name.as_deref().map(|name| format!("host: {}", scalar(name))));
+    } else {
+        ssh.extend(node.ssh_host().map(|host| format!("host: {}", scalar(host))));
+        ssh.extend(node.user.as_deref().map(|user| format!("user: {}", scalar(user))));
         ssh.extend(node.port.map(|port| format!("port: {port}")));
-        ssh.extend(node.identity_file.as_ref().map(|file| format!("identity_file: {}", scalar(file))));
+        ssh.extend(node.identity_file.as_deref().map(|file| format!("identity_file: {}", scalar(file))));
     }
-    if !node.jump.is_empty() {
+    if !by_config && !node.jump.is_empty() {
         ssh.push(format!("jump: {}", list(&node.jump)));
     }
     if !node.has_address() {

@@ -1,7 +1,7 @@
 //! The inventory as the rest of the house sees it: valid by construction, every default already chosen.
 //!
-//! Only this room makes these values; nobody writes to them. Paths are as the file gave them, made absolute against
-//! the folder of the inventory. `~` is expanded.
+//! Only this room makes these values; nobody writes to them. Paths are made absolute against the folder of the
+//! inventory; `~`, `${NAME}` and `${NAME:-default}` in them are replaced already. Names and addresses are in small letters.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -36,12 +36,13 @@ fn value(tree: &Tree, schema: &Value, path: &KeyPath, judge: &mut Judge) -> Opti
 }
 
 fn fits(tree: &Tree, schema: &Value) -> bool {
-    match (schema::resolve(schema).get("type").and_then(Value::as_str), &tree.content) {
-        (Some("string"), Content::Text { .. } | Content::Number(..) | Content::Bool(..)) => true,
-        (Some("array"), Content::List(_)) => true,
-        (Some("object"), Content::Map(_)) => true,
-        _ => false,
-    }
+    let kind = match &tree.content {
+        Content::Text { .. } | Content::Number(..) | Content::Bool(..) => "string",
+        Content::List(_) => "array",
+        Content::Map(_) => "object",
+        Content::Null => return false,
+    };
+    schema::resolve(schema).get("type").and_then(Value::as_str) == Some(kind)
 }
 
 fn map(tree: &Tree, schema: &Value, path: &KeyPath, judge: &mut Judge) -> Option<Value> {
@@ -213,7 +214,8 @@ fn free(tree: &Tree, path: &KeyPath, judge: &mut Judge) -> Option<Value> {
         }
         Content::Text { text, plain: true } if is_ambiguous(text) => {
             let message = format!(
-                "{text} is read in different ways by different programs; write \"{text}\" for the text, or true, false or a plain number"
+                "{text} is read in different ways by different programs; write \"{text}\" for the text, or true, \
+                    false or a plain number"
             );
             judge.broken_at(tree.place, path, message);
             None

@@ -83,7 +83,14 @@ fn settings() -> Vec<(&'static str, Value)> {
                 ("user", text()),
                 ("password", refused(SECRET)),
                 ("is_default", flag()),
-                ("ecr_credential_plugin", refused(SECRET)),
+                (
+                    "ecr_credential_plugin",
+                    map([
+                        ("aws_access_key_id", refused(SECRET)),
+                        ("aws_secret_access_key", refused(SECRET)),
+                        ("aws_session_token", refused(SECRET)),
+                    ]),
+                ),
             ])),
         ),
         ("cloud_provider", cloud_provider()),
@@ -91,8 +98,9 @@ fn settings() -> Vec<(&'static str, Value)> {
 }
 
 fn cloud_provider() -> Value {
-    let gone = "the provider inside Kubernetes is gone since 1.31; set `name: external-aws` or `name: external` and install \
-                the provider's own controller";
+    // kubernetes.io/blog/2024/05/20/completing-cloud-provider-migration
+    let gone = "the provider inside Kubernetes is gone since 1.31; install the provider's own controller and set \
+                `cloud-provider: external` in services.kubelet.extra_args";
     map([
         ("name", text()),
         ("useInstanceMetadataHostname", flag()),
@@ -240,15 +248,22 @@ fn dns() -> Value {
                 ("ip_address", text()),
                 ("node_selector", text_map()),
                 ("update_strategy", free()),
-                ("nodelocal_dns_priority_class_name", text()),
+                ("node_local_dns_priority_class_name", text()),
             ]),
         ),
         ("update_strategy", free()),
-        ("linear_autoscaler_params", free()),
+        (
+            "linear_autoscaler_params",
+            map([
+                ("cores_per_replica", json!(true)),
+                ("nodes_per_replica", json!(true)),
+                ("min", whole()),
+                ("max", whole()),
+                ("prevent_single_point_failure", flag()),
+            ]),
+        ),
         ("tolerations", free_list()),
         ("options", text_map()),
-        ("coredns_priority_class_name", text()),
-        ("coredns_autoscaler_priority_class_name", text()),
     ])
 }
 
@@ -342,7 +357,10 @@ fn system_images() -> Value {
 /// Values of Rancher's chart (2.9 to 2.15) that follow from other keys of the inventory; all others are free.
 pub(super) fn rancher_values() -> Value {
     let tls = "it follows from `rancher.tls`";
-    let open = |keys: Vec<(&'static str, Value)>| json!({"type": "object", "additionalProperties": true, "properties": keys.into_iter().map(named).collect::<Map<_, _>>()});
+    let open = |keys: Vec<(&'static str, Value)>| {
+        let keys: Map<_, _> = keys.into_iter().map(named).collect();
+        json!({"type": "object", "additionalProperties": true, "properties": keys})
+    };
     open(vec![
         ("hostname", refused("set `rancher.hostname` instead")),
         ("replicas", refused("set `rancher.replicas` instead")),

@@ -85,7 +85,9 @@ pub(super) fn public_name(text: &str) -> Result<String, String> {
         return Err("has a scheme; give only the name, such as rancher.example.com".into());
     }
     if name.parse::<IpAddr>().is_ok() {
-        return Err("is an IP address; Rancher needs a name (certificates and ingress go by it); for a trial, rancher.<address>.sslip.io is one".into());
+        return Err("is an IP address; Rancher needs a name (certificates and ingress go by it); for a trial, \
+            rancher.<address>.sslip.io is one"
+            .into());
     }
     if name.contains('/') {
         return Err("has a path; give only the name".into());
@@ -157,7 +159,7 @@ pub(super) fn label_value(text: &str) -> Result<(), String> {
         Err("is longer than 63 characters".into())
     } else if !text.chars().all(fits) {
         Err("holds something else than letters, digits, dashes, dots and underscores".into())
-    } else if !text.is_empty() && !(text.starts_with(ends) && text.ends_with(ends)) {
+    } else if text.chars().next().is_some_and(|c| !ends(c)) || text.chars().next_back().is_some_and(|c| !ends(c)) {
         Err("does not begin and end with a letter or digit".into())
     } else {
         Ok(())
@@ -208,9 +210,8 @@ pub(super) fn rke_kubernetes(text: &str) -> Result<u64, &'static str> {
     });
     match parts {
         Some((version, build)) if version.len() == 3 && version[0] == 1 && build.len() == 2 => Ok(version[1]),
-        _ => Err(
-            "is not a version in RKE's spelling, vX.Y.Z-rancherN-M, such as v1.32.2-rancher1-1; `rke config --list-version --all` shows those of an rke",
-        ),
+        _ => Err("is not a version in RKE's spelling, vX.Y.Z-rancherN-M, such as v1.32.2-rancher1-1; `rke config \
+                --list-version --all` shows those of an rke"),
     }
 }
 

@@ -156,3 +156,44 @@ fn anchors_and_merges_work() {
         inventory.nodes.iter().map(|node| (node.address.as_str(), node.ssh.user.as_deref().unwrap())).collect();
     assert_eq!(seen, [("10.0.0.1", "me"), ("10.0.0.2", "me"), ("10.0.0.3", "me")]);
 }
+
+/// The sensible cells of mode × issuer, with what may stand in them.
+#[test]
+fn every_sensible_tls_set_up_is_accepted() {
+    let files = "certificate: ./c.pem, key: ./k.pem";
+    let account = "acme: {email: ops@example.com}";
+    let cells = [
+        ("ingress", "blank", "".to_owned()),
+        ("ingress", "blank", "agent_tls_mode: strict".to_owned()),
+        ("ingress", "blank", files.to_owned()),
+        ("ingress", "blank", format!("{files}, ca: ./ca.pem, agent_tls_mode: strict")),
+        ("ingress", "ca", "".to_owned()),
+        ("ingress", "ca", "ca: ./ca.pem, ca_key: ./ca-key.pem, agent_tls_mode: strict".to_owned()),
+        ("ingress", "acme", account.to_owned()),
+        ("ingress", "acme", "acme: {email: ops@example.com, environment: staging}, ca: ./staging.pem".to_owned()),
+        (
+            "ingress",
+            "acme",
+            "acme: {email: ops@example.com, server: 'https://acme.lab.test/dir', server_ca: ./a.pem}".to_owned(),
+        ),
+        ("external", "blank", "".to_owned()),
+        ("external", "blank", "ca: ./ca.pem, agent_tls_mode: strict".to_owned()),
+        ("external", "blank", "agent_tls_mode: system-store".to_owned()),
+        ("rancher", "blank", files.to_owned()),
+        ("rancher", "blank", format!("{files}, passthrough: true")),
+        ("rancher", "blank", "passthrough: true".to_owned()),
+        ("rancher", "ca", "".to_owned()),
+        ("rancher", "ca", "passthrough: true".to_owned()),
+        ("rancher", "acme", account.to_owned()),
+    ];
+    for (mode, issuer, more) in cells {
+        let comma = if more.is_empty() { "" } else { ", " };
+        let text = format!(
+            "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine: {{rke: {{}}}}\nload_balancers: [10.0.0.9]\n\
+             rancher: {{hostname: r.example.com, tls: {{mode: {mode}, issuer: {issuer}{comma}{more}}}}}\n"
+        );
+        if let Err(mistakes) = read(text.as_bytes()) {
+            panic!("{mode} × {issuer} with {more:?} is refused:\n{mistakes}");
+        }
+    }
+}

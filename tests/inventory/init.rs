@@ -81,7 +81,6 @@ fn forwarded_ports_are_where_ssh_goes_and_not_where_the_machine_is() {
 fn by_a_configuration_file_the_nodes_go_by_their_names_in_it() {
     let mut nodes = vagrant("virtualbox");
     for (index, node) in nodes.iter_mut().enumerate() {
-        node.ssh_host = node.name.clone();
         node.address = format!("192.168.56.{}", 11 + index);
     }
     let text = init(&InitRequest { ssh_config: Some("vagrant-ssh-config".into()), ..request(nodes) });

@@ -1,7 +1,5 @@
 //! What comes between the cluster and Rancher: ingress, cert-manager, and charts in general.
 
-use std::path::PathBuf;
-
 use semver::Version;
 
 use crate::inventory::defaults;
@@ -34,7 +32,11 @@ pub(super) fn ingress(raw: RawIngress, engine: Option<&Engine>, judge: &mut Judg
         (None, IngressProvider::Traefik) => "traefik".to_owned(),
         (None, IngressProvider::Existing) => {
             if known && !judge.is_broken(&path.key("class")) {
-                judge.mistake(&path, "the ingress that is there needs its class named: `ingress: {class: …}`; `kubectl get ingressclass` shows it");
+                judge.mistake(
+                    &path,
+                    "the ingress that is there needs its class named: `ingress: {class: …}`; \
+                    `kubectl get ingressclass` shows it",
+                );
             }
             "existing".to_owned()
         }
@@ -83,7 +85,7 @@ pub(super) fn chart(raw: Option<RawChart>, path: &KeyPath, default: Chart, judge
                 "has no effect beside path: the chart there says it itself; keep one of the two",
             );
         }
-        let file = judge.file(&path.key("path"), Some(file)).unwrap_or_else(PathBuf::new);
+        let file = judge.file(&path.key("path"), Some(file)).unwrap_or_default();
         return Chart { source: ChartSource::Path(file), version: default.version };
     }
     let (mut url, mut name) = match default.source {

@@ -1,7 +1,5 @@
 //! What makes the Kubernetes cluster.
 
-use std::path::PathBuf;
-
 use semver::Version;
 
 use crate::inventory::defaults;
@@ -29,7 +27,11 @@ pub(super) fn engine(raw: RawEngine, judge: &mut Judge) -> Option<Engine> {
         }
         (None, None) => {
             if !judge.is_broken(&path) {
-                judge.mistake(&path, "names no engine; allowed: rke (builds a cluster, `rke: {}` is enough) or existing (takes one that is there)");
+                judge.mistake(
+                    &path,
+                    "names no engine; allowed: rke (builds a cluster, `rke: {}` is enough) or \
+                    existing (takes one that is there)",
+                );
             }
             None
         }
@@ -61,7 +63,7 @@ fn rke_version(text: &str) -> Result<(), &'static str> {
 }
 
 fn existing(raw: RawExisting, path: &KeyPath, judge: &mut Judge) -> Existing {
-    let kubeconfig = judge.file(&path.key("kubeconfig"), raw.kubeconfig.as_deref()).unwrap_or_else(PathBuf::new);
+    let kubeconfig = judge.file(&path.key("kubeconfig"), raw.kubeconfig.as_deref()).unwrap_or_default();
     if raw.context.as_deref() == Some("") {
         judge.mistake(&path.key("context"), "is empty; give a context's name, or remove the key for the current one");
     }

@@ -9,7 +9,6 @@ mod ssh;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 
 use super::judge::Judge;
 use super::model::{Inventory, Node, Tool};
@@ -71,7 +70,13 @@ fn load_balancers(raw: Items<String>, nodes: &[Node], judge: &mut Judge) -> Vec<
         if let Some(node) = nodes.iter().find(|node| node.address == *text || node.internal_address == Some(address)) {
             // rancher-docs, infrastructure tutorials: the balancer wants the ports that the ingress has on a node.
             let name = &node.name;
-            judge.mistake(&path, format!("{text:?} is node {name}; a load balancer needs a machine of its own, since the ingress has its ports on the nodes"));
+            judge.mistake(
+                &path,
+                format!(
+                    "{text:?} is node {name}; a load balancer needs a machine of its own, since \
+                the ingress has its ports on the nodes"
+                ),
+            );
         } else if balancers.contains(&address) {
             judge.mistake(&path, format!("{text:?} stands here twice"));
         }
@@ -107,7 +112,7 @@ fn skip_checks(raw: Items<String>, judge: &mut Judge) -> Vec<String> {
 /// `search`, `download` or a path.
 fn tool(text: Option<&str>, path: &KeyPath, judge: &mut Judge) -> Tool {
     let Some(text) = text else { return Tool::Search };
-    syntax::tool_word(text).unwrap_or_else(|| Tool::Path(judge.file(path, Some(text)).unwrap_or_else(PathBuf::new)))
+    syntax::tool_word(text).unwrap_or_else(|| Tool::Path(judge.file(path, Some(text)).unwrap_or_default()))
 }
 
 /// The items of a list that were understood, each with its position.

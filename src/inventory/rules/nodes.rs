@@ -204,7 +204,8 @@ fn planes(nodes: &[Node], path: &KeyPath, judge: &mut Judge) {
     let members = nodes.iter().filter(|node| node.roles.etcd).count();
     if members.is_multiple_of(2) {
         let message = format!(
-            "{members} nodes have the role etcd, and an even number survives no more losses than {}; take the role from one, or add one",
+            "{members} nodes have the role etcd, and an even number survives no more losses than {}; take the role \
+                from one, or add one",
             members - 1
         );
         judge.mistake(path, message);

@@ -33,7 +33,11 @@ pub(super) fn rancher(raw: RawRancher, engine: Option<&Engine>, balanced: bool, 
     // Neither the value nor a part of it is shown: it may be the password itself.
     let bootstrap_password = match raw.bootstrap_password {
         Some(text) if !text.contains('/') => {
-            judge.mistake(&password, "is no path; give a file with a slash in it, such as ./bootstrap-password; the password itself does not belong into an inventory");
+            judge.mistake(
+                &password,
+                "is no path; give a file with a slash in it, such as ./bootstrap-password; the \
+                password itself does not belong into an inventory",
+            );
             None
         }
         text => judge.file(&password, text.as_deref()),
@@ -84,7 +88,13 @@ fn version(text: Option<String>, path: &KeyPath, engine: Option<&Engine>, judge:
             ),
         );
     } else if matches!(engine, Some(Engine::Rke(_))) && line >= of(&defaults::FIRST_WITHOUT_RKE) {
-        judge.mistake(path, format!("{text} does not run on a cluster built by RKE1, whose life ended on 31 July 2025; the last line that does is 2.11; for a newer one take engine existing"));
+        judge.mistake(
+            path,
+            format!(
+                "{text} does not run on a cluster built by RKE1, whose life ended on 31 July \
+            2025; the last line that does is 2.11; for a newer one take engine existing"
+            ),
+        );
     } else {
         fits_kubernetes(&version, path, engine, judge);
     }
@@ -109,14 +119,26 @@ fn fits_kubernetes(version: &Version, path: &KeyPath, engine: Option<&Engine>, j
             format!("{} is too new: Rancher {major}.{line} runs on Kubernetes up to 1.{}", rke.kubernetes, bound - 1),
         );
     } else {
-        judge.mistake(path, format!("Rancher {major}.{line} runs on Kubernetes up to 1.{}, and the default is {}; set engine.rke.kubernetes to an older one", bound - 1, rke.kubernetes));
+        judge.mistake(
+            path,
+            format!(
+                "Rancher {major}.{line} runs on Kubernetes up to 1.{}, and the default is {}; \
+            set engine.rke.kubernetes to an older one",
+                bound - 1,
+                rke.kubernetes
+            ),
+        );
     }
 }
 
 fn delivery(given: Option<Delivery>, path: &KeyPath, engine: Option<&Engine>, judge: &mut Judge) -> Delivery {
     match (given, engine) {
         (Some(Delivery::Addon), Some(Engine::Existing(_))) => {
-            judge.mistake(path, "addon is a part of RKE's cluster.yml and needs engine rke; choose helm, the default for an existing cluster");
+            judge.mistake(
+                path,
+                "addon is a part of RKE's cluster.yml and needs engine rke; choose helm, the default \
+                for an existing cluster",
+            );
             Delivery::Helm
         }
         (Some(given), _) => given,

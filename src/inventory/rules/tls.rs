@@ -31,7 +31,8 @@ pub(super) fn tls(raw: RawTls, balanced: bool, judge: &mut Judge) -> Tls {
             say(
                 judge,
                 "mode",
-                "external means that TLS ends at a load balancer; name its addresses at the top: `load_balancers: [10.0.0.5]`",
+                "external means that TLS ends at a load balancer; name its addresses at the top: `load_balancers: \
+                    [10.0.0.5]`",
             );
         }
     }
@@ -65,7 +66,8 @@ fn say(judge: &mut Judge, key: &str, message: &str) {
 
 /// One cell of the table mode × issuer.
 fn cell(tls: &Tls, given: &Given, judge: &mut Judge) {
-    let balancer = "the load balancer has its own certificate in mode external, and Rancher makes none; choose issuer blank, and give \
+    let balancer = "the load balancer has its own certificate in mode external, and Rancher makes none; choose \
+        issuer blank, and give \
                     `ca` if the balancer's certificate is not from a public CA";
     match (tls.mode, tls.issuer) {
         (TlsMode::External, TlsIssuer::Ca | TlsIssuer::Acme) => say(judge, "issuer", balancer),
@@ -108,13 +110,15 @@ fn blank(tls: &Tls, given: &Given, judge: &mut Judge) {
         say(
             judge,
             "ca",
-            "there is no certificate that it could have signed; give certificate and key, or choose issuer ca with ca and ca_key",
+            "there is no certificate that it could have signed; give certificate and key, or choose issuer ca with \
+                ca and ca_key",
         );
     } else if tls.mode == TlsMode::Rancher && !tls.passthrough {
         say(
             judge,
             "issuer",
-            "blank with mode rancher needs certificate and key, since the ingress encrypts anew; or choose issuer ca, or passthrough: true for Rancher's own certificate",
+            "blank with mode rancher needs certificate and key, since the ingress encrypts anew; or choose issuer \
+                ca, or passthrough: true for Rancher's own certificate",
         );
     }
 }
@@ -161,7 +165,8 @@ fn passthrough(tls: &Tls, judge: &mut Judge) {
             say(
                 judge,
                 "passthrough",
-                "does not go with issuer acme: the ingress has to answer for the certificate; remove it, and the ingress encrypts anew",
+                "does not go with issuer acme: the ingress has to answer for the certificate; remove it, and the \
+                    ingress encrypts anew",
             );
         }
         (TlsMode::Rancher, TlsIssuer::Blank | TlsIssuer::Ca) => {}
@@ -179,7 +184,8 @@ fn agents(tls: &Tls, given: &Given, judge: &mut Judge) {
         say(
             judge,
             "agent_tls_mode",
-            "strict makes agents trust the given CA only, and none is given: they could not connect; give `ca` (a public CA's certificate too), or choose system-store",
+            "strict makes agents trust the given CA only, and none is given: they could not connect; give `ca` (a \
+                public CA's certificate too), or choose system-store",
         );
     }
 }
