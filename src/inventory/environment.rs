@@ -86,20 +86,20 @@ mod tests {
             _ => None,
         };
         let environment = Environment { home: Some("/home/me".into()), folder: "/".into(), variable: &variable };
-        environment.path(text, Path::new("/work/prod")).map(|path| path.display().to_string())
+        environment.path(text, Path::new("/srv/prod")).map(|path| path.display().to_string())
     }
 
     #[test]
     fn paths_are_made_absolute() {
-        assert_eq!(path("./ca.pem").unwrap(), "/work/prod/ca.pem");
-        assert_eq!(path("../ca.pem").unwrap(), "/work/prod/../ca.pem");
+        assert_eq!(path("./ca.pem").unwrap(), "/srv/prod/ca.pem");
+        assert_eq!(path("../ca.pem").unwrap(), "/srv/prod/../ca.pem");
         assert_eq!(path("/etc/ca.pem").unwrap(), "/etc/ca.pem");
         assert_eq!(path("~/ca.pem").unwrap(), "/home/me/ca.pem");
         assert_eq!(path("~").unwrap(), "/home/me");
-        assert_eq!(path("a~b").unwrap(), "/work/prod/a~b");
+        assert_eq!(path("a~b").unwrap(), "/srv/prod/a~b");
         assert_eq!(path("${RUN}/id").unwrap(), "/run/lab/id");
-        assert_eq!(path("${EMPTY:-x}${NONE:-}/id").unwrap(), "/work/prod/x/id");
-        assert_eq!(path("$RUN").unwrap(), "/work/prod/$RUN");
+        assert_eq!(path("${EMPTY:-x}${NONE:-}/id").unwrap(), "/srv/prod/x/id");
+        assert_eq!(path("$RUN").unwrap(), "/srv/prod/$RUN");
     }
 
     #[test]

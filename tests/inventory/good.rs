@@ -40,7 +40,7 @@ fn the_full_one_is_read_as_it_says() {
     let inventory = good("inventory/full.yml");
     let [first, second, .., last] = inventory.nodes.as_slice() else { panic!("{:?}", inventory.nodes) };
     assert_eq!(first.ssh.identity_file.as_deref(), Some("/home/me/.ssh/id_ed25519".as_ref()));
-    assert_eq!(first.ssh.config.as_deref(), Some("/work/prod/ssh_config".as_ref()));
+    assert_eq!(first.ssh.config.as_deref(), Some("/srv/prod/ssh_config".as_ref()));
     assert_eq!(first.ssh.jump.as_deref(), Some(["me@bastion.example.com:2222".to_owned()].as_slice()));
     assert_eq!((second.ssh.host.as_deref(), second.ssh.port), (Some("n2-by-vpn"), Some(2222)));
     assert_eq!(second.ssh.jump.as_deref(), Some([].as_slice()), "an empty list is kept: it means none at all");
@@ -50,7 +50,7 @@ fn the_full_one_is_read_as_it_says() {
     assert_eq!(inventory.rancher.tls.agent_tls_mode, Some(AgentTlsMode::Strict));
     assert_eq!(
         inventory.rancher.tls.acme.as_ref().unwrap().server_ca.as_deref().unwrap().to_str(),
-        Some("/work/prod/tls/acme-server-ca.pem")
+        Some("/srv/prod/tls/acme-server-ca.pem")
     );
     assert_eq!(inventory.dns_server.unwrap().to_string(), "10.0.0.2:53");
     assert_eq!(inventory.rancher.values["antiAffinity"], "required");
@@ -98,7 +98,7 @@ fn the_lab_takes_its_paths_from_the_environment() {
     let inventory = good("inventory/lab.yml");
     assert_eq!(inventory.nodes[2].ssh.identity_file.as_deref(), Some("/run/lab/id".as_ref()));
     assert_eq!(inventory.cert_manager.chart.source, ChartSource::Path("/cache/charts/cert-manager".into()));
-    assert_eq!(inventory.rancher.chart.source, ChartSource::Path("/work/prod/../tests/lab/charts/rancher".into()));
+    assert_eq!(inventory.rancher.chart.source, ChartSource::Path("/srv/prod/../tests/lab/charts/rancher".into()));
     let Engine::Rke(rke) = &inventory.engine else { panic!("{:?}", inventory.engine) };
     assert_eq!(rke.cluster["services"]["kubeproxy"]["extra_args"]["conntrack-max-per-core"], "0");
     assert_eq!(rke.cluster["system_images"]["kubernetes"], "lab/hyperkube:v1.32.2-lab1");
@@ -114,7 +114,7 @@ fn vagrant_is_reached_by_alias_and_built_by_address() {
     let inventory = good("inventory/vagrant.yml");
     let node = &inventory.nodes[1];
     assert_eq!((node.address.as_str(), node.ssh.host.as_deref()), ("192.168.56.12", Some("node2")));
-    assert_eq!(node.ssh.config.as_deref(), Some("/work/prod/vagrant-ssh-config".as_ref()));
+    assert_eq!(node.ssh.config.as_deref(), Some("/srv/prod/vagrant-ssh-config".as_ref()));
 }
 
 #[test]

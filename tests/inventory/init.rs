@@ -87,7 +87,7 @@ fn by_a_configuration_file_the_nodes_go_by_their_names_in_it() {
     let inventory = read(text.as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"));
     let ssh = &inventory.nodes[0].ssh;
     assert_eq!((ssh.host.as_deref(), ssh.port, &ssh.identity_file), (Some("node1"), None, &None), "{text}");
-    assert_eq!(ssh.config.as_deref(), Some("/work/prod/vagrant-ssh-config".as_ref()));
+    assert_eq!(ssh.config.as_deref(), Some("/srv/prod/vagrant-ssh-config".as_ref()));
 }
 
 #[test]

@@ -9,14 +9,14 @@ use std::path::Path;
 
 use cowhand::inventory::{Environment, Inventory, Mistakes, parse_bytes};
 
-/// Reads as on a laptop where `/home/me` is home and the inventory lies in `/work/prod`.
+/// Reads as on a laptop where `/home/me` is home and the inventory lies in `/srv/prod`.
 pub fn read(bytes: &[u8]) -> Result<Inventory, Mistakes> {
     let variable = |name: &str| match name {
         "LAB_RUN" => Some("/run/lab".to_owned()),
         "LAB_CHARTS" => Some("/cache/charts".to_owned()),
         _ => None,
     };
-    let environment = Environment { home: Some("/home/me".into()), folder: "/work/prod".into(), variable: &variable };
+    let environment = Environment { home: Some("/home/me".into()), folder: "/srv/prod".into(), variable: &variable };
     parse_bytes(bytes, Path::new("inventory.yml"), &environment)
 }
 
