@@ -141,9 +141,13 @@ impl RemoteError {
             RemoteError::Closed { node, .. } => {
                 Some(format!("see whether {node} is up, then run the same again: it goes on where it stopped"))
             }
-            RemoteError::NotOpened { node, reason, .. } if reason.contains("prohibited") => Some(format!(
-                "in sshd_config of {node}, AllowTcpForwarding and AllowStreamLocalForwarding must be yes; a socket must also be open to the user"
+            // OpenSSH says the same for a socket whether it is not there, not ours to open, or forbidden.
+            RemoteError::NotOpened { node, what, .. } if what.starts_with('/') => Some(format!(
+                "on {node}, see that {what} is there, that the user may open it (for Docker: is in the group docker), and that AllowStreamLocalForwarding in sshd_config is yes"
             )),
+            RemoteError::NotOpened { node, reason, .. } if reason.contains("prohibited") => {
+                Some(format!("in sshd_config of {node}, AllowTcpForwarding must be yes"))
+            }
             RemoteError::Refused { .. }
             | RemoteError::TimedOut { .. }
             | RemoteError::Nul { .. }
