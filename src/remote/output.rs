@@ -10,7 +10,7 @@ use super::Words;
 pub enum Ended {
     /// It ended by itself; 0 means that it is content.
     Code(i32),
-    /// Killed by this signal, e.g. `TERM`.
+    /// Killed by this signal, e.g. `TERM`. Some login shells (dash) stay in between and make it code 128 + signal.
     Signal(String),
     /// Nobody knows: the connection went away first. The process may still run.
     ConnectionLost,

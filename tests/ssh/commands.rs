@@ -21,8 +21,13 @@ async fn every_end_is_told_apart() {
     let ended = async |script: &str| n1.run(&Words::shell(script), Stdin::Empty).await.unwrap().ended;
     assert_eq!(ended("exit 0").await, Ended::Code(0));
     assert_eq!(ended("exit 3").await, Ended::Code(3));
-    assert_eq!(ended("kill -TERM $$").await, Ended::Signal("TERM".into()));
-    assert_eq!(ended("kill -KILL $$").await, Ended::Signal("KILL".into()));
+    // Some login shells would stay in between and make a code of the signal.
+    let killed = async |signal: &str| {
+        let words = Words::new("exec").args(["sh", "-c", &format!("kill -{signal} $$")]);
+        n1.run(&words, Stdin::Empty).await.unwrap().ended
+    };
+    assert_eq!(killed("TERM").await, Ended::Signal("TERM".into()));
+    assert_eq!(killed("KILL").await, Ended::Signal("KILL".into()));
     let output = n1.run(&Words::new("no-such-program"), Stdin::Empty).await.unwrap();
     assert_eq!(output.ended, Ended::Code(127));
     let error = n1.text(&Words::shell("echo out; echo err >&2; exit 4"), Stdin::Empty).await.unwrap_err();
@@ -62,6 +67,31 @@ async fn many_at_once_wait_for_one_another() {
     let said = futures::future::join_all((0..30).map(one)).await;
     assert_eq!(said, (0..30).map(|n| format!("{n}\n")).collect::<Vec<_>>());
     assert_eq!(sshd.logins(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_few_sessions_is_given_few() {
+    let world = World::new();
+    let sshd = world.unknown_sshd("MaxSessions 2");
+    world.know(&sshd.known_line());
+    let n1 = connect(world.target("n1", sshd.port)).await.unwrap();
+    let one = async |n: u32| n1.text(&Words::shell("sleep 0.1; echo \"$0\"").arg(n.to_string()), Stdin::Empty).await;
+    let said = futures::future::join_all((0..12).map(one)).await;
+    let said: Vec<_> = said.into_iter().map(Result::unwrap).collect();
+    assert_eq!(said, (0..12).map(|n| format!("{n}\n")).collect::<Vec<_>>());
+
+    let held = [n1.start(&Words::new("cat")).await.unwrap(), n1.start(&Words::new("cat")).await.unwrap()];
+    let hurried = Words::new("true").within(Duration::from_millis(300));
+    let error = n1.run(&hurried, Stdin::Empty).await.unwrap_err();
+    assert!(matches!(error, RemoteError::Refused { .. }), "{error}");
+    drop(held);
+    n1.text(&Words::new("true"), Stdin::Empty).await.unwrap();
+
+    let none = world.unknown_sshd("MaxSessions 0");
+    world.know(&none.known_line());
+    let n2 = connect(world.target("n2", none.port)).await.unwrap();
+    let error = n2.run(&Words::new("true"), Stdin::Empty).await.unwrap_err();
+    assert!(matches!(error, RemoteError::Refused { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
