@@ -292,3 +292,16 @@ fn unfinished(route: &Route, reason: String, heard: bool) -> ConnectError {
     let place = route.place.clone();
     if heard { ConnectError::KeyExchange { place, reason } } else { ConnectError::NoBanner { place, reason } }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Other rooms spawn these: they have to be able to move between threads.
+    #[tokio::test]
+    async fn connecting_can_be_spawned() {
+        let targets: Vec<Target> = Vec::new();
+        let task = tokio::spawn(async move { connect_all(&targets, ConnectOptions::default()).await.len() });
+        assert_eq!(task.await.unwrap(), 0);
+    }
+}

@@ -84,7 +84,8 @@ async fn a_refused_key_is_named_with_what_the_server_takes() {
     let fingerprint = run("ssh-keygen", &["-lf", other.to_str().unwrap()]);
     let target = Target { identity_file: Some(other.clone()), ..world.target("n1", sshd.port) };
     let error = connect(target).await.unwrap_err();
-    let expected = format!("{} {}: refused", other.display(), fingerprint.split(' ').nth(1).unwrap());
+    let expected =
+        format!("{} {}: refused; it accepts publickey", other.display(), fingerprint.split(' ').nth(1).unwrap());
     assert!(error.to_string().ends_with(&expected), "{error}");
     let ConnectError::NoIdentity { accepts, .. } = &error else { panic!("{error}") };
     assert_eq!(accepts, &["publickey"]);
@@ -98,7 +99,7 @@ async fn no_key_and_bad_keys_are_said() {
     let sshd = world.sshd();
     let none = Target { identity_file: None, ..world.target("n1", sshd.port) };
     let error = connect(none.clone()).await.unwrap_err();
-    assert!(error.to_string().ends_with("there is no key to offer"), "{error}");
+    assert!(error.to_string().ends_with("there is no key to offer; it accepts publickey"), "{error}");
     let missing = Target { identity_file: Some(world.path("missing")), ..none.clone() };
     let error = connect(missing).await.unwrap_err();
     assert!(error.to_string().contains("missing: there is no such file"), "{error}");

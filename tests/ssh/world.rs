@@ -143,13 +143,15 @@ impl Sshd {
         // Root's sshd wants this folder; packages make it at boot. For anybody else it is not needed.
         let _ = fs::create_dir_all("/run/sshd");
         let port = free_port();
-        // The first value of a keyword counts, so `more` comes first.
+        // The first value of a keyword counts, so `more` comes first. A home of its own keeps out what the files of
+        // somebody's shell say.
         let config = format!(
             "{more}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
              UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
-             LogLevel VERBOSE\nMaxStartups 100\nAllowTcpForwarding yes\nAllowStreamLocalForwarding yes\n",
+             LogLevel VERBOSE\nMaxStartups 100\nAllowTcpForwarding yes\nAllowStreamLocalForwarding yes\nSetEnv HOME={}\n",
             at("host"),
             at("authorized"),
+            folder.path().display(),
         );
         fs::write(folder.path().join("sshd_config"), config).unwrap();
         let child = Command::new("/usr/sbin/sshd")
