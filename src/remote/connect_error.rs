@@ -28,7 +28,7 @@ pub enum ConnectError {
     KeyExchange { place: String, reason: String },
     #[error(transparent)]
     HostKey(#[from] HostKeyProblem),
-    #[error("{place} lets none of the keys in as {user}: {}", list(tried))]
+    #[error("{place} lets nobody in as {user}: {}; it accepts {}", list(tried), words(accepts))]
     NoIdentity { place: String, user: String, tried: Vec<String>, accepts: Vec<String> },
     #[error("{place} cannot be reached through its jump host {jump}")]
     Jump {
@@ -105,6 +105,10 @@ fn list(tried: &[String]) -> String {
     if tried.is_empty() { "there is no key to offer".into() } else { tried.join("; ") }
 }
 
+fn words(accepts: &[String]) -> String {
+    if accepts.is_empty() { "nothing that it would tell".into() } else { accepts.join(", ") }
+}
+
 fn identity_hint(user: &str, accepts: &[String], tried: &[String]) -> String {
     if tried.iter().any(|line| line.contains("no passphrase was given")) {
         return "run on a terminal to be asked for the passphrase, or add the key to an agent with ssh-add".into();
@@ -153,7 +157,8 @@ mod tests {
         assert!(hint(&["~/k: refused"], &["password"]).contains("wants password"));
         assert!(hint(&["~/k: refused"], &["publickey", "password"]).contains("authorized_keys"));
         assert!(hint(&["~/k: it is encrypted, and no passphrase was given"], &["publickey"]).contains("ssh-add"));
-        assert_eq!(no_identity(&[], &[]).to_string(), "n1 lets none of the keys in as anna: there is no key to offer");
+        let said = no_identity(&[], &["publickey", "password"]).to_string();
+        assert_eq!(said, "n1 lets nobody in as anna: there is no key to offer; it accepts publickey, password");
     }
 
     #[test]

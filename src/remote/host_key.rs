@@ -56,20 +56,10 @@ impl Trust {
 
     /// Which kinds of host keys to ask for: known kinds first, SHA-1 never, certificates only where an authority is known.
     pub fn preferred(&self) -> Preferred {
-        let mut kinds = Vec::new();
-        for known in self.known.kinds(&self.host) {
-            kinds.extend(
-                usual_kinds()
-                    .into_iter()
-                    .filter(|kind| same_kind(kind, &known) && !kinds.contains(kind))
-                    .collect::<Vec<_>>(),
-            );
-        }
-        for kind in usual_kinds() {
-            if !kinds.contains(&kind) {
-                kinds.push(kind);
-            }
-        }
+        let known = self.known.kinds(&self.host);
+        let position = |kind: &Algorithm| known.iter().position(|known| same_kind(known, kind)).unwrap_or(known.len());
+        let mut kinds = usual_kinds();
+        kinds.sort_by_key(position);
         let certificates = if self.known.authorities(&self.host).is_empty() { Vec::new() } else { usual_kinds() };
         Preferred {
             key: kinds.into(),
