@@ -1,1 +1,19 @@
 //! What is: one probe script per machine, pure parsers, one gather.
+
+mod clock;
+mod engine;
+mod gather;
+mod identity;
+mod model;
+mod network;
+mod parse;
+mod sections;
+
+pub use clock::*;
+pub use gather::{gather, probe};
+pub use identity::*;
+pub use model::*;
+pub use parse::parse;
+
+#[cfg(test)]
+mod tests;
