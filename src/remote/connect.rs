@@ -1,9 +1,7 @@
 //! From targets to connections: side by side, through jump hosts that are shared, with an end to every wait.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,9 +36,6 @@ impl Default for ConnectOptions {
     }
 }
 
-/// More jump hosts in a row than anybody has: they lead in a circle.
-const MOST_JUMPS: usize = 8;
-
 /// Pauses before another try, as long as the connect limit lasts.
 const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
@@ -56,7 +51,7 @@ pub async fn connect_all(
     options: ConnectOptions,
 ) -> Vec<(String, Result<Connection, ConnectError>)> {
     let run = Run::new(options);
-    let one = async |target: &Target| (target.name.clone(), run.reach(target, 0).await);
+    let one = async |target: &Target| (target.name.clone(), run.reach(target).await);
     futures::future::join_all(targets.iter().map(one)).await
 }
 
@@ -68,6 +63,16 @@ struct Run {
     keyring: Keyring,
     accepted: Accepted,
     jumps: Mutex<HashMap<Target, Shared>>,
+}
+
+/// One machine on the way, and how OpenSSH would reach it.
+struct Hop {
+    target: Target,
+    route: Route,
+}
+
+fn through(place: &str, jump: &Target, cause: Arc<ConnectError>) -> ConnectError {
+    ConnectError::Jump { place: place.to_string(), jump: jump.name.clone(), cause }
 }
 
 /// Why one attempt did not lead to a connection.
@@ -89,43 +94,61 @@ impl Run {
         Run { options, keyring, accepted: Accepted::default(), jumps: Mutex::default() }
     }
 
-    /// Boxed, since a jump host is reached in the same way.
-    fn reach<'a>(
-        &'a self,
-        target: &'a Target,
-        depth: usize,
-    ) -> Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + Send + 'a>> {
-        Box::pin(async move {
-            let settings = |problem| ConnectError::Settings { place: target.name.clone(), problem };
-            let route = super::resolve::resolve(&self.options.ssh_program, target).await.map_err(settings)?;
-            let via = match route.jumps.split_last() {
-                None => None,
-                Some(_) if depth >= MOST_JUMPS => return Err(settings("its jump hosts lead in a circle".into())),
-                Some((jump, before)) => {
-                    let jump_target = target.jump_host(jump, before).map_err(settings)?;
-                    let failed = |cause| ConnectError::Jump { place: route.place.clone(), jump: jump.clone(), cause };
-                    Some(self.jump(jump_target, depth + 1).await.map_err(failed)?)
+    /// Reaches a target through all the hops before it.
+    async fn reach(&self, target: &Target) -> Result<Connection, ConnectError> {
+        let mut hops = self.hops(target).await?;
+        let mut via = None;
+        while let Some(hop) = hops.pop() {
+            if hops.is_empty() {
+                return self.persist(&hop, via).await;
+            }
+            let failed = |cause| through(&hops[0].route.place, &hop.target, cause);
+            via = Some(self.jump(&hop, via).await.map_err(failed)?);
+        }
+        // `hops` begins with the target itself, so the loop has returned.
+        Err(ConnectError::Settings { place: target.name.clone(), problem: "it has no route".into() })
+    }
+
+    /// The target, the jump host before it, the one before that… All of them are looked up before anything is
+    /// connected, so that jump hosts that lead in a circle are found while nobody waits for anybody.
+    async fn hops(&self, target: &Target) -> Result<Vec<Hop>, ConnectError> {
+        let mut hops: Vec<Hop> = Vec::new();
+        let mut next = target.clone();
+        loop {
+            let settings = |problem| {
+                let error = ConnectError::Settings { place: next.name.clone(), problem };
+                match hops.first() {
+                    None => error,
+                    Some(first) => through(&first.route.place, &next, Arc::new(error)),
                 }
             };
-            self.persist(target, &route, via).await
-        })
+            if hops.iter().any(|hop| hop.target == next) {
+                return Err(settings("its jump hosts lead in a circle".into()));
+            }
+            let route = super::resolve::resolve(&self.options.ssh_program, &next).await.map_err(settings)?;
+            let before = match route.jumps.split_last() {
+                None => None,
+                Some((jump, before)) => Some(target.jump_host(jump, before).map_err(settings)?),
+            };
+            hops.push(Hop { target: next, route });
+            match before {
+                None => return Ok(hops),
+                Some(jump) => next = jump,
+            }
+        }
     }
 
     /// A jump host is connected once, however many nodes are behind it.
-    async fn jump(&self, target: Target, depth: usize) -> Result<Connection, Arc<ConnectError>> {
+    async fn jump(&self, hop: &Hop, via: Option<Connection>) -> Result<Connection, Arc<ConnectError>> {
         let cell: Shared =
-            self.jumps.lock().unwrap_or_else(PoisonError::into_inner).entry(target.clone()).or_default().clone();
-        cell.get_or_init(|| async { self.reach(&target, depth).await.map_err(Arc::new) }).await.clone()
+            self.jumps.lock().unwrap_or_else(PoisonError::into_inner).entry(hop.target.clone()).or_default().clone();
+        cell.get_or_init(|| async { self.persist(hop, via).await.map_err(Arc::new) }).await.clone()
     }
 
     /// Attempts until it works, nobody can answer a question, or the limit is used up. Time in which a person
     /// thinks does not count, and a question never keeps a server waiting: it is asked between two attempts.
-    async fn persist(
-        &self,
-        target: &Target,
-        route: &Route,
-        via: Option<Connection>,
-    ) -> Result<Connection, ConnectError> {
+    async fn persist(&self, hop: &Hop, via: Option<Connection>) -> Result<Connection, ConnectError> {
+        let Hop { target, route } = hop;
         let mut spent = Duration::ZERO;
         let mut pauses = PAUSES.iter();
         let mut questions = 0;
@@ -214,21 +237,21 @@ impl Run {
 
     async fn wire(&self, route: &Route, via: Option<&Connection>) -> Result<Box<dyn Wire>, ConnectError> {
         match (via, &route.proxy_command) {
-            (Some(jump), _) => through(jump, route).await,
+            (Some(jump), _) => beyond(jump, route).await,
             (None, Some(command)) => Ok(Box::new(wire::proxy(command, &route.place)?)),
             (None, None) => Ok(Box::new(wire::tcp(route, route.limit).await?)),
         }
     }
 }
 
-async fn through(jump: &Connection, route: &Route) -> Result<Box<dyn Wire>, ConnectError> {
-    let beyond = |reason: String, forbidden| {
+async fn beyond(jump: &Connection, route: &Route) -> Result<Box<dyn Wire>, ConnectError> {
+    let closed = |reason: String, forbidden| {
         let (place, jump) = (route.place.clone(), jump.name().to_string());
         ConnectError::BeyondJump { place, jump, reason, forbidden }
     };
     match timeout(route.limit, jump.open_tcp(&route.host, route.port)).await {
         Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(RemoteError::NotOpened { reason, .. })) => Err(beyond(reason.clone(), reason.contains("prohibited"))),
+        Ok(Err(RemoteError::NotOpened { reason, .. })) => Err(closed(reason.clone(), reason.contains("prohibited"))),
         // The jump host itself is gone: no further try will help.
         Ok(Err(error)) => Err(ConnectError::Lost { place: route.place.clone(), reason: error.to_string() }),
         Err(_) => Err(ConnectError::TimedOut { place: route.place.clone(), after: route.limit }),

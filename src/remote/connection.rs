@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use russh::{ChannelOpenFailure, Disconnect};
+use russh::client::Msg;
+use russh::{Channel, ChannelOpenFailure, Disconnect};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 use super::guard::{self, Handle};
+use super::output::seconds;
 use super::session::{Running, Session};
 use super::wire::Wire;
 use super::{Output, Remote, RemoteError, Stdin, Words};
@@ -18,6 +20,9 @@ const SESSIONS: usize = 8;
 
 /// How long a server may take to open a channel or to start a command.
 const OPEN_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a server may take to forget a session that has ended.
+const FORGET_LIMIT: Duration = Duration::from_secs(2);
 
 /// A verified, authenticated connection. Clones share it; it ends when the last one is gone.
 #[derive(Clone)]
@@ -86,12 +91,13 @@ impl Connection {
         Ok(Running::new(self.session(words).await?))
     }
 
+    /// A command that has started, as soon as there is a place for it.
     async fn session(&self, words: &Words) -> Result<Session, RemoteError> {
         if words.has_nul() {
             return Err(RemoteError::Nul { node: self.0.name.clone() });
         }
-        let permit = self.permit().await?;
-        let channel = self.opened(self.0.handle.channel_open_session(), || "a session".to_string()).await?;
+        let permit = self.permit(words).await?;
+        let channel = self.session_channel(words).await?;
         let mut session = Session::new(channel, permit, self.0.name.clone(), self.0.closed.clone());
         match timeout(OPEN_LIMIT, session.exec(words)).await {
             Ok(started) => started.map(|()| session),
@@ -99,9 +105,34 @@ impl Connection {
         }
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, RemoteError> {
-        // The semaphore is never closed; if it were, so would be the connection.
-        self.0.sessions.clone().acquire_owned().await.map_err(|_| self.closed_error())
+    /// A server that allows fewer sessions than we thought, or is slow to forget one that has ended, refuses: then
+    /// we ask again, as long as another session of ours may end and our own time limit lasts.
+    async fn session_channel(&self, words: &Words) -> Result<Channel<Msg>, RemoteError> {
+        let begun = Instant::now();
+        loop {
+            match self.opened(self.0.handle.channel_open_session(), || "a session".to_string()).await {
+                Err(RemoteError::NotOpened { node, reason, .. }) => {
+                    let alone = self.0.sessions.available_permits() + 1 == SESSIONS;
+                    let patience = if alone { FORGET_LIMIT.min(words.limit()) } else { words.limit() };
+                    if begun.elapsed() > patience {
+                        return Err(RemoteError::Refused { node, reason: format!("no session is allowed: {reason}") });
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// A place for a session; long commands of others may use up our own time limit.
+    async fn permit(&self, words: &Words) -> Result<OwnedSemaphorePermit, RemoteError> {
+        let refused = |reason: String| RemoteError::Refused { node: self.0.name.clone(), reason };
+        match timeout(words.limit(), self.0.sessions.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            // The semaphore is never closed; if it were, so would be the connection.
+            Ok(Err(_)) => Err(self.closed_error()),
+            Err(_) => Err(refused(format!("all its sessions were busy for {}", seconds(words.limit())))),
+        }
     }
 
     async fn opened<T>(

@@ -263,7 +263,7 @@ mod tests {
             (&format!("!h1,* {K}"), 22, "unknown"),
             (&format!("H1\t{}", K.replace(' ', "\t")), 22, "known"),
             (&format!("h1 ssh-ed25519 rubbish\nh1 {K}"), 22, "known"),
-            (&format!("h1 ssh-ed25519 rubbish"), 22, "unknown"),
+            ("h1 ssh-ed25519 rubbish", 22, "unknown"),
             (&format!("# h1 {OTHER}\n\n  h1 {K}"), 22, "known"),
             (&format!("[h1]:2222 {K}"), 2222, "known"),
             (&format!("[h1]:2222 {K}"), 22, "unknown"),

@@ -153,3 +153,41 @@ async fn beat(mut running: Running, mut stopped: oneshot::Receiver<()>, told: wa
     }
     told.send_replace(true);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    /// The script in a shell of its own: its process, and its first line.
+    fn hold(path: &str, patience: &str) -> (Child, String) {
+        let words = Words::shell(SCRIPT).arg("lock").arg(path).arg("somebody else's").arg(patience);
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(words.line()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        (child, line)
+    }
+
+    #[test]
+    fn a_holder_that_hears_nothing_lets_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock").display().to_string();
+        let (mut first, line) = hold(&path, "1");
+        assert_eq!(line, "held\n");
+        let (mut second, line) = hold(&path, "1");
+        assert_eq!(line, "busy somebody else's\n");
+        second.wait().unwrap();
+        first.stdin.as_mut().unwrap().write_all(b"...").unwrap();
+        // Its stdin is still open: it is the silence that ends it.
+        let stdin = first.stdin.take();
+        assert!(first.wait().unwrap().success());
+        let (mut third, line) = hold(&path, "1");
+        assert_eq!(line, "held\n");
+        drop((stdin, third.stdin.take()));
+        third.wait().unwrap();
+    }
+}

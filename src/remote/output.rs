@@ -10,7 +10,7 @@ use super::Words;
 pub enum Ended {
     /// It ended by itself; 0 means that it is content.
     Code(i32),
-    /// Killed by this signal, e.g. `TERM`.
+    /// Killed by this signal, e.g. `TERM`. Some login shells (dash) stay in between and make it code 128 + signal.
     Signal(String),
     /// Nobody knows: the connection went away first. The process may still run.
     ConnectionLost,
@@ -141,9 +141,13 @@ impl RemoteError {
             RemoteError::Closed { node, .. } => {
                 Some(format!("see whether {node} is up, then run the same again: it goes on where it stopped"))
             }
-            RemoteError::NotOpened { node, reason, .. } if reason.contains("prohibited") => Some(format!(
-                "in sshd_config of {node}, AllowTcpForwarding and AllowStreamLocalForwarding must be yes; a socket must also be open to the user"
+            // OpenSSH says the same for a socket whether it is not there, not ours to open, or forbidden.
+            RemoteError::NotOpened { node, what, .. } if what.starts_with('/') => Some(format!(
+                "on {node}, see that {what} is there, that the user may open it (for Docker: is in the group docker), and that AllowStreamLocalForwarding in sshd_config is yes"
             )),
+            RemoteError::NotOpened { node, reason, .. } if reason.contains("prohibited") => {
+                Some(format!("in sshd_config of {node}, AllowTcpForwarding must be yes"))
+            }
             RemoteError::Refused { .. }
             | RemoteError::TimedOut { .. }
             | RemoteError::Nul { .. }

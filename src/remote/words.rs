@@ -140,7 +140,8 @@ impl Stdin {
 
 /// Puts what it reads at `path` with these permissions, in one move: never a part of it, never with other permissions.
 ///
-/// `length` (bytes) is checked before the move, since a lost connection looks like the end of input to the script.
+/// `length` (bytes) is checked before the move, since a lost connection looks like the end of input to the script. The
+/// time limit allows for a line of 100 kB/s.
 /// [`Words::sudo`] makes it root's file. A folder at `path` is refused.
 pub fn upload(path: &str, mode: u32, length: usize) -> Words {
     const SCRIPT: &str = r#"set -e
@@ -154,7 +155,8 @@ got=$(wc -c < "$part")
 chmod "$2" "$part"
 mv -f "$part" "$1"
 trap - EXIT"#;
-    Words::shell(SCRIPT).arg("upload").arg(path).arg(format!("{mode:04o}")).arg(length.to_string())
+    let limit = USUAL_LIMIT + Duration::from_secs(length as u64 / 100_000);
+    Words::shell(SCRIPT).arg("upload").arg(path).arg(format!("{mode:04o}")).arg(length.to_string()).within(limit)
 }
 
 #[cfg(test)]

@@ -1,0 +1,11 @@
+//! The room `remote` against a real sshd on loopback, started by whoever runs the tests: no root needed.
+
+mod world;
+
+mod authentication;
+mod commands;
+mod front;
+mod host_keys;
+mod lock;
+mod reach;
+mod streams;
