@@ -1,0 +1,126 @@
+//! Certificates, read: what people want to know of them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::x509::X509Name;
+
+use super::checksum::hex;
+use super::pem::{self, BadBlock, NotPem};
+
+/// One certificate, as `status` and `certs` show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CertificateFacts {
+    pub subject: String,
+    pub issuer: String,
+    /// Subject alternative names: DNS names and IP addresses.
+    pub names: Vec<String>,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+    /// Whole days until it ends, rounded down; negative once it has ended.
+    pub days_left: i64,
+    /// Small hex of the SHA-256 of the whole certificate.
+    pub fingerprint_sha256: String,
+    pub is_ca: bool,
+}
+
+/// Why certificates cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("{0}")]
+    NotPem(#[from] NotPem),
+    #[error("there is no CERTIFICATE block in it")]
+    NoCertificate,
+    #[error("the block at line {line} cannot be read: {why}")]
+    Block { line: usize, why: BadBlock },
+    #[error("the certificate at line {line} cannot be read: {why}")]
+    Certificate { line: usize, why: String },
+}
+
+/// Describes every certificate of a PEM text in its order; other blocks are passed over.
+pub fn describe(pem: &[u8], now: Timestamp) -> Result<Vec<CertificateFacts>, Unreadable> {
+    let mut all = Vec::new();
+    for block in pem::read(pem)?.blocks.iter().filter(|block| block.is_certificate()) {
+        let der = block.content.as_ref().map_err(|why| Unreadable::Block { line: block.line, why: *why })?;
+        all.push(describe_der(der, now).map_err(|why| Unreadable::Certificate { line: block.line, why })?);
+    }
+    if all.is_empty() { Err(Unreadable::NoCertificate) } else { Ok(all) }
+}
+
+/// Describes one certificate from its DER, e.g. as a TLS handshake shows it.
+pub fn describe_der(der: &[u8], now: Timestamp) -> Result<CertificateFacts, String> {
+    let certificate = parse(der)?;
+    let (not_before, not_after) = validity(&certificate);
+    Ok(CertificateFacts {
+        subject: name_text(certificate.subject()),
+        issuer: name_text(certificate.issuer()),
+        names: alternative_names(&certificate),
+        not_before,
+        not_after,
+        days_left: days_between(now, not_after),
+        fingerprint_sha256: hex(&Sha256::digest(der)),
+        is_ca: is_ca(&certificate),
+    })
+}
+
+pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        Ok((rest, _)) => Err(format!("{} bytes too many after it", rest.len())),
+        Err(x509_parser::nom::Err::Incomplete(_)) => Err("it is cut off".into()),
+        Err(x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error)) => Err(error.to_string()),
+    }
+}
+
+/// Start and end; times beyond what a `Timestamp` holds are held at its limits.
+pub(crate) fn validity(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
+    let read = |seconds: i64| {
+        Timestamp::from_second(seconds).unwrap_or(if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    };
+    let validity = certificate.validity();
+    (read(validity.not_before.timestamp()), read(validity.not_after.timestamp()))
+}
+
+pub(crate) fn days_between(from: Timestamp, to: Timestamp) -> i64 {
+    (to.as_second() - from.as_second()).div_euclid(86_400)
+}
+
+pub(crate) fn is_ca(certificate: &X509Certificate<'_>) -> bool {
+    matches!(certificate.basic_constraints(), Ok(Some(constraints)) if constraints.value.ca)
+}
+
+pub(crate) fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    names
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(shown(name)),
+            GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A distinguished name for people, without control characters.
+pub(crate) fn name_text(name: &X509Name<'_>) -> String {
+    let text = shown(&name.to_string());
+    if text.is_empty() { "(no name)".into() } else { text }
+}
+
+/// Text from a certificate, made safe for a terminal.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(300).collect()
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        return Some(Ipv4Addr::from(four).into());
+    }
+    <[u8; 16]>::try_from(bytes).ok().map(|sixteen| Ipv6Addr::from(sixteen).into())
+}

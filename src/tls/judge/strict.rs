@@ -1,0 +1,99 @@
+//! What an agent in mode strict would make of the whole, before there is a server to ask.
+
+use jiff::Timestamp;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+use super::super::certificate::shown;
+use super::chain::climb;
+use super::rules::{
+    CA_MISMATCH, CHAIN_INCOMPLETE, EXPIRED, NAME, NOT_A_CA, NOT_YET_VALID, PATH_LENGTH, SERVER_AUTH, STRICT,
+    WEAK_SIGNATURE,
+};
+use super::{Bench, Grade, Judgement, Seen};
+
+/// The whole at once, by the library that cowhand's own probes use.
+pub(super) fn strict(
+    bench: &mut Bench,
+    file: &str,
+    chain: &[Seen<'_>],
+    ca: &[Seen<'_>],
+    hostname: &str,
+    now: Timestamp,
+) {
+    let Some(leaf) = chain.first().filter(|_| !ca.is_empty()) else { return };
+    if ca.iter().any(|ca| ca.der == leaf.der) {
+        return;
+    }
+    // named by their own findings; and webpki asks no root for its end, its path length or its right to sign, as Go does
+    let mut against: Vec<&str> =
+        bench.judgements.iter().filter(|found| refuses(found)).map(|found| found.rule.id).collect();
+    against.dedup();
+    if !against.is_empty() {
+        return bench.fail(&STRICT, file, format!("it would be refused: {}", against.join(", ")), String::new());
+    }
+    if climb(chain, ca).is_some_and(|climb| climb.uncertain) {
+        let seen = "it could not be tried here: a signature on the way cannot be computed";
+        return bench.warn(&STRICT, file, seen.into(), "see the other findings".into());
+    }
+    match try_strictly(chain, ca, hostname, now) {
+        Ok(()) => bench.pass(&STRICT, file, format!("it would be accepted for {hostname}")),
+        Err(Untried::Refused(why)) => {
+            bench.fail(&STRICT, file, format!("it would be refused: {}", shown(&why)), String::new())
+        }
+        Err(Untried::Impossible(why)) => {
+            bench.warn(
+                &STRICT,
+                file,
+                format!("it could not be tried here: {}", shown(&why)),
+                "see the other findings".into(),
+            );
+        }
+    }
+}
+
+/// Faults that Go's verification stops at.
+fn refuses(found: &Judgement) -> bool {
+    let stops = [
+        &NAME,
+        &CHAIN_INCOMPLETE,
+        &CA_MISMATCH,
+        &NOT_A_CA,
+        &PATH_LENGTH,
+        &EXPIRED,
+        &NOT_YET_VALID,
+        &WEAK_SIGNATURE,
+        &SERVER_AUTH,
+    ];
+    found.grade == Grade::Fail && stops.contains(&found.rule)
+}
+
+enum Untried {
+    Refused(String),
+    Impossible(String),
+}
+
+fn try_strictly(chain: &[Seen<'_>], ca: &[Seen<'_>], hostname: &str, now: Timestamp) -> Result<(), Untried> {
+    let judge = |error: webpki::Error| match error {
+        webpki::Error::UnsupportedSignatureAlgorithmContext(_)
+        | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+        | webpki::Error::UnsupportedCertVersion
+        | webpki::Error::MaximumSignatureChecksExceeded
+        | webpki::Error::MaximumPathBuildCallsExceeded => Untried::Impossible(error.to_string()),
+        webpki::Error::NameConstraintViolation => {
+            Untried::Refused("a CA on the way may not sign for this name (name constraints)".into())
+        }
+        other => Untried::Refused(other.to_string()),
+    };
+    let ders = |seen: &[Seen<'_>]| seen.iter().map(|seen| CertificateDer::from(seen.der.to_vec())).collect::<Vec<_>>();
+    let (trusted, sent) = (ders(ca), ders(chain));
+    let anchors: Vec<_> = trusted.iter().filter_map(|ca| anchor_from_trusted_cert(ca).ok()).collect();
+    let Some((leaf, rest)) = sent.split_first() else { return Ok(()) };
+    let seconds = u64::try_from(now.as_second()).map_err(|_| Untried::Impossible("the clock is before 1970".into()))?;
+    let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+    let name = ServerName::try_from(hostname.to_owned()).map_err(|error| Untried::Impossible(error.to_string()))?;
+    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms.all;
+    let leaf = EndEntityCert::try_from(leaf).map_err(judge)?;
+    leaf.verify_for_usage(algorithms, &anchors, rest, at, KeyUsage::server_auth(), None, None).map_err(judge)?;
+    leaf.verify_is_valid_for_subject_name(&name).map_err(judge)
+}
