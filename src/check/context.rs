@@ -2,6 +2,7 @@
 
 use crate::facts::{DockerApi, Fact, Observed, Reached, Unseen, WorkspaceFacts};
 use crate::inventory::{Engine, Inventory, Node, Rke};
+use crate::tls::Judgement;
 
 use super::Verdict;
 
@@ -11,7 +12,8 @@ pub struct Context<'a> {
     /// `None` with `check --offline`: only the checks that need no machine run.
     pub observed: Option<&'a Observed>,
     pub workspace: &'a WorkspaceFacts,
-    pub now: jiff::Timestamp,
+    /// What [`crate::tls::judge`] said of the TLS files; it also judges by the time.
+    pub certificates: &'a [Judgement],
 }
 
 impl<'a> Context<'a> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Answer, Context, Finding};
-use super::{clock, compatibility, docker, former, machine, names, network, ports, ssh, topology};
+use super::{certificates, clock, compatibility, docker, former, machine, names, network, ports, ssh, topology};
 
 /// One question about the nodes, the inventory, or both.
 #[derive(Debug, Clone, Copy)]
@@ -98,9 +98,14 @@ pub struct Listed {
 
 /// Every rule that a finding can name, whoever judges it.
 pub fn listed() -> Vec<Listed> {
-    ALL.iter()
-        .map(|check| Listed { id: check.id, what: check.what, why: check.why, fix: check.fix, offline: check.offline })
-        .collect()
+    let own = ALL.iter().map(|check| Listed {
+        id: check.id,
+        what: check.what,
+        why: check.why,
+        fix: check.fix,
+        offline: check.offline,
+    });
+    own.chain(certificates::rows()).collect()
 }
 
 pub(super) fn known_ids() -> impl Iterator<Item = &'static str> {

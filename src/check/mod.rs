@@ -1,5 +1,6 @@
 //! Is it good enough: one constant per check. Pure: a check sees facts and cannot reach a machine.
 
+mod certificates;
 mod clock;
 mod compatibility;
 mod context;
@@ -17,6 +18,7 @@ mod ssh;
 mod topology;
 pub mod versions;
 
+pub use certificates::node_clocks;
 pub use context::{Answer, Context};
 pub use finding::*;
 pub use gate::{Blocked, Cleared, gate};

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::list::{ALL, known_ids};
-use super::{Context, Finding, Verdict};
+use super::{Context, Finding, Verdict, certificates};
 
 /// Everything that was found, by node and then by id.
 #[derive(Debug, Clone, Serialize)]
@@ -38,12 +38,6 @@ impl Report {
 
     pub fn blocking(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.blocks())
-    }
-
-    /// Adds what another judge found (certificates, a cluster), and brings all in order again.
-    pub fn add(&mut self, more: impl IntoIterator<Item = Finding>, context: &Context, skips: &Skips) {
-        self.findings.extend(more.into_iter().map(|finding| skips.mark(finding)));
-        self.sort(context);
     }
 
     /// The whole cluster first, then the nodes in the order of the inventory, then all other subjects.
@@ -127,8 +121,8 @@ pub(super) fn nearest(id: &str) -> Option<&'static str> {
 /// Runs all checks that can run with what is there.
 pub fn run_all(context: &Context, skips: &Skips) -> Report {
     let able = ALL.iter().filter(|check| check.offline || context.observed.is_some());
-    let findings = able.flat_map(|check| check.findings(context)).map(|finding| skips.mark(finding)).collect();
-    let mut report = Report { findings };
+    let found = able.flat_map(|check| check.findings(context)).chain(certificates::findings(context.certificates));
+    let mut report = Report { findings: found.map(|finding| skips.mark(finding)).collect() };
     report.sort(context);
     report
 }

@@ -161,7 +161,7 @@ impl World {
             inventory: &self.inventory,
             observed: Some(&self.observed),
             workspace: &self.workspace,
-            now: jiff::Timestamp::UNIX_EPOCH,
+            certificates: &[],
         }
     }
 
