@@ -93,7 +93,12 @@ fn docker_socket(context: &Context) -> Vec<Answer> {
         } else {
             format!("on {}, `sudo systemctl enable --now docker`, then look again", node.name)
         };
-        Answer::fail(unseen.to_string(), fix)
+        // sshd gives the same answer for a socket that is not there and for one that it may not forward
+        let seen = match &facts.docker {
+            Ok(docker) => format!("Docker {} answers on the node, but not through SSH: {unseen}", docker.api.version),
+            Err(_) => unseen.to_string(),
+        };
+        Answer::fail(seen, fix)
     })
 }
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::{
     ClockOffset, DockerApi, Fact, NodeFacts, NodeObservation, Observed, Outcome, Reached, Unseen, engine, parse,
 };
-use crate::inventory::{Inventory, Node};
+use crate::inventory::Node;
 use crate::remote::{ConnectError, Connection, Remote, RemoteError, Stdin, Words};
 
 /// Nodes looked at at the same time.
@@ -30,14 +30,19 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 
 const SCRIPT: &str = include_str!("probe.sh");
 
-/// Looks at every node of the inventory. `connections` are those of [`crate::remote::connect_all`], by node name.
+/// Looks at every node. `rancher` is Rancher's host name; `connections` are those of [`crate::remote::connect_all`], by
+/// node name.
 ///
 /// Never fails: a node that cannot be looked at is an observation too.
-pub async fn gather(inventory: &Inventory, connections: &[(String, Result<Connection, ConnectError>)]) -> Observed {
-    let looks = inventory.nodes.iter().map(|node| async {
+pub async fn gather(
+    nodes: &[Node],
+    rancher: &str,
+    connections: &[(String, Result<Connection, ConnectError>)],
+) -> Observed {
+    let looks = nodes.iter().map(|node| async {
         let connection = connections.iter().find(|(name, _)| *name == node.name).map(|(_, connection)| connection);
         let outcome = match connection {
-            Some(Ok(connection)) => look(connection, node, &inventory.rancher.hostname).await,
+            Some(Ok(connection)) => look(connection, node, rancher).await,
             Some(Err(error)) => Outcome::Unreachable { reason: chain(error), hint: error.hint() },
             None => Outcome::Unreachable { reason: format!("no connection to {} was made", node.name), hint: None },
         };
@@ -47,9 +52,9 @@ pub async fn gather(inventory: &Inventory, connections: &[(String, Result<Connec
     Observed { nodes, gathered_at: jiff::Timestamp::now() }
 }
 
-async fn look(connection: &Connection, node: &Node, hostname: &str) -> Outcome {
+async fn look(connection: &Connection, node: &Node, rancher: &str) -> Outcome {
     let (probed, docker_through_ssh, tcp_forwarding) = tokio::join!(
-        probe(connection, hostname, &node.docker_socket),
+        probe(connection, rancher, &node.docker_socket),
         docker_through(connection, &node.docker_socket),
         forwards_tcp(connection),
     );
@@ -60,8 +65,8 @@ async fn look(connection: &Connection, node: &Node, hostname: &str) -> Outcome {
 }
 
 /// The words that run the probe; the script itself comes on stdin, where a login shell does not meddle with it.
-fn words(hostname: &str, docker_socket: &str) -> Words {
-    Words::new("sh").args(["-s", "--", hostname, docker_socket]).within(PROBE_LIMIT)
+fn words(rancher: &str, docker_socket: &str) -> Words {
+    Words::new("sh").args(["-s", "--", rancher, docker_socket]).within(PROBE_LIMIT)
 }
 
 /// Runs the probe on a machine and compares its clock with ours.
@@ -70,10 +75,10 @@ fn words(hostname: &str, docker_socket: &str) -> Words {
 /// When the script could not be run at all. One that was cut off is an answer, with facts missing.
 pub async fn probe<R: Remote>(
     remote: &R,
-    hostname: &str,
+    rancher: &str,
     docker_socket: &str,
 ) -> Result<(NodeFacts, Fact<ClockOffset>), RemoteError> {
-    let words = words(hostname, docker_socket);
+    let words = words(rancher, docker_socket);
     let sent = now();
     let output = remote.text(&words, Stdin::Text(SCRIPT.to_owned())).await?;
     let received = now();
