@@ -68,7 +68,7 @@ fn judge_version(node: &Node, api: &DockerApi, rke: &Rke) -> Answer {
             format!(
                 "Docker {} is not accepted by rke for Kubernetes {kubernetes}; it accepts {}",
                 api.version,
-                and_list(listed)
+                told(listed)
             ),
             fix(listed.last().copied().unwrap_or("20.10")),
         ),
@@ -77,6 +77,12 @@ fn judge_version(node: &Node, api: &DockerApi, rke: &Rke) -> Answer {
             Answer::unknown("which Docker fits", &unseen, "choose a Kubernetes that RKE knows")
         }
     }
+}
+
+/// From 20.10 on: nobody means to install an older one.
+fn told(listed: &[&str]) -> String {
+    let start = listed.iter().position(|release| *release == "20.10").unwrap_or(0);
+    and_list(&listed[start..])
 }
 
 pub const TOO_NEW: Check = Check {
@@ -120,9 +126,9 @@ fn too_new(context: &Context) -> Vec<Answer> {
 /// The drop-in is what `systemctl edit docker` would write.
 fn too_new_fix(node: &Node) -> String {
     format!(
-        "on {}, `sudo mkdir -p /etc/systemd/system/docker.service.d && printf '[Service]\\nEnvironment=DOCKER_MIN_API_VERSION=1.24\\n' \
-         | sudo tee /etc/systemd/system/docker.service.d/min-api.conf && sudo systemctl daemon-reload && sudo systemctl restart docker`, \
-         or install Docker 28",
+        "on {}, install Docker 27.5, or `sudo mkdir -p /etc/systemd/system/docker.service.d && \
+         printf '[Service]\\nEnvironment=DOCKER_MIN_API_VERSION=1.24\\n' | sudo tee /etc/systemd/system/docker.service.d/min-api.conf \
+         && sudo systemctl daemon-reload && sudo systemctl restart docker`",
         node.name
     )
 }

@@ -15,14 +15,18 @@ impl Cleared {
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{} of {} checks must be put right first: {}", self.ids().len(), self.report.findings.len(), self.ids().join(", "))]
+#[error("{} of {} checks must be put right first: {}", self.report.blocking().count(), self.report.findings.len(), self.ids().join(", "))]
 pub struct Blocked {
     pub report: Report,
 }
 
 impl Blocked {
+    /// Each once, in order.
     fn ids(&self) -> Vec<&'static str> {
-        self.report.blocking().map(|finding| finding.check).collect()
+        let mut ids: Vec<&str> = self.report.blocking().map(|finding| finding.check).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     pub fn hint(&self) -> Option<String> {

@@ -111,8 +111,15 @@ fn ours(wanted: &Wanted, listener: &Listener, reached: &Reached) -> bool {
         // an interrupted rke leaves the containers of its port check behind, and takes them up again
         Some("docker-proxy") => port_check_runs(reached),
         Some(_) => false,
-        None => cluster_runs || port_check_runs(reached),
+        None => cluster_runs || port_check_runs(reached) || is_flannel(listener, reached),
     }
+}
+
+/// The interface of a former pod network, which stays until the next boot; flannel takes it up again.
+fn is_flannel(listener: &Listener, reached: &Reached) -> bool {
+    let named = |name: &str| name.starts_with("flannel.");
+    listener.protocol == Protocol::Udp
+        && reached.facts.addresses.as_ref().is_ok_and(|all| all.iter().any(|address| named(&address.interface)))
 }
 
 fn port_check_runs(reached: &Reached) -> bool {

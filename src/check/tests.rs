@@ -188,6 +188,12 @@ fn ports_held_by_processes_that_only_root_sees() {
     assert!(world.say("ports.free")[0].seen.contains("only root sees"));
     contain(world.n2(), "kube-apiserver", facts::ContainerState::Running);
     assert_eq!(world.say("ports.free")[0].verdict, Verdict::Pass);
+    // an interface that flannel left, and one of somebody else's
+    let mut world = World::with("alpine-3.20");
+    assert!(world.say("ports.free")[0].seen.contains("udp 8472"));
+    let flannel = facts::Address { interface: "flannel.1".into(), ip: "10.42.1.0".parse().unwrap() };
+    world.n2().facts.addresses.as_mut().unwrap().push(flannel);
+    assert_eq!(world.say("ports.free")[0].verdict, Verdict::Pass);
     // a worker's own port is nobody's business on a node without that role
     let mut world = World::good();
     listen(world.n2(), 2379, Some("etcd"));
