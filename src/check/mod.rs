@@ -1,6 +1,34 @@
 //! Is it good enough: one constant per check. Pure: a check sees facts and cannot reach a machine.
 
+mod certificates;
+mod clock;
+mod compatibility;
+mod context;
+mod docker;
 mod finding;
 pub mod outside;
+mod former;
+mod gate;
+mod list;
+mod machine;
+mod names;
+mod network;
+mod ports;
+mod run;
+mod ssh;
+mod topology;
+pub mod versions;
 
+pub use certificates::node_clocks;
+pub use context::{Answer, Context};
 pub use finding::*;
+pub use gate::{Blocked, Cleared, gate};
+pub use list::{ALL, Check, Listed, explain, listed};
+pub use run::{Counts, Report, SkipError, Skips, run_all};
+
+#[cfg(test)]
+mod bad;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;

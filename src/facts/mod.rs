@@ -3,3 +3,20 @@
 pub mod cluster;
 pub mod etcd;
 pub mod outside;
+mod clock;
+mod engine;
+mod gather;
+mod identity;
+mod model;
+mod network;
+mod parse;
+mod sections;
+
+pub use clock::*;
+pub use gather::{gather, probe};
+pub use identity::*;
+pub use model::*;
+pub use parse::parse;
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ mod world;
 
 mod authentication;
 mod commands;
+mod facts;
 mod front;
 mod host_keys;
 mod lock;

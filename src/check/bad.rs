@@ -1,0 +1,179 @@
+//! For each check a world that it complains of.
+
+use super::world::*;
+use super::*;
+use crate::facts::{self, ClockOffset, Outcome, Unseen};
+
+/// Changes the good world for the worse.
+type Harm = fn() -> World;
+
+fn harmed(change: impl FnOnce(&mut World)) -> World {
+    let mut world = World::good();
+    change(&mut world);
+    world
+}
+
+/// A world in which the check complains, how loudly, and a word of its evidence.
+const BAD: &[(&str, Harm, Verdict, &str)] = &[
+    ("nodes.all-planes", || harmed(|w| w.inventory.nodes[2].roles.worker = false), Verdict::Fail, "2 of 3"),
+    ("etcd.odd", || harmed(|w| w.inventory.nodes[2].roles.etcd = false), Verdict::Fail, "2 etcd"),
+    ("rke.end-of-life", World::good, Verdict::Warn, "31 July 2025"),
+    ("versions.rke-kubernetes", || harmed(|w| w.rke().kubernetes = "v1.33.1-rancher1-1".into()), Verdict::Fail, "1.33"),
+    (
+        "versions.images",
+        || harmed(|w| w.rke().kubernetes = "v1.32.13-rancher1-3".into()),
+        Verdict::Warn,
+        "subscription",
+    ),
+    (
+        "versions.rancher-rke",
+        || harmed(|w| w.inventory.rancher.version = semver::Version::new(2, 12, 0)),
+        Verdict::Fail,
+        "2.12.0",
+    ),
+    (
+        "versions.rancher-kubernetes",
+        || harmed(|w| w.inventory.rancher.version = semver::Version::new(2, 10, 3)),
+        Verdict::Fail,
+        "up to 1.31",
+    ),
+    (
+        "versions.cert-manager",
+        || harmed(|w| w.inventory.cert_manager.chart.version = "1.11.5".into()),
+        Verdict::Warn,
+        "1.11.5",
+    ),
+    ("ssh.reachable", unreachable, Verdict::Fail, "refuses connections"),
+    (
+        "ssh.tcp-forwarding",
+        || harmed(|w| w.n2().tcp_forwarding = Err(Unseen("administratively prohibited".into()))),
+        Verdict::Fail,
+        "prohibited",
+    ),
+    ("ssh.docker-socket", || World::with("quirk-docker-permission"), Verdict::Fail, "permission denied"),
+    (
+        "ssh.root-on-rhel",
+        || {
+            let mut world = World::with("rhel-9");
+            world.n2().docker_through_ssh = Err(Unseen("administratively prohibited".into()));
+            world
+        },
+        Verdict::Fail,
+        "Red Hat",
+    ),
+    (
+        "ssh.max-sessions",
+        || harmed(|w| w.n2().facts.sshd.as_mut().unwrap().max_sessions = Some(1)),
+        Verdict::Warn,
+        "1 session",
+    ),
+    (
+        "node.sudo-or-docker-group",
+        || {
+            harmed(|w| {
+                w.n2().facts.user.as_mut().unwrap().groups = vec!["users".into()];
+                w.n2().facts.root = Err(Unseen("sudo: a password is required".into()));
+            })
+        },
+        Verdict::Fail,
+        "a password is required",
+    ),
+    ("docker.present", || World::with("quirk-no-docker"), Verdict::Fail, "no docker command"),
+    ("docker.version", || World::with("quirk-docker-29"), Verdict::Fail, "29.1.0"),
+    ("docker.too-new", || World::with("quirk-docker-29"), Verdict::Fail, "1.44"),
+    (
+        "docker.storage",
+        || harmed(|w| w.n2().facts.docker.as_mut().unwrap().storage_driver = "vfs".into()),
+        Verdict::Fail,
+        "vfs",
+    ),
+    ("docker.snap", || World::with("quirk-snap-docker"), Verdict::Fail, "/var/snap"),
+    (
+        "docker.log-driver",
+        || harmed(|w| w.n2().facts.docker.as_mut().unwrap().log_driver = "journald".into()),
+        Verdict::Warn,
+        "journald",
+    ),
+    ("node.architecture", || harmed(|w| w.n2().facts.architecture = Ok("aarch64".into())), Verdict::Fail, "aarch64"),
+    ("node.cpu", || harmed(|w| w.n2().facts.cpus = Ok(1)), Verdict::Fail, "1 processor"),
+    (
+        "node.memory",
+        || harmed(|w| w.n2().facts.memory.as_mut().unwrap().total = 2_000_000_000),
+        Verdict::Fail,
+        "2.0 GB",
+    ),
+    ("node.swap", || World::with("ubuntu-24.04"), Verdict::Warn, "4.2 GB"),
+    ("disk.images", || harmed(|w| set_free(w.n2(), facts::Place::Images, 9_000_000_000)), Verdict::Fail, "9.0 GB"),
+    ("disk.etcd", || harmed(|w| set_free(w.n2(), facts::Place::Etcd, 1_000_000_000)), Verdict::Fail, "1.0 GB"),
+    ("mount.propagation", || World::with("alpine-3.20"), Verdict::Fail, "/ is private"),
+    (
+        "node.kernel-modules",
+        || harmed(|w| w.n2().facts.kernel_modules.loaded.retain(|name| name != "vxlan")),
+        Verdict::Warn,
+        "vxlan",
+    ),
+    ("node.selinux", || World::with("rhel-9"), Verdict::Warn, "SELinux"),
+    ("node.nm-cloud-setup", || World::with("rhel-9"), Verdict::Warn, "timer"),
+    (
+        "hostname.valid",
+        || harmed(|w| w.n2().facts.hostname = Ok("localhost.localdomain".into())),
+        Verdict::Fail,
+        "localhost",
+    ),
+    ("hostname.unique", || harmed(|w| w.n2().facts.hostname = Ok("n3".into())), Verdict::Fail, "n3"),
+    ("machine-id.unique", || harmed(|w| w.n2().facts.machine_id = Ok(format!("{:032x}", 3))), Verdict::Fail, "clone"),
+    (
+        "address.unique",
+        || harmed(|w| w.inventory.nodes[1].internal_address = "10.0.0.13".parse().ok()),
+        Verdict::Fail,
+        "10.0.0.13",
+    ),
+    (
+        "clock.skew",
+        || harmed(|w| w.n2().clock = Ok(ClockOffset { seconds: -45.0, uncertainty: 0.1 })),
+        Verdict::Fail,
+        "45.",
+    ),
+    ("clock.laptop", || harmed(|w| each_clock(w, 40.0)), Verdict::Fail, "behind the nodes"),
+    ("clock.ntp", || World::with("sles-15"), Verdict::Warn, "not synchronised"),
+    ("ports.free", || harmed(|w| listen(w.n2(), 80, Some("apache2"))), Verdict::Fail, "tcp 80 is taken by apache2"),
+    (
+        "resolver.loopback",
+        || harmed(|w| w.n2().facts.resolver.as_mut().unwrap().nameservers = vec!["127.0.0.11".parse().unwrap()]),
+        Verdict::Fail,
+        "127.0.0.11",
+    ),
+    ("dns.nodes", || harmed(|w| w.n2().facts.rancher_addresses = Ok(vec![])), Verdict::Warn, "does not resolve"),
+    ("net.bridge-netfilter", || World::with("ubuntu-24.04"), Verdict::Warn, "br_netfilter is not loaded"),
+    ("net.ip-forward", || harmed(|w| w.n2().facts.kernel_settings.ip_forward = Ok(false)), Verdict::Fail, "0"),
+    ("firewall.firewalld", || World::with("rhel-9"), Verdict::Warn, "runs"),
+    ("firewall.input-policy", || World::with("ubuntu-24.04"), Verdict::Warn, "ufw"),
+    ("cluster.foreign", || World::on("debian-13-cluster"), Verdict::Fail, "52:de"),
+    ("leftover.cluster", || harmed(|w| leave(w.n2(), "/var/lib/etcd")), Verdict::Fail, "/var/lib/etcd"),
+    ("node.other-distribution", || World::with("quirk-rke2"), Verdict::Fail, "/etc/rancher/rke2"),
+];
+
+fn unreachable() -> World {
+    harmed(|world| {
+        world.observed.nodes[1].outcome = Outcome::Unreachable {
+            reason: "n2 (10.0.0.12:22) refuses connections".into(),
+            hint: Some("see whether sshd runs".into()),
+        };
+    })
+}
+
+#[test]
+fn every_check_can_complain_with_evidence_and_a_way_out() {
+    for check in ALL {
+        let (_, world, verdict, evidence) =
+            BAD.iter().find(|(id, ..)| *id == check.id).unwrap_or_else(|| panic!("no bad world for {}", check.id));
+        let worst = &world().say(check.id)[0];
+        assert_eq!(worst.verdict, *verdict, "{}: {}", check.id, worst.seen);
+        assert!(worst.seen.contains(evidence), "{}: {}", check.id, worst.seen);
+        assert!(!worst.fix.is_empty() && !worst.seen.contains('\n') && !worst.fix.contains('\n'), "{worst:?}");
+        if worst.subject.is_some() {
+            assert_eq!(worst.subject.as_deref(), Some("n2").filter(|_| check.id != "cluster.foreign").or(Some("n1")));
+        }
+    }
+    assert_eq!(BAD.len(), ALL.len(), "a bad world for a check that is not there");
+}

@@ -1,0 +1,106 @@
+//! What checks see, and how they answer.
+
+use crate::facts::{DockerApi, Fact, Observed, Reached, Unseen, WorkspaceFacts};
+use crate::inventory::{Engine, Inventory, Node, Rke};
+use crate::tls::Judgement;
+
+use super::Verdict;
+
+/// Everything that a check may look at.
+pub struct Context<'a> {
+    pub inventory: &'a Inventory,
+    /// `None` with `check --offline`: only the checks that need no machine run.
+    pub observed: Option<&'a Observed>,
+    pub workspace: &'a WorkspaceFacts,
+    /// What [`crate::tls::judge`] said of the TLS files; it also judges by the time.
+    pub certificates: &'a [Judgement],
+}
+
+impl<'a> Context<'a> {
+    /// The engine that builds a cluster on the nodes; `None` with a cluster that is there already.
+    pub fn rke(&self) -> Option<&'a Rke> {
+        match &self.inventory.engine {
+            Engine::Rke(rke) => Some(rke),
+            Engine::Existing(_) => None,
+        }
+    }
+
+    /// The nodes that answered, with what the inventory wants of them.
+    pub fn reached(&self) -> impl Iterator<Item = (&'a Node, &'a Reached)> + use<'a> {
+        let inventory = self.inventory;
+        let observed = self.observed.into_iter().flat_map(Observed::reached);
+        observed.filter_map(|(seen, reached)| {
+            let node = inventory.nodes.iter().find(|node| node.name == seen.name)?;
+            Some((node, reached))
+        })
+    }
+
+    /// One answer for each node that answered; none with a cluster that is there already, whose nodes are not ours to judge.
+    pub(super) fn each_node(&self, judge: impl Fn(&Node, &Reached) -> Answer) -> Vec<Answer> {
+        if self.rke().is_none() {
+            return Vec::new();
+        }
+        self.reached().map(|(node, reached)| judge(node, reached).about(&node.name)).collect()
+    }
+}
+
+/// What a check says about one subject; [`super::Check::findings`] makes a finding of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub subject: Option<String>,
+    pub verdict: Verdict,
+    pub seen: String,
+    pub fix: String,
+}
+
+impl Answer {
+    fn new(verdict: Verdict, seen: impl Into<String>, fix: impl Into<String>) -> Self {
+        Answer { subject: None, verdict, seen: seen.into(), fix: fix.into() }
+    }
+
+    pub fn pass(seen: impl Into<String>) -> Self {
+        Answer::new(Verdict::Pass, seen, "")
+    }
+
+    pub fn warn(seen: impl Into<String>, fix: impl Into<String>) -> Self {
+        Answer::new(Verdict::Warn, seen, fix)
+    }
+
+    pub fn fail(seen: impl Into<String>, fix: impl Into<String>) -> Self {
+        Answer::new(Verdict::Fail, seen, fix)
+    }
+
+    /// Could not be seen; `what` is looked for, `unseen` says why it was not found.
+    pub fn unknown(what: &str, unseen: &Unseen, fix: impl Into<String>) -> Self {
+        Answer::new(Verdict::Unknown, format!("{what} could not be seen: {unseen}"), fix)
+    }
+
+    /// For checks that only ever advise: not seeing it must not stop anybody, and is no pass either.
+    pub fn unseen_advice(what: &str, unseen: &Unseen, fix: impl Into<String>) -> Self {
+        Answer::new(Verdict::Warn, format!("{what} could not be seen: {unseen}"), fix)
+    }
+
+    pub fn about(mut self, subject: &str) -> Self {
+        self.subject = Some(subject.to_owned());
+        self
+    }
+}
+
+/// The engine's version by any way that showed it: the command, the socket through SSH, or the command as root.
+pub(super) fn docker_api(reached: &Reached) -> Fact<&DockerApi> {
+    match (&reached.facts.docker, &reached.docker_through_ssh, &reached.facts.docker_as_root) {
+        (Ok(docker), _, _) => Ok(&docker.api),
+        (Err(_), Ok(api), _) | (Err(_), Err(_), Ok(api)) => Ok(api),
+        (Err(unseen), Err(_), Err(_)) => Err(unseen.clone()),
+    }
+}
+
+/// `a, b and c`.
+pub(super) fn and_list<T: ToString>(words: impl IntoIterator<Item = T>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| word.to_string()).collect();
+    match words.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, before)) => format!("{} and {last}", before.join(", ")),
+        None => String::new(),
+    }
+}

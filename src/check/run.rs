@@ -1,0 +1,128 @@
+//! Runs every check, and leaves out what the user skips by id.
+
+use serde::Serialize;
+
+use super::list::{ALL, known_ids};
+use super::{Context, Finding, Verdict, certificates};
+
+/// Everything that was found, by node and then by id.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    pub passed: usize,
+    pub warned: usize,
+    pub unknown: usize,
+    pub failed: usize,
+    /// Of those that would block.
+    pub skipped: usize,
+}
+
+impl Report {
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for finding in &self.findings {
+            match finding.verdict {
+                Verdict::Pass => counts.passed += 1,
+                Verdict::Warn => counts.warned += 1,
+                Verdict::Unknown | Verdict::Fail if finding.skipped => counts.skipped += 1,
+                Verdict::Unknown => counts.unknown += 1,
+                Verdict::Fail => counts.failed += 1,
+            }
+        }
+        counts
+    }
+
+    pub fn blocking(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.blocks())
+    }
+
+    /// The whole cluster first, then the nodes in the order of the inventory, then all other subjects.
+    fn sort(&mut self, context: &Context) {
+        let nodes = &context.inventory.nodes;
+        self.findings.sort_by_cached_key(|finding| {
+            let place = match &finding.subject {
+                None => 0,
+                Some(subject) => 1 + nodes.iter().position(|node| node.name == *subject).unwrap_or(nodes.len()),
+            };
+            (place, finding.check, finding.subject.clone())
+        });
+    }
+}
+
+/// Ids of checks that must not block.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Skips(Vec<&'static str>);
+
+/// Without these nothing that follows is true: a machine nobody saw, a cluster that would be built over.
+const NEVER_SKIPPED: &[&str] = &["cluster.foreign", "ssh.reachable"];
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SkipError {
+    #[error("there is no check `{id}` to skip")]
+    Unknown { id: String, nearest: Option<&'static str> },
+    #[error("the check `{id}` cannot be skipped: what it guards could not be brought back")]
+    Never { id: &'static str },
+}
+
+impl SkipError {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            SkipError::Unknown { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            SkipError::Unknown { nearest: None, .. } => Some("`cowhand check --list` shows all of them".into()),
+            SkipError::Never { id } => Some(format!("`cowhand explain {id}` tells what to do instead")),
+        }
+    }
+}
+
+impl Skips {
+    /// From the inventory's `skip_checks` and the command line together.
+    ///
+    /// # Errors
+    /// On the first id that is none, or that may not be skipped.
+    pub fn new<Id: AsRef<str>>(ids: impl IntoIterator<Item = Id>) -> Result<Self, SkipError> {
+        let mut skips = Vec::new();
+        for id in ids {
+            let id = id.as_ref();
+            let known = known_ids()
+                .find(|known| *known == id)
+                .ok_or_else(|| SkipError::Unknown { id: id.to_owned(), nearest: nearest(id) })?;
+            if NEVER_SKIPPED.contains(&known) {
+                return Err(SkipError::Never { id: known });
+            }
+            skips.push(known);
+        }
+        Ok(Skips(skips))
+    }
+
+    pub fn contains(&self, id: &str) -> bool {
+        self.0.contains(&id)
+    }
+
+    fn mark(&self, mut finding: Finding) -> Finding {
+        finding.skipped = self.contains(finding.check);
+        finding
+    }
+}
+
+/// The known id that was probably meant: at most a third of its letters wrong, or the same last word.
+pub(super) fn nearest(id: &str) -> Option<&'static str> {
+    let last = |id: &str| id.rsplit('.').next().map(str::to_owned);
+    let near = known_ids()
+        .map(|known| (strsim::damerau_levenshtein(known, id), known))
+        .filter(|(distance, known)| *distance <= known.len() / 3)
+        .min();
+    near.map(|(_, known)| known).or_else(|| known_ids().find(|known| last(known) == last(id)))
+}
+
+/// Runs all checks that can run with what is there.
+pub fn run_all(context: &Context, skips: &Skips) -> Report {
+    let able = ALL.iter().filter(|check| check.offline || context.observed.is_some());
+    let found = able.flat_map(|check| check.findings(context)).chain(certificates::findings(context.certificates));
+    let mut report = Report { findings: found.map(|finding| skips.mark(finding)).collect() };
+    report.sort(context);
+    report
+}

@@ -1,0 +1,270 @@
+//! What checks say of whole worlds.
+
+use std::path::PathBuf;
+
+use super::world::*;
+use super::*;
+use crate::facts::{self, CaFingerprint, DockerApi, StateFile, Unseen};
+use crate::inventory::*;
+
+#[test]
+fn in_the_good_world_every_check_has_its_say_and_only_the_end_of_life_warns() {
+    let report = World::good().report();
+    for check in ALL {
+        assert!(report.findings.iter().any(|finding| finding.check == check.id), "{} says nothing", check.id);
+    }
+    let loud: Vec<_> = report.findings.iter().filter(|finding| finding.verdict != Verdict::Pass).collect();
+    assert_eq!(loud.iter().map(|finding| finding.check).collect::<Vec<_>>(), ["rke.end-of-life"], "{loud:#?}");
+    assert!(gate(report).is_ok());
+}
+
+#[test]
+fn ids_are_unique_and_every_check_has_its_texts() {
+    let rows = listed();
+    for (index, row) in rows.iter().enumerate() {
+        let word = |word: &str| {
+            !word.is_empty()
+                && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        assert!(row.id.split('.').count() == 2 && row.id.split('.').all(word), "{}", row.id);
+        assert!(rows[..index].iter().all(|other| other.id != row.id), "{} twice", row.id);
+        for text in [row.what, row.why, row.fix] {
+            assert!(text.len() > 10 && !text.ends_with('.') && !text.contains('\n'), "{}: {text}", row.id);
+        }
+        let explained = explain(row.id).unwrap();
+        assert!(explained.contains(row.what) && explained.contains(row.why) && explained.contains(row.fix));
+    }
+    assert_eq!(explain("no.such"), None);
+}
+
+#[test]
+fn findings_stand_by_node_and_then_by_id() {
+    let findings = World::good().report().findings;
+    let places: Vec<_> = findings.iter().map(|finding| (finding.subject.clone(), finding.check)).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    assert_eq!(places[0].0, None);
+}
+
+#[test]
+fn without_machines_only_what_needs_none_is_asked() {
+    let world = World::good();
+    let offline = Context { observed: None, ..world.context() };
+    let report = run_all(&offline, &Skips::default());
+    assert!(report.findings.iter().all(|finding| finding.subject.is_none()));
+    let asked = ALL.iter().filter(|check| check.offline).count();
+    assert_eq!(report.findings.len(), asked);
+    assert!(asked >= 8);
+}
+
+#[test]
+fn a_cluster_that_is_there_already_has_no_nodes_to_judge() {
+    let mut world = World::with("rhel-9");
+    world.inventory.engine = Engine::Existing(Existing { kubeconfig: "kubeconfig".into(), context: None });
+    let report = world.report();
+    let about: std::collections::BTreeSet<_> = report.findings.iter().map(|finding| finding.check).collect();
+    assert_eq!(about.into_iter().collect::<Vec<_>>(), ["clock.laptop", "ssh.reachable"]);
+}
+
+#[test]
+fn skipping_is_by_known_ids_and_never_for_what_guards_a_cluster() {
+    let world = World::with("quirk-docker-29");
+    let skips = Skips::new(["docker.version", "docker.too-new", "docker.storage"]).unwrap();
+    let report = run_all(&world.context(), &skips);
+    assert_eq!(report.counts().skipped, 2);
+    assert!(report.findings.iter().any(|finding| finding.skipped && finding.verdict == Verdict::Fail));
+    assert!(gate(report).is_ok());
+
+    let error = Skips::new(["docker.to-new"]).unwrap_err();
+    assert_eq!(error.to_string(), "there is no check `docker.to-new` to skip");
+    assert_eq!(error.hint().unwrap(), "did you mean `docker.too-new`?");
+    assert_eq!(Skips::new(["too-new"]).unwrap_err().hint().unwrap(), "did you mean `docker.too-new`?");
+    assert!(Skips::new(["xyz"]).unwrap_err().hint().unwrap().contains("check --list"));
+    for id in ["ssh.reachable", "cluster.foreign"] {
+        assert_eq!(Skips::new([id]), Err(SkipError::Never { id }));
+    }
+}
+
+#[test]
+fn the_gate_names_what_blocks_and_counts_add_up() {
+    let report = World::with("quirk-docker-29").report();
+    let counts = report.counts();
+    assert_eq!(counts.passed + counts.warned + counts.failed + counts.unknown + counts.skipped, report.findings.len());
+    let blocked = gate(report).unwrap_err();
+    assert_eq!(
+        blocked.to_string(),
+        format!(
+            "2 of {} checks must be put right first: docker.too-new, docker.version",
+            blocked.report.findings.len()
+        )
+    );
+    assert!(blocked.hint().unwrap().contains("docker.too-new"));
+}
+
+#[test]
+fn what_could_not_be_seen_blocks_and_is_no_pass() {
+    let world = World::with("quirk-cut-off");
+    let report = world.report();
+    let about_n2 = |verdict: Verdict| {
+        let of = |finding: &&Finding| finding.subject.as_deref() == Some("n2") && finding.verdict == verdict;
+        report.findings.iter().filter(of).map(|finding| finding.check).collect::<Vec<_>>()
+    };
+    let unknown = about_n2(Verdict::Unknown);
+    for id in
+        ["docker.version", "docker.storage", "net.ip-forward", "ports.free", "resolver.loopback", "cluster.foreign"]
+    {
+        assert!(unknown.contains(&id), "{id} is not among {unknown:?}");
+    }
+    // what the first half of the output showed, and what the connection itself did
+    let passed = about_n2(Verdict::Pass);
+    for id in ["node.cpu", "node.memory", "ssh.reachable", "ssh.tcp-forwarding"] {
+        assert!(passed.contains(&id), "{id} is not among {passed:?}");
+    }
+    assert!(gate(report).is_err());
+}
+
+#[test]
+fn our_own_cluster_passes_another_does_not() {
+    let mut world = World::on("debian-13-cluster");
+    let said = &world.say("cluster.foreign")[0];
+    assert!(said.seen.contains("no cluster.rkestate") && said.fix.contains("recover-state"), "{said:?}");
+
+    world.know(vec![authority()]);
+    let report = world.report();
+    let loud: Vec<_> = report.findings.iter().filter(|finding| finding.blocks()).collect();
+    assert!(loud.is_empty(), "{loud:#?}");
+    assert!(world.say("ports.free")[0].seen.contains("held by the cluster itself"));
+
+    // the state of another cluster
+    let other = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    world.know(vec![CaFingerprint::from_pem(other).unwrap()]);
+    assert_eq!(world.say("cluster.foreign")[0].verdict, Verdict::Fail);
+    world.workspace.state = StateFile::Unreadable { path: PathBuf::from("cluster.rkestate"), reason: "EOF".into() };
+    assert!(world.say("cluster.foreign")[0].seen.contains("cannot be read: EOF"));
+}
+
+#[test]
+fn a_cluster_whose_ca_cannot_be_read_is_unknown() {
+    let mut world = World::on("debian-13-cluster");
+    world.know(vec![authority()]);
+    world.n2().facts.authority = Err(Unseen("the login user may not read it".into()));
+    assert_eq!(world.say("cluster.foreign")[0].verdict, Verdict::Unknown);
+}
+
+#[test]
+fn an_interrupted_rke_is_no_obstacle_to_the_next_one() {
+    // killed while its port check ran: containers of the check hold the ports
+    let mut world = World::good();
+    contain(world.n2(), "rke-etcd-port-listener", facts::ContainerState::Running);
+    listen(world.n2(), 2379, Some("docker-proxy"));
+    contain(world.n2(), "cluster-state-deployer", facts::ContainerState::Stopped);
+    assert!(gate(world.report()).is_ok());
+    // killed after the certificates: the state file in the workspace knows them
+    let mut world = World::good();
+    leave(world.n2(), "/etc/kubernetes");
+    world.n2().facts.authority = Ok(Some(authority()));
+    assert!(gate(world.report()).is_err());
+    world.know(vec![authority()]);
+    assert!(gate(world.report()).is_ok());
+}
+
+#[test]
+fn remains_are_told_apart_by_the_harm_they_do() {
+    let mut world = World::good();
+    leave(world.n2(), "/etc/cni/net.d");
+    assert_eq!(world.say("leftover.cluster")[0].verdict, Verdict::Warn);
+    contain(world.n2(), "etcd", facts::ContainerState::Stopped);
+    let said = &world.say("leftover.cluster")[0];
+    assert_eq!(said.verdict, Verdict::Fail);
+    assert_eq!(
+        said.fix,
+        "if nothing of it is needed any more, on n2: `docker rm -fv etcd && sudo rm -rf /etc/cni/net.d`"
+    );
+}
+
+#[test]
+fn ports_held_by_processes_that_only_root_sees() {
+    let mut world = World::good();
+    listen(world.n2(), 6443, None);
+    assert!(world.say("ports.free")[0].seen.contains("only root sees"));
+    contain(world.n2(), "kube-apiserver", facts::ContainerState::Running);
+    assert_eq!(world.say("ports.free")[0].verdict, Verdict::Pass);
+    // an interface that flannel left, and one of somebody else's
+    let mut world = World::with("alpine-3.20");
+    assert!(world.say("ports.free")[0].seen.contains("udp 8472"));
+    let flannel = facts::Address { interface: "flannel.1".into(), ip: "10.42.1.0".parse().unwrap() };
+    world.n2().facts.addresses.as_mut().unwrap().push(flannel);
+    assert_eq!(world.say("ports.free")[0].verdict, Verdict::Pass);
+    // a worker's own port is nobody's business on a node without that role
+    let mut world = World::good();
+    listen(world.n2(), 2379, Some("etcd"));
+    assert_eq!(world.say("ports.free")[0].verdict, Verdict::Fail);
+    world.inventory.nodes[1].roles.etcd = false;
+    assert_eq!(world.say("ports.free")[0].verdict, Verdict::Pass);
+}
+
+#[test]
+fn docker_29_that_was_told_to_speak_old_is_not_too_new() {
+    let mut world = World::with("quirk-docker-29");
+    world.n2().facts.docker.as_mut().unwrap().api.minimum_api = "1.24".into();
+    assert_eq!(world.say("docker.too-new")[0].verdict, Verdict::Pass);
+    assert_eq!(world.say("docker.version")[0].verdict, Verdict::Fail);
+}
+
+#[test]
+fn docker_is_seen_by_any_way_that_shows_it() {
+    let mut world = World::with("quirk-no-docker");
+    let api = DockerApi { version: "26.1.5".into(), api: "1.45".into(), minimum_api: "1.24".into() };
+    world.n2().docker_through_ssh = Ok(api);
+    assert_eq!(world.say("docker.version")[0].verdict, Verdict::Pass);
+    assert_eq!(World::with("quirk-docker-permission").say("docker.version")[0].verdict, Verdict::Pass);
+    assert_eq!(World::with("quirk-docker-hangs").say("docker.version")[0].verdict, Verdict::Unknown);
+}
+
+#[test]
+fn fixes_name_what_is_wrong_on_this_very_node() {
+    let mut world = World::good();
+    world.n2().facts.sshd.as_mut().unwrap().allow_tcp_forwarding = Some("no".into());
+    world.n2().tcp_forwarding = Err(Unseen("administratively prohibited".into()));
+    let fix = &world.say("ssh.tcp-forwarding")[0].fix;
+    assert_eq!(fix, "in /etc/ssh/sshd_config of n2 set `AllowTcpForwarding yes`, then `sudo systemctl reload sshd`");
+    let fix = &World::with("quirk-docker-permission").say("ssh.docker-socket")[0].fix;
+    assert_eq!(fix, "on n2, `sudo usermod -aG docker rancher`; it counts from the next login on");
+    assert!(World::with("quirk-no-docker").say("ssh.docker-socket")[0].fix.starts_with("install Docker on n2"));
+}
+
+#[test]
+fn systemd_resolved_is_looked_behind() {
+    assert_eq!(World::with("ubuntu-22.04").say("resolver.loopback")[0].verdict, Verdict::Pass);
+}
+
+#[test]
+fn every_distribution_can_be_judged() {
+    for capture in ["ubuntu-22.04", "ubuntu-24.04", "rhel-9", "sles-15", "debian-13-during-rke-up"] {
+        let report = World::with(capture).report();
+        let unknown: Vec<_> = report.findings.iter().filter(|one| one.verdict == Verdict::Unknown).collect();
+        assert!(unknown.is_empty(), "{capture}: {unknown:#?}");
+    }
+}
+
+#[test]
+fn names_in_the_place_of_addresses() {
+    let mut world = World::good();
+    for node in &mut world.inventory.nodes {
+        node.address = format!("{}.example.com", node.name);
+    }
+    assert_eq!(world.say("address.unique")[0].verdict, Verdict::Pass);
+    world.n2().facts.ssh_address = Ok("10.0.0.13".parse().unwrap());
+    assert_eq!(world.say("address.unique")[0].verdict, Verdict::Fail);
+}
+
+#[test]
+fn certificates_of_acme_need_the_name() {
+    let mut world = World::good();
+    world.n2().facts.rancher_addresses = Ok(vec![]);
+    world.inventory.rancher.tls.issuer = TlsIssuer::Acme;
+    assert_eq!(world.say("dns.nodes")[0].verdict, Verdict::Fail);
+    world.n2().facts.rancher_addresses = Ok(vec!["192.0.2.7".parse().unwrap()]);
+    assert!(world.say("dns.nodes")[0].seen.contains("192.0.2.7"));
+    world.inventory.load_balancers = vec!["192.0.2.7".parse().unwrap()];
+    assert_eq!(world.say("dns.nodes")[0].verdict, Verdict::Pass);
+}

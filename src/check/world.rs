@@ -1,0 +1,208 @@
+//! Worlds for tests: an inventory of three nodes, and what was seen on them.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::*;
+use crate::facts::{
+    self, CaFingerprint, ClockOffset, NodeFacts, NodeObservation, Observed, Outcome, Reached, StateFile, WorkspaceFacts,
+};
+use crate::inventory::*;
+
+pub fn captured(name: &str) -> NodeFacts {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/facts").join(format!("{name}.txt"));
+    facts::parse(&std::fs::read_to_string(path).unwrap())
+}
+
+pub fn authority() -> CaFingerprint {
+    CaFingerprint::from_pem(include_str!("../../tests/data/facts/kube-ca.pem")).unwrap()
+}
+
+pub struct World {
+    pub inventory: Inventory,
+    pub observed: Observed,
+    pub workspace: WorkspaceFacts,
+}
+
+pub fn node(index: u8) -> Node {
+    Node {
+        name: format!("n{index}"),
+        address: format!("10.0.0.1{index}"),
+        internal_address: None,
+        roles: Roles::ALL,
+        ssh: Ssh::default(),
+        labels: Default::default(),
+        taints: vec![],
+        docker_socket: "/var/run/docker.sock".into(),
+    }
+}
+
+pub fn inventory() -> Inventory {
+    let chart = |name: &str, version: &str| Chart {
+        source: ChartSource::Repository { url: "https://charts.example.com".into(), name: name.into() },
+        version: version.into(),
+    };
+    Inventory {
+        name: "prod".into(),
+        nodes: (1..=3).map(node).collect(),
+        engine: Engine::Rke(Rke {
+            version: "v1.8.0".into(),
+            kubernetes: "v1.32.2-rancher1-1".into(),
+            binary: Tool::Search,
+            cluster: Values::new(),
+        }),
+        ingress: Ingress {
+            provider: IngressProvider::Nginx,
+            class: "nginx".into(),
+            chart: chart("traefik", "37.0.0"),
+            values: Values::new(),
+        },
+        cert_manager: CertManager {
+            install: CertManagerInstall::Auto,
+            chart: chart("cert-manager", "v1.18.2"),
+            values: Values::new(),
+        },
+        rancher: Rancher {
+            hostname: "rancher.example.com".into(),
+            version: semver::Version::new(2, 11, 3),
+            replicas: 3,
+            delivery: Delivery::Addon,
+            chart: chart("rancher", "2.11.3"),
+            values: Values::new(),
+            bootstrap_password: None,
+            tls: Tls {
+                mode: TlsMode::Ingress,
+                issuer: TlsIssuer::Ca,
+                certificate: None,
+                key: None,
+                ca: None,
+                ca_key: None,
+                acme: None,
+                passthrough: false,
+                agent_tls_mode: None,
+            },
+        },
+        load_balancers: vec![],
+        dns_server: None,
+        helm: Tool::Search,
+        skip_checks: vec![],
+    }
+}
+
+/// What the probe would say on node `index`: the same capture, with a name, an id and an address of its own.
+pub fn facts_of(capture: &str, index: u8) -> NodeFacts {
+    let mut facts = captured(capture);
+    facts.hostname = Ok(format!("n{index}"));
+    facts.machine_id = Ok(format!("{index:032x}"));
+    let own: IpAddr = format!("10.0.0.1{index}").parse().unwrap();
+    for address in facts.addresses.as_mut().unwrap() {
+        if address.ip.to_string() == "10.0.0.11" {
+            address.ip = own;
+        }
+    }
+    facts.ssh_address = Ok(own);
+    facts
+}
+
+impl World {
+    pub fn on(capture: &str) -> World {
+        let reached = |index: u8| {
+            let facts = facts_of(capture, index);
+            let docker_through_ssh = facts.docker.as_ref().map(|docker| docker.api.clone()).map_err(Clone::clone);
+            let clock = Ok(ClockOffset { seconds: 0.1 * f64::from(index), uncertainty: 0.05 });
+            Reached { facts, clock, docker_through_ssh, tcp_forwarding: Ok(()) }
+        };
+        let nodes = (1..=3).map(|index| NodeObservation {
+            name: format!("n{index}"),
+            address: format!("10.0.0.1{index}"),
+            outcome: Outcome::Reached(Box::new(reached(index))),
+        });
+        World {
+            inventory: inventory(),
+            observed: Observed { nodes: nodes.collect(), gathered_at: jiff::Timestamp::UNIX_EPOCH },
+            workspace: WorkspaceFacts { state: StateFile::Absent },
+        }
+    }
+
+    pub fn good() -> World {
+        World::on("debian-13")
+    }
+
+    /// n2 is another machine.
+    pub fn with(capture: &str) -> World {
+        let mut world = World::good();
+        let facts = facts_of(capture, 2);
+        let reached = world.n2();
+        reached.docker_through_ssh = facts.docker.as_ref().map(|docker| docker.api.clone()).map_err(Clone::clone);
+        reached.facts = facts;
+        world
+    }
+
+    pub fn n2(&mut self) -> &mut Reached {
+        match &mut self.observed.nodes[1].outcome {
+            Outcome::Reached(reached) => reached,
+            Outcome::Unreachable { .. } => panic!("n2 is not reached"),
+        }
+    }
+
+    pub fn rke(&mut self) -> &mut Rke {
+        match &mut self.inventory.engine {
+            Engine::Rke(rke) => rke,
+            Engine::Existing(_) => panic!("no rke"),
+        }
+    }
+
+    pub fn know(&mut self, authorities: Vec<CaFingerprint>) {
+        self.workspace.state = StateFile::Present { path: "cluster.rkestate".into(), authorities };
+    }
+
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            inventory: &self.inventory,
+            observed: Some(&self.observed),
+            workspace: &self.workspace,
+            certificates: &[],
+        }
+    }
+
+    pub fn report(&self) -> Report {
+        run_all(&self.context(), &Skips::default())
+    }
+
+    /// What one check says, worst first.
+    pub fn say(&self, id: &str) -> Vec<Finding> {
+        let check = ALL.iter().find(|check| check.id == id).unwrap_or_else(|| panic!("no check {id}"));
+        let mut findings = check.findings(&self.context());
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
+        findings
+    }
+}
+
+pub fn set_free(reached: &mut Reached, place: facts::Place, free: u64) {
+    let disks = reached.facts.disks.as_mut().unwrap();
+    disks.iter_mut().find(|disk| disk.place == place).unwrap().free = free;
+}
+
+pub fn each_clock(world: &mut World, seconds: f64) {
+    for node in &mut world.observed.nodes {
+        if let Outcome::Reached(reached) = &mut node.outcome {
+            reached.clock = Ok(ClockOffset { seconds, uncertainty: 0.1 });
+        }
+    }
+}
+
+pub fn listen(reached: &mut Reached, port: u16, process: Option<&str>) {
+    let process = process.map(str::to_owned);
+    let listener = facts::Listener { protocol: facts::Protocol::Tcp, address: None, port, process };
+    reached.facts.listening.as_mut().unwrap().push(listener);
+}
+
+pub fn contain(reached: &mut Reached, name: &str, state: facts::ContainerState) {
+    let container = facts::Container { name: name.into(), state, status: "as Docker says".into() };
+    reached.facts.containers.as_mut().unwrap().push(container);
+}
+
+pub fn leave(reached: &mut Reached, path: &str) {
+    let leftovers = reached.facts.leftovers.as_mut().unwrap();
+    leftovers.iter_mut().find(|leftover| leftover.path == path).unwrap().state = facts::FolderState::Full;
+}
