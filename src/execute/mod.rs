@@ -1,5 +1,13 @@
 //! Doing it: steps, the rke process and what its log says, locks, the journal.
 
+mod child;
 mod event;
+mod journal;
+mod lock;
+mod workspace;
 
+pub use child::{ChildError, HowEnded, run_lines};
 pub use event::*;
+pub use journal::{Journal, JournalError};
+pub use lock::{Lock, LockError};
+pub use workspace::{Secrecy, StateFile, Workspace, WorkspaceError};
