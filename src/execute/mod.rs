@@ -4,6 +4,9 @@ mod child;
 mod event;
 mod journal;
 mod lock;
+pub mod rke;
+pub mod rke_explain;
+pub mod rke_log;
 mod workspace;
 
 pub use child::{ChildError, HowEnded, run_lines};
