@@ -7,6 +7,7 @@ mod lock;
 pub mod rke;
 pub mod rke_explain;
 pub mod rke_log;
+pub mod tool;
 mod workspace;
 
 pub use child::{ChildError, HowEnded, run_lines};
