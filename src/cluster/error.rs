@@ -114,7 +114,6 @@ fn distrust(why: &str) -> Option<String> {
     let known = [
         ("UnknownIssuer", "its certificate is not signed by the CA of the kubeconfig"),
         ("BadSignature", "its certificate is not signed by the CA of the kubeconfig"),
-        ("NotValidForName", "its certificate is for another name"),
         ("Expired", "its certificate has expired"),
         ("NotValidYet", "its certificate is not valid yet; compare the clocks"),
         ("UnknownCA", "it does not know the CA that signed the kubeconfig's client certificate"),
@@ -122,6 +121,10 @@ fn distrust(why: &str) -> Option<String> {
     ];
     if let Some((_, words)) = known.iter().find(|(token, _)| why.contains(token)) {
         return Some((*words).to_owned());
+    }
+    if why.contains("not valid for name") {
+        let names = why.split_once("; ").map(|(_, names)| format!(": {names}"));
+        return Some(format!("its certificate is for another name{}", names.unwrap_or_default()));
     }
     let certificate = why.contains("invalid peer certificate") || why.contains("received fatal alert");
     certificate.then(|| why.to_owned())

@@ -93,7 +93,7 @@ impl Cluster {
         found.items.into_iter().map(|item| to_value(&doing, item)).collect()
     }
 
-    /// Asks for the object's removal, its dependents first; false when there was nothing. Does not wait:
+    /// Asks for the object's removal; what depends on it follows. False when there was nothing. Does not wait:
     /// see [`super::Condition::Gone`].
     pub async fn delete(&self, object: &ObjectRef) -> Result<bool, ClusterError> {
         let doing = format!("delete {object}");
@@ -101,9 +101,8 @@ impl Cluster {
             Err(ClusterError::UnknownKind { .. }) => return Ok(false),
             other => other?,
         };
-        let foreground =
-            DeleteParams { propagation_policy: Some(PropagationPolicy::Foreground), ..DeleteParams::default() };
-        match api.delete(&object.name, &foreground).await {
+        let how = DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
+        match api.delete(&object.name, &how).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
             Err(error) => Err(self.error(&doing, error)),

@@ -33,7 +33,7 @@ pub struct Front {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     Up,
-    /// Judges cluster.yml, writes the state file and makes certificates; touches no node.
+    /// Judges cluster.yml, writes the state file and makes certificates; changes nothing on a node.
     Init,
     Remove,
     GetStateFile,
@@ -108,8 +108,9 @@ impl RkeOutcome {
             let why = self.fatal.clone().or(last).unwrap_or_else(|| "it did not say why".into());
             return Err(RkeError::Failed { command, how, why, log });
         }
-        let failures: Vec<String> =
-            self.troubles.iter().filter(|trouble| trouble.is_failure()).map(ToString::to_string).collect();
+        // Verbs that only read and write files look at the nodes too, but do not need them.
+        let counts = |trouble: &&Trouble| self.verb.says_finished() && trouble.is_failure();
+        let failures: Vec<String> = self.troubles.iter().filter(counts).map(ToString::to_string).collect();
         if failures.is_empty() { Ok(()) } else { Err(RkeError::Incomplete { command, failures, log }) }
     }
 }

@@ -24,7 +24,7 @@ const FATAL: &[(&str, Explained)] = &[
         },
     ),
     (
-        "failed to connect to the following etcd host(s)",
+        "Cluster must have at least one etcd plane host",
         Explained {
             why: "no etcd node could be reached over SSH with its Docker socket",
             remedy: "`cowhand check` says which part of the way fails; nothing was changed on the nodes",
@@ -109,6 +109,13 @@ const FATAL: &[(&str, Explained)] = &[
         Explained {
             why: "rke refuses this cluster.yml",
             remedy: "what it refuses is named; `engine.rke.cluster` of the inventory is merged into it",
+        },
+    ),
+    (
+        "Failed to classify hosts",
+        Explained {
+            why: "a node of this cluster.yml has a role that rke does not know, or none",
+            remedy: "`engine.rke.cluster` of the inventory is merged into it; look there first",
         },
     ),
     (
