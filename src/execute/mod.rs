@@ -1,5 +1,17 @@
 //! Doing it: steps, the rke process and what its log says, locks, the journal.
 
+mod child;
 mod event;
+mod journal;
+mod lock;
+pub mod rke;
+pub mod rke_explain;
+pub mod rke_log;
+pub mod tool;
+mod workspace;
 
+pub use child::{ChildError, HowEnded, run_lines};
 pub use event::*;
+pub use journal::{Journal, JournalError};
+pub use lock::{Lock, LockError};
+pub use workspace::{Secrecy, StateFile, Workspace, WorkspaceError};

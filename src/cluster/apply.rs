@@ -1,0 +1,216 @@
+//! Server-side apply, its dry run, and the difference between manifests and what is there.
+
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::objects::to_value;
+use super::{Cluster, ClusterError, ObjectRef};
+
+/// Who we are among the owners of fields.
+pub const FIELD_MANAGER: &str = "cowhand";
+
+/// How manifests are applied.
+#[derive(Debug, Clone)]
+pub struct Apply {
+    /// For namespaced manifests that name none.
+    pub namespace: String,
+    /// Take over fields that somebody else manages.
+    pub force: bool,
+    /// How long passing refusals (webhook not up yet, kind not established, API blinking) are waited out, each manifest.
+    pub limit: Duration,
+}
+
+impl Default for Apply {
+    fn default() -> Self {
+        Apply { namespace: "default".into(), force: true, limit: Duration::from_secs(120) }
+    }
+}
+
+/// One manifest that is not there as wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub object: ObjectRef,
+    pub change: Change,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Missing,
+    /// Paths of the fields that applying would change, e.g. `spec.replicas`; never their values, which may be secret.
+    Differs {
+        fields: Vec<String>,
+    },
+}
+
+impl Cluster {
+    /// Applies the manifests in order. `progress` hears what is being tried again, and why.
+    pub async fn apply(
+        &self,
+        manifests: &[Value],
+        how: &Apply,
+        mut progress: impl FnMut(&str),
+    ) -> Result<Vec<ObjectRef>, ClusterError> {
+        let mut applied = Vec::new();
+        for manifest in flatten(manifests) {
+            applied.push(self.apply_patiently(manifest, how, &mut progress).await?);
+        }
+        Ok(applied)
+    }
+
+    async fn apply_patiently(
+        &self,
+        manifest: &Value,
+        how: &Apply,
+        progress: &mut impl FnMut(&str),
+    ) -> Result<ObjectRef, ClusterError> {
+        let end = Instant::now() + how.limit;
+        let mut pause = Duration::from_millis(500);
+        loop {
+            match self.patch(manifest, how, false).await {
+                Ok((object, _)) => return Ok(object),
+                Err(error) if error.is_passing() && Instant::now() + pause < end => progress(&error.to_string()),
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    /// What the API would make of the manifest, without doing it.
+    pub async fn dry_run_apply(&self, manifest: &Value, how: &Apply) -> Result<Value, ClusterError> {
+        self.patch(manifest, how, true).await.map(|(_, value)| value)
+    }
+
+    /// Which of the manifests are missing or would change something; empty when there is nothing to do.
+    /// Asks the API itself (dry run), so that defaults and conversions do not look like differences.
+    pub async fn diff(&self, manifests: &[Value], how: &Apply) -> Result<Vec<Difference>, ClusterError> {
+        let mut differences = Vec::new();
+        for manifest in flatten(manifests) {
+            let object = match self.place(manifest, how).await {
+                Ok(object) => object,
+                Err(ClusterError::UnknownKind { .. }) => {
+                    differences.push(Difference { object: ObjectRef::of(manifest)?, change: Change::Missing });
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let Some(live) = self.get(&object).await? else {
+                differences.push(Difference { object, change: Change::Missing });
+                continue;
+            };
+            let wanted = self.dry_run_apply(manifest, how).await?;
+            let mut fields = Vec::new();
+            compare("", &without_bookkeeping(live), &without_bookkeeping(wanted), &mut fields);
+            if !fields.is_empty() {
+                differences.push(Difference { object, change: Change::Differs { fields } });
+            }
+        }
+        Ok(differences)
+    }
+
+    /// The object's name with the namespace it will be in.
+    async fn place(&self, manifest: &Value, how: &Apply) -> Result<ObjectRef, ClusterError> {
+        let mut object = ObjectRef::of(manifest)?;
+        let namespaced = self.is_namespaced(&format!("apply {object}"), &object).await?;
+        object.namespace = match (namespaced, object.namespace.take()) {
+            (false, _) => None,
+            (true, given) => Some(given.unwrap_or_else(|| how.namespace.clone())),
+        };
+        Ok(object)
+    }
+
+    async fn patch(&self, manifest: &Value, how: &Apply, dry: bool) -> Result<(ObjectRef, Value), ClusterError> {
+        let object = self.place(manifest, how).await?;
+        let doing = format!("{} {object}", if dry { "try" } else { "apply" });
+        let api = self.api(&doing, &object.api_version, &object.kind, object.namespace.as_deref()).await?;
+        let parameters = PatchParams {
+            dry_run: dry,
+            force: how.force,
+            field_manager: Some(FIELD_MANAGER.into()),
+            field_validation: None,
+        };
+        let answer = api.patch(&object.name, &parameters, &Patch::Apply(manifest)).await;
+        let answer = answer.map_err(|error| self.error(&doing, error))?;
+        let value = to_value(&doing, answer)?;
+        Ok((object, value))
+    }
+}
+
+/// The manifests with the items of every `List` in the list's place; empty documents are left out.
+fn flatten(manifests: &[Value]) -> Vec<&Value> {
+    let mut flat = Vec::new();
+    for manifest in manifests.iter().filter(|manifest| !manifest.is_null()) {
+        match (manifest["kind"].as_str(), manifest["items"].as_array()) {
+            (Some("List"), Some(items)) => flat.extend(flatten(items)),
+            _ => flat.push(manifest),
+        }
+    }
+    flat
+}
+
+/// Without what the API keeps for itself and changes on its own.
+fn without_bookkeeping(mut object: Value) -> Value {
+    if let Some(whole) = object.as_object_mut() {
+        whole.shift_remove("status");
+    }
+    if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+        for key in ["managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"] {
+            metadata.shift_remove(key);
+        }
+    }
+    object
+}
+
+/// Collects the paths at which two values differ.
+fn compare(path: &str, left: &Value, right: &Value, differing: &mut Vec<String>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) => {
+            let added = right.keys().filter(|key| !left.contains_key(*key));
+            for key in left.keys().chain(added) {
+                let (old, new) = (left.get(key), right.get(key));
+                match (old, new) {
+                    (Some(old), Some(new)) => compare(&below(key), old, new, differing),
+                    (old, new) if old.or(new).is_some_and(Value::is_null) => {}
+                    _ => differing.push(below(key)),
+                }
+            }
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            for (index, (left, right)) in left.iter().zip(right).enumerate() {
+                compare(&format!("{path}[{index}]"), left, right, differing);
+            }
+        }
+        (left, right) if left == right => {}
+        _ => differing.push(path.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn differences_are_paths_without_values() {
+        let live = json!({"metadata": {"uid": "1", "labels": {"a": "1"}}, "spec": {"n": 1, "list": [{"x": 1}, 2]},
+            "status": {"ready": true}, "data": {"k": "secret"}});
+        let wanted = json!({"metadata": {"uid": "2", "labels": {"a": "1", "b": "2"}}, "spec": {"n": 2, "list": [{"x": 3}, 2]},
+            "data": {"k": "other"}});
+        let mut fields = Vec::new();
+        compare("", &without_bookkeeping(live), &without_bookkeeping(wanted), &mut fields);
+        assert_eq!(fields, ["metadata.labels.b", "spec.n", "spec.list[0].x", "data.k"]);
+    }
+
+    #[test]
+    fn lists_are_flat_and_empty_documents_gone() {
+        let manifests =
+            [json!(null), json!({"kind": "List", "items": [{"kind": "A"}, {"kind": "B"}]}), json!({"kind": "C"})];
+        let kinds: Vec<_> = flatten(&manifests).iter().map(|one| one["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["A", "B", "C"]);
+    }
+}

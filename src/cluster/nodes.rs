@@ -1,0 +1,90 @@
+//! The nodes as Kubernetes sees them.
+
+use serde_json::Value;
+
+use super::{Cluster, ClusterError};
+
+/// One node of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct NodeSeen {
+    pub name: String,
+    pub ready: bool,
+    /// Why it is not ready, in the kubelet's words, e.g. `cni config uninitialized`; its last words when ready.
+    pub message: String,
+    /// Of the kubelet, e.g. `v1.32.2`.
+    pub version: String,
+    /// Each with its type: `InternalIP`, `ExternalIP`, `Hostname`.
+    pub addresses: Vec<(String, String)>,
+    /// From labels `node-role.kubernetes.io/…`.
+    pub roles: Vec<String>,
+    /// Closed for new pods (cordoned).
+    pub unschedulable: bool,
+}
+
+impl NodeSeen {
+    pub(super) fn read(node: &Value) -> Self {
+        let text = |pointer: &str| node.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let ready = condition(node, "Ready");
+        let said = |key: &str| ready.and_then(|found| found[key].as_str()).unwrap_or_default();
+        let message = [said("message"), said("reason"), "the kubelet has not reported yet"];
+        let addresses = node.pointer("/status/addresses").and_then(Value::as_array).into_iter().flatten();
+        let labels = node.pointer("/metadata/labels").and_then(Value::as_object);
+        let labels = labels.into_iter().flat_map(|labels| labels.keys());
+        let mut roles: Vec<String> =
+            labels.filter_map(|label| label.strip_prefix("node-role.kubernetes.io/")).map(str::to_owned).collect();
+        roles.sort();
+        NodeSeen {
+            name: text("/metadata/name"),
+            ready: said("status") == "True",
+            message: message.into_iter().find(|text| !text.is_empty()).unwrap_or_default().to_owned(),
+            version: text("/status/nodeInfo/kubeletVersion"),
+            addresses: addresses
+                .map(|one| {
+                    (
+                        one["type"].as_str().unwrap_or_default().into(),
+                        one["address"].as_str().unwrap_or_default().into(),
+                    )
+                })
+                .collect(),
+            roles,
+            unschedulable: node.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false),
+        }
+    }
+}
+
+/// The entry of `status.conditions` with this type.
+pub(super) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    conditions.iter().find(|condition| condition["type"] == kind)
+}
+
+impl Cluster {
+    /// All nodes, by name.
+    pub async fn nodes(&self) -> Result<Vec<NodeSeen>, ClusterError> {
+        let mut nodes: Vec<_> = self.list("v1", "Node", None, None).await?.iter().map(NodeSeen::read).collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(nodes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_node_says_why_it_is_not_ready() {
+        let node = json!({
+            "metadata": {"name": "n1", "labels": {"node-role.kubernetes.io/worker": "true", "node-role.kubernetes.io/etcd": "true"}},
+            "status": {"conditions": [{"type": "Ready", "status": "False", "reason": "KubeletNotReady",
+                "message": "container runtime network not ready: cni config uninitialized"}],
+                "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}], "nodeInfo": {"kubeletVersion": "v1.32.2"}}});
+        let seen = NodeSeen::read(&node);
+        assert!(!seen.ready);
+        assert_eq!(seen.message, "container runtime network not ready: cni config uninitialized");
+        assert_eq!(seen.roles, ["etcd", "worker"]);
+        assert_eq!(seen.addresses, [("InternalIP".into(), "10.0.0.1".into())]);
+        assert_eq!(NodeSeen::read(&json!({})).message, "the kubelet has not reported yet");
+    }
+}

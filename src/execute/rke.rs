@@ -1,0 +1,345 @@
+//! Running the real rke: its own folder, its log kept, its state file guarded, its end judged.
+//!
+//! rke names its state file and kubeconfig after the path of the configuration that it is given, and writes both in
+//! place with `os.WriteFile` (rancher/rke v1.8.0: cluster/state.go, pki/deploy.go), which follows links. So the run
+//! folder holds links to the real files, and a killed rke leaves them where the next run looks. `remove` takes only
+//! the links away, `util get-state-file` moves the link aside and writes a file of its own (util/util.go); both are
+//! brought home here.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::child::{ChildError, HowEnded, run_lines};
+use super::rke_explain::explain;
+use super::rke_log::{Progress, RkeLine, RkeLog, Trouble, redact};
+use super::workspace::{Secrecy, StateFile, Workspace, WorkspaceError, utc_stamp};
+use crate::cluster::{Ended, Program};
+
+/// The front: a loopback SSH server of ours that plays rke's bastion.
+#[derive(Debug, Clone)]
+pub struct Front {
+    pub port: u16,
+    pub user: String,
+    /// A throwaway private key (0600) that opens the front and nothing else.
+    pub key: PathBuf,
+}
+
+/// What rke is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Up,
+    /// Judges cluster.yml, writes the state file and makes certificates; changes nothing on a node.
+    Init,
+    Remove,
+    GetStateFile,
+}
+
+impl Verb {
+    fn words(self) -> &'static [&'static str] {
+        match self {
+            Verb::Up => &["up"],
+            Verb::Init => &["up", "--init"],
+            Verb::Remove => &["remove", "--force"],
+            Verb::GetStateFile => &["util", "get-state-file"],
+        }
+    }
+
+    /// Whether it says at its end that it reached it.
+    fn says_finished(self) -> bool {
+        match self {
+            Verb::Up | Verb::Remove => true,
+            Verb::Init | Verb::GetStateFile => false,
+        }
+    }
+}
+
+/// Something heard while rke runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    Progress(Progress),
+    Trouble(Trouble),
+}
+
+/// What came of a run. Exit code 0 is not success; [`RkeOutcome::success`] judges.
+#[derive(Debug, Clone)]
+pub struct RkeOutcome {
+    pub verb: Verb,
+    pub ended: HowEnded,
+    /// rke's last words when it gave up.
+    pub fatal: Option<String>,
+    /// All warnings that matter, in order.
+    pub troubles: Vec<Trouble>,
+    /// It said that it reached the end.
+    pub finished: bool,
+    /// The whole log, secrets left out.
+    pub log: PathBuf,
+}
+
+impl RkeOutcome {
+    /// Names of the addons that failed or were left out.
+    pub fn failed_addons(&self) -> Vec<&str> {
+        self.troubles.iter().filter_map(Trouble::addon).collect()
+    }
+
+    /// Addresses of the nodes that were left out of the run.
+    pub fn dropped_hosts(&self) -> Vec<&str> {
+        self.troubles.iter().filter_map(Trouble::dropped_host).collect()
+    }
+
+    /// Whether rke did all that it was asked to do.
+    pub fn success(&self) -> Result<(), RkeError> {
+        let command = self.verb.words().join(" ");
+        let log = self.log.clone();
+        if self.ended == HowEnded::Cancelled {
+            return Err(RkeError::Cancelled { command });
+        }
+        let clean = self.ended == HowEnded::ByItself(Ended::Code(0)) && self.fatal.is_none();
+        if !clean || (self.verb.says_finished() && !self.finished) {
+            let how = match self.ended {
+                HowEnded::ByItself(ended) => ended.to_string(),
+                HowEnded::Cancelled => "stopped".into(),
+            };
+            let last = self.troubles.last().map(ToString::to_string);
+            let why = self.fatal.clone().or(last).unwrap_or_else(|| "it did not say why".into());
+            return Err(RkeError::Failed { command, how, why, log });
+        }
+        // Verbs that only read and write files look at the nodes too, but do not need them.
+        let counts = |trouble: &&Trouble| self.verb.says_finished() && trouble.is_failure();
+        let failures: Vec<String> = self.troubles.iter().filter(counts).map(ToString::to_string).collect();
+        if failures.is_empty() { Ok(()) } else { Err(RkeError::Incomplete { command, failures, log }) }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RkeError {
+    #[error("rke {command} failed with {how}: {why} (its log: {})", log.display())]
+    Failed { command: String, how: String, why: String, log: PathBuf },
+    #[error("rke {command} ended without an error, but {} (its log: {})", failures.join("; "), log.display())]
+    Incomplete { command: String, failures: Vec<String>, log: PathBuf },
+    #[error("rke {command} was stopped")]
+    Cancelled { command: String },
+    #[error("{} is {why}: rke would make a new CA over it", path.display())]
+    BrokenState { path: PathBuf, why: String },
+    #[error("{} cannot be {what}", path.display())]
+    Folder { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    #[error(transparent)]
+    Child(#[from] ChildError),
+}
+
+impl RkeError {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            RkeError::Failed { why, .. } => explain(why).map(|known| format!("{}; {}", known.why, known.remedy)),
+            RkeError::Incomplete { failures, .. } => {
+                let known = failures.iter().find_map(|failure| explain(failure));
+                Some(known.map_or_else(
+                    || "run `cowhand up` again once the cause is gone; it goes on where it stopped".into(),
+                    |known| format!("{}; {}", known.why, known.remedy),
+                ))
+            }
+            RkeError::Cancelled { .. } => Some("run the same command again, it goes on where it stopped".into()),
+            RkeError::BrokenState { .. } => Some("`cowhand recover-state` brings it back from the cluster".into()),
+            RkeError::Workspace(error) => error.hint(),
+            RkeError::Folder { .. } | RkeError::Child(_) => None,
+        }
+    }
+}
+
+/// cluster.yml as rke gets it for one run: every way to a node leads through the front, and no key but the throwaway
+/// one is named. `nodes[].address` stays: the front answers for those addresses.
+pub fn through_front(cluster: &Map<String, Value>, front: &Front) -> Map<String, Value> {
+    const WAYS: [&str; 5] = ["ssh_key", "ssh_key_path", "ssh_cert", "ssh_cert_path", "ssh_agent_auth"];
+    let key = front.key.display().to_string();
+    let mut cluster = cluster.clone();
+    for way in WAYS {
+        cluster.shift_remove(way);
+    }
+    let nodes = cluster.get_mut("nodes").and_then(Value::as_array_mut);
+    for node in nodes.into_iter().flatten().filter_map(Value::as_object_mut) {
+        for way in WAYS {
+            node.shift_remove(way);
+        }
+    }
+    cluster.insert("ssh_key_path".into(), key.as_str().into());
+    // rke reads the port as text, and would look for a proxy to reach even this.
+    let bastion = json!({
+        "address": "127.0.0.1",
+        "port": front.port.to_string(),
+        "user": front.user,
+        "ssh_key_path": key,
+        "ignore_proxy_env_vars": true,
+    });
+    cluster.insert("bastion_host".into(), bastion);
+    cluster
+}
+
+/// The rke program in a workspace.
+#[derive(Debug, Clone)]
+pub struct Rke<'a> {
+    pub binary: &'a Path,
+    pub workspace: &'a Workspace,
+    /// Address of each node in cluster.yml with its name in the inventory.
+    pub names: Vec<(String, String)>,
+    /// Lets rke take a Docker version that it does not know.
+    pub ignore_docker_version: bool,
+}
+
+impl Rke<'_> {
+    /// Runs rke with this cluster.yml (see [`through_front`]) and tells what it hears. The state file is kept aside
+    /// before the run and after each time rke has written it, so that a kill in the middle of a write loses nothing.
+    pub async fn run(
+        &self,
+        verb: Verb,
+        cluster_yml: &str,
+        stop: &CancellationToken,
+        mut on_news: impl FnMut(News),
+    ) -> Result<RkeOutcome, RkeError> {
+        self.set_up(cluster_yml)?;
+        let log_path = self.workspace.logs().join(format!("rke-{}.log", utc_stamp()));
+        let mut kept = Kept::open(&log_path)?;
+        let mut log = RkeLog::new(self.names.clone());
+        let mut aside: Result<(), WorkspaceError> = Ok(());
+        let program = self.program(verb);
+        let ended = run_lines(&program, stop, |line| {
+            kept.line(line);
+            let (writes, troubles) = (log.state_writes(), log.troubles().len());
+            if let Some(progress) = log.hear(&RkeLine::parse(line)) {
+                on_news(News::Progress(progress));
+            }
+            log.troubles()[troubles..].iter().cloned().for_each(|trouble| on_news(News::Trouble(trouble)));
+            if log.state_writes() > writes {
+                aside = self.workspace.keep_state_aside().map(drop);
+            }
+        })
+        .await?;
+        let outcome = RkeOutcome {
+            verb,
+            ended,
+            fatal: log.fatal().map(str::to_owned),
+            troubles: log.troubles().to_vec(),
+            finished: log.is_finished(),
+            log: log_path,
+        };
+        self.bring_home(&outcome)?;
+        aside?;
+        kept.finish()?;
+        Ok(outcome)
+    }
+
+    fn program(&self, verb: Verb) -> Program {
+        let config = self.workspace.rke_folder().join("cluster.yml");
+        let mut program = Program::new(self.binary).words(verb.words()).word("--config").word(config);
+        if self.ignore_docker_version {
+            program = program.word("--ignore-docker-version");
+        }
+        // Relative paths in cluster.yml mean the same as for somebody who runs rke by hand.
+        program = match verb {
+            Verb::Up | Verb::Init | Verb::Remove => program.in_folder(self.workspace.folder()),
+            // It leaves what it replaces in its current folder.
+            Verb::GetStateFile => program.in_folder(self.workspace.rke_folder()),
+        };
+        match std::env::var_os("RANCHER_METADATA_URL") {
+            Some(url) => program.with("RANCHER_METADATA_URL", url),
+            None => program,
+        }
+    }
+
+    fn set_up(&self, cluster_yml: &str) -> Result<(), RkeError> {
+        if let StateFile::Broken { why } = self.workspace.state_file()? {
+            return Err(RkeError::BrokenState { path: self.workspace.cluster_state(), why });
+        }
+        self.workspace.prepare()?;
+        self.workspace.keep_state_aside()?;
+        let config = self.workspace.rke_folder().join("cluster.yml");
+        // It may name registries with their passwords.
+        self.workspace.write(&config, cluster_yml.as_bytes(), Secrecy::Private)?;
+        for name in ["cluster.rkestate", "kube_config_cluster.yml"] {
+            self.link(name)?;
+        }
+        Ok(())
+    }
+
+    /// Makes `.cowhand/rke/NAME` a link to `NAME` of the workspace. A file that stands there is moved to the backups.
+    fn link(&self, name: &str) -> Result<(), RkeError> {
+        let link = self.workspace.rke_folder().join(name);
+        let failed = |what| {
+            let path = link.clone();
+            move |source| RkeError::Folder { what, path, source }
+        };
+        match fs::symlink_metadata(&link) {
+            Ok(found) if found.is_symlink() => fs::remove_file(&link).map_err(failed("removed"))?,
+            Ok(_) => {
+                let backup = self.workspace.backups().join(format!("{name}.{}", utc_stamp()));
+                fs::rename(&link, backup).map_err(failed("moved"))?;
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(failed("looked at")(source)),
+        }
+        symlink(Path::new("../..").join(name), &link).map_err(failed("linked"))
+    }
+
+    /// Puts into the workspace what rke left in its own folder.
+    fn bring_home(&self, outcome: &RkeOutcome) -> Result<(), RkeError> {
+        match outcome.verb {
+            Verb::Up | Verb::Init => {}
+            Verb::Remove if outcome.success().is_ok() => self.workspace.forget_cluster()?,
+            // Something of the cluster may be left: its state is still needed.
+            Verb::Remove => {}
+            Verb::GetStateFile => self.bring_state_home()?,
+        }
+        self.workspace.guard_keys()?;
+        Ok(())
+    }
+
+    fn bring_state_home(&self) -> Result<(), RkeError> {
+        let fetched = self.workspace.rke_folder().join("cluster.rkestate");
+        let is_file = fs::symlink_metadata(&fetched).is_ok_and(|found| found.is_file());
+        if !is_file {
+            return Ok(());
+        }
+        let read = fs::read(&fetched);
+        let bytes = read.map_err(|source| RkeError::Folder { what: "read", path: fetched.clone(), source })?;
+        self.workspace.keep_state_aside()?;
+        self.workspace.write(&self.workspace.cluster_state(), &bytes, Secrecy::Private)?;
+        self.link("cluster.rkestate")
+    }
+}
+
+/// The log file of one run. A log that cannot be written does not stop rke; it is told at the end.
+struct Kept {
+    path: PathBuf,
+    file: File,
+    failed: Option<std::io::Error>,
+}
+
+impl Kept {
+    fn open(path: &Path) -> Result<Self, RkeError> {
+        let opened = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
+        let file = opened.map_err(|source| RkeError::Folder { what: "made", path: path.into(), source })?;
+        Ok(Kept { path: path.into(), file, failed: None })
+    }
+
+    fn line(&mut self, line: &str) {
+        if self.failed.is_none() {
+            self.failed = self.file.write_all(format!("{}\n", redact(line)).as_bytes()).err();
+        }
+    }
+
+    fn finish(self) -> Result<(), RkeError> {
+        match self.failed {
+            None => Ok(()),
+            Some(source) => Err(RkeError::Folder { what: "written", path: self.path, source }),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "rke_tests.rs"]
+mod tests;
