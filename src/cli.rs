@@ -246,3 +246,44 @@ fn signals(stop: CancellationToken) -> Result<impl Future<Output = ()> + Send, F
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    /// A command that is interrupted while it waits for ever.
+    async fn interrupted_by(sent: Signal) -> Answer {
+        kill_process(getpid(), sent).unwrap();
+        std::future::pending().await
+    }
+
+    #[test]
+    fn a_signal_ends_a_command_that_only_looks() {
+        for sent in [Signal::INT, Signal::TERM] {
+            let console = Console::detect(Some(Output::Plain), Verbosity::Quiet);
+            let context = Context::new(console, CancellationToken::new(), None);
+            let answer = looking(&context, interrupted_by(sent));
+            assert_eq!(answer.unwrap_err().exit, Exit::Interrupted);
+        }
+    }
+
+    #[test]
+    fn a_signal_lets_a_changing_command_end_what_is_under_way() {
+        let console = Console::detect(Some(Output::Plain), Verbosity::Quiet);
+        let context = Context::new(console, CancellationToken::new(), None);
+        let stop = context.stop.clone();
+        let answer = changing(&context, async move {
+            kill_process(getpid(), Signal::INT).unwrap();
+            stop.cancelled().await;
+            Ok(Exit::Done)
+        });
+        assert_eq!(answer, Ok(Exit::Done));
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+}

@@ -3,6 +3,7 @@
 mod help;
 mod inventories;
 mod output;
+mod terminal;
 mod usage;
 
 use std::path::Path;
