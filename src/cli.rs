@@ -202,7 +202,11 @@ fn looking(context: &Context, command: impl Future<Output = Answer>) -> Answer {
     in_runtime(context, async {
         tokio::select! {
             answer = command => answer,
-            () = context.stop.cancelled() => Err(Failure::interrupted("nothing was changed")),
+            () = context.stop.cancelled() => {
+                // The dropped command's screen sees that and draws its last picture; the error comes below it.
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                Err(Failure::interrupted("nothing was changed"))
+            }
         }
     })
 }

@@ -79,20 +79,22 @@ fn a_question_in_the_middle_of_a_run_stands_alone() {
     if is_cowhand() {
         return block_on(async {
             let console = Console::detect(None, Verbosity::Normal);
-            let (tell, shower) = Shower::start(&console, &CancellationToken::new());
-            let stages = vec![Stage::Check, Stage::Cluster];
-            tell.event(Event::RunStarted { command: "up", cluster: "prod".into(), summary: String::new(), stages });
-            tell.event(Event::StageStarted { stage: Stage::Check });
-            tell.progress(Stage::Check, "0 of 3 nodes answered");
-            // The person has seen the list and presses Return.
-            let seen = || std::io::stdin().read_line(&mut String::new());
-            tokio::task::spawn_blocking(seen).await.unwrap().unwrap();
-            let ask = TerminalAsk::new(console.err, Some(shower.pauser()));
-            let trusted = ask.accept_host_key("n2", "ED25519 SHA256:Jx0k").await;
-            let (stage, text) = (Stage::Check, format!("trusted {trusted:?}"));
-            tell.event(Event::StageFinished { stage, outcome: Outcome::Unchanged, text, seconds: 1.0 });
-            tell.event(Event::Result { text: "the result".into() });
-            shower.finish().await;
+            let stop = CancellationToken::new();
+            Shower::during(&console, &stop, async |tell, screen| {
+                let stages = vec![Stage::Check, Stage::Cluster];
+                tell.event(Event::RunStarted { command: "up", cluster: "prod".into(), summary: String::new(), stages });
+                tell.event(Event::StageStarted { stage: Stage::Check });
+                tell.progress(Stage::Check, "0 of 3 nodes answered");
+                // The person has seen the list and presses Return.
+                let seen = || std::io::stdin().read_line(&mut String::new());
+                tokio::task::spawn_blocking(seen).await.unwrap().unwrap();
+                let ask = TerminalAsk::new(console.err, Some(screen));
+                let trusted = ask.accept_host_key("n2", "ED25519 SHA256:Jx0k").await;
+                let (stage, text) = (Stage::Check, format!("trusted {trusted:?}"));
+                tell.event(Event::StageFinished { stage, outcome: Outcome::Unchanged, text, seconds: 1.0 });
+                tell.event(Event::Result { text: "the result".into() });
+            })
+            .await;
         });
     }
     let mut terminal = person("terminal::a_question_in_the_middle_of_a_run_stands_alone");
@@ -146,4 +148,36 @@ fn a_panic_says_where_and_nothing_of_what_it_held() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("error: this is a bug in cowhand") && said.contains("terminal.rs:"), "{said}");
     assert!(!said.contains("canary"), "{said}");
+}
+
+/// What `cowhand explain exit-codes` shows on a terminal with these variables.
+fn shown_with(variables: &[(&str, &str)]) -> String {
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("cowhand"));
+    command.args(["explain", "exit-codes"]).env_clear().envs(variables.iter().copied());
+    spawn_command(command, Some(20_000)).unwrap().exp_eof().unwrap()
+}
+
+#[test]
+fn a_terminal_gets_colours_unless_it_says_no() {
+    assert!(shown_with(&[("TERM", "xterm")]).contains("\u{1b}["));
+    for refused in [[("TERM", "xterm"), ("NO_COLOR", "1")], [("TERM", "dumb"), ("LANG", "C.UTF-8")]] {
+        let shown = shown_with(&refused);
+        assert!(shown.contains("interrupted") && !shown.contains('\u{1b}'), "{refused:?}: {shown:?}");
+    }
+}
+
+#[test]
+fn lines_are_broken_at_the_edge_of_the_terminal() {
+    // A pseudo-terminal has no size until somebody gives it one.
+    let cowhand = assert_cmd::cargo::cargo_bin("cowhand");
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "stty cols 50 && exec \"$0\" explain exit-codes"]).arg(cowhand);
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("TERM", "xterm")
+        .env("NO_COLOR", "1");
+    let shown = spawn_command(command, Some(20_000)).unwrap().exp_eof().unwrap();
+    let longest = shown.lines().map(|line| line.trim_end().chars().count()).max();
+    assert!(longest.is_some_and(|longest| (30..=50).contains(&longest)), "{longest:?}\n{shown}");
 }
