@@ -1,14 +1,15 @@
 //! The inventory as the rest of the house sees it: valid by construction, every default already chosen.
 //!
-//! Only this room makes these values; nobody writes to them. Paths are as the file gave them, made absolute against
-//! the folder of the inventory. `~` is expanded.
+//! Only this room makes these values; nobody writes to them. Paths are made absolute against the folder of the
+//! inventory; `~`, `${NAME}` and `${NAME:-default}` in them are replaced already. Names and addresses are in small letters.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// A map the user adds as it stands (chart values, parts of cluster.yml), in the order of the file.
 pub type Values = serde_json::Map<String, serde_json::Value>;
@@ -69,7 +70,8 @@ pub struct Taint {
     pub effect: TaintEffect,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "a taint's effect")]
 pub enum TaintEffect {
     NoSchedule,
     PreferNoSchedule,
@@ -79,6 +81,9 @@ pub enum TaintEffect {
 /// How a node is reached over SSH; whatever is `None` comes from the user's ssh configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ssh {
+    /// Where SSH connects when that is not the node's address: a name, an IP address, or a Host alias of the ssh
+    /// configuration (Vagrant forwards 127.0.0.1:2222, which no other node can reach).
+    pub host: Option<String>,
     pub user: Option<String>,
     pub port: Option<u16>,
     pub identity_file: Option<PathBuf>,
@@ -154,8 +159,9 @@ pub struct Ingress {
     pub values: Values,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(title = "an ingress provider")]
 pub enum IngressProvider {
     /// RKE's own ingress-nginx add-on.
     Nginx,
@@ -172,8 +178,9 @@ pub struct CertManager {
     pub values: Values,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(title = "a way to install")]
 pub enum CertManagerInstall {
     /// When the TLS set-up needs it and it is not there yet.
     Auto,
@@ -196,8 +203,9 @@ pub struct Rancher {
 }
 
 /// How the Rancher chart reaches the cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(title = "a way of delivery")]
 pub enum Delivery {
     /// Rendered into cluster.yml as an RKE addon; helm can adopt it later. Default with engine rke.
     Addon,
@@ -224,8 +232,9 @@ pub struct Tls {
 }
 
 /// Where TLS ends. The order's own words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(title = "a TLS mode")]
 pub enum TlsMode {
     Ingress,
     External,
@@ -233,16 +242,18 @@ pub enum TlsMode {
 }
 
 /// Who makes the certificates. The order's own words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(title = "an issuer")]
 pub enum TlsIssuer {
     Blank,
     Ca,
     Acme,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(title = "an agent TLS mode")]
 pub enum AgentTlsMode {
     Strict,
     SystemStore,
@@ -258,8 +269,9 @@ pub struct Acme {
     pub server_ca: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(title = "an ACME environment")]
 pub enum AcmeEnvironment {
     Staging,
     Production,
