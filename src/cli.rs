@@ -202,7 +202,11 @@ fn looking(context: &Context, command: impl Future<Output = Answer>) -> Answer {
     in_runtime(context, async {
         tokio::select! {
             answer = command => answer,
-            () = context.stop.cancelled() => Err(Failure::interrupted("nothing was changed")),
+            () = context.stop.cancelled() => {
+                // The dropped command's screen sees that and draws its last picture; the error comes below it.
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                Err(Failure::interrupted("nothing was changed"))
+            }
         }
     })
 }
@@ -219,8 +223,12 @@ fn in_runtime(context: &Context, command: impl Future<Output = Answer>) -> Answe
     let stop = context.stop.clone();
     let answer = runtime.block_on(async {
         let signals = signals(stop)?;
-        tokio::spawn(signals);
-        command.await
+        let listening = tokio::spawn(signals);
+        let answer = command.await;
+        listening.abort();
+        // Its end is certain now, and how it ended says nothing.
+        let _ = listening.await;
+        answer
     });
     // A question that nobody answered still reads from the terminal; the process does not wait for it.
     runtime.shutdown_background();
@@ -245,4 +253,44 @@ fn signals(stop: CancellationToken) -> Result<impl Future<Output = ()> + Send, F
             stop.cancel();
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    /// A command that is interrupted while it waits for ever.
+    async fn interrupted_by(sent: Signal) -> Answer {
+        kill_process(getpid(), sent).unwrap();
+        std::future::pending().await
+    }
+
+    fn context() -> Context {
+        let console = Console::detect(Some(Output::Plain), Verbosity::Quiet);
+        Context::new(console, CancellationToken::new(), None)
+    }
+
+    /// One test, since a signal is for the whole process: the second one would end it.
+    #[test]
+    fn a_signal_ends_what_only_looks_and_lets_a_change_end_in_order() {
+        for sent in [Signal::INT, Signal::TERM] {
+            let answer = looking(&context(), interrupted_by(sent));
+            assert_eq!(answer.unwrap_err().exit, Exit::Interrupted);
+        }
+        let context = context();
+        let stop = context.stop.clone();
+        let answer = changing(&context, async move {
+            kill_process(getpid(), Signal::INT).unwrap();
+            stop.cancelled().await;
+            Ok(Exit::Done)
+        });
+        assert_eq!(answer, Ok(Exit::Done));
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
 }

@@ -19,6 +19,6 @@ pub struct Check {
 }
 
 pub async fn run(context: &Context, _wanted: Check) -> Answer {
-    context.inventory()?;
+    context.wanted()?;
     Err(Failure::new(Exit::Bug, "`cowhand check` is not built yet"))
 }

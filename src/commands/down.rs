@@ -14,6 +14,6 @@ pub struct Down {
 }
 
 pub async fn run(context: &Context, _wanted: Down) -> Answer {
-    context.inventory()?;
+    context.wanted()?;
     Err(Failure::new(Exit::Bug, "`cowhand down` is not built yet"))
 }

@@ -1,8 +1,14 @@
 //! Writes an inventory to begin with.
 
-use std::path::PathBuf;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
-use super::{Answer, Context};
+use serde::Serialize;
+
+use super::wanted::environment;
+use super::{Answer, Context, find_inventory};
+use crate::inventory::{self, InitNode, InitRequest};
 use crate::report::{Exit, Failure};
 
 #[derive(Debug, Clone, clap::Args)]
@@ -17,8 +23,8 @@ pub struct Init {
     #[arg(long, value_name = "FQDN")]
     pub hostname: Option<String>,
     /// Name of the cluster
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
+    #[arg(long, value_name = "NAME", default_value = "rancher")]
+    pub name: String,
     /// Take the nodes from an ssh configuration, `-` for standard input (`vagrant ssh-config | …`)
     #[arg(long, value_name = "FILE", conflicts_with = "nodes")]
     pub from_ssh_config: Option<PathBuf>,
@@ -30,6 +36,117 @@ pub struct Init {
     pub force: bool,
 }
 
-pub fn run(_context: &Context, _wanted: &Init) -> Answer {
-    Err(Failure::new(Exit::Bug, "`cowhand init` is not built yet"))
+/// What was written, for `--output json`.
+#[derive(Serialize)]
+struct Written<'a> {
+    file: &'a Path,
+    /// What is still to be filled in or put right, a line each.
+    open: Vec<String>,
+}
+
+pub fn run(context: &Context, wanted: &Init) -> Answer {
+    let text = inventory::init(&request(wanted)?);
+    if wanted.to == Path::new("-") {
+        context.console.raw(&text)?;
+        return Ok(Exit::Done);
+    }
+    write(&wanted.to, &text, wanted.force)?;
+    let open = open(&text, &wanted.to)?;
+    let file = &wanted.to;
+    context.console.data("written", &Written { file, open: open.clone() }, |look| {
+        let mut said = format!("{} is written\n", file.display());
+        for line in &open {
+            said.push_str(&format!("  still to do  {}\n", look.wrap(line, 15)));
+        }
+        // The one inventory of the current folder needs no name.
+        let alone = find_inventory(Path::new(".")).is_ok_and(|found| found == *file);
+        let named = if alone { String::new() } else { format!(" -i {}", file.display()) };
+        look.letters(&format!("{said}next: read it through, then `cowhand check{named}`\n"))
+    })?;
+    Ok(Exit::Done)
+}
+
+fn request(wanted: &Init) -> Result<InitRequest, Failure> {
+    let mut request = InitRequest {
+        name: wanted.name.clone(),
+        nodes: wanted.nodes.iter().map(|said| node(said)).collect::<Result<_, _>>()?,
+        user: wanted.user.clone(),
+        hostname: wanted.hostname.clone(),
+        ..InitRequest::default()
+    };
+    if let Some(file) = &wanted.from_ssh_config {
+        let text = ssh_config(file)?;
+        request.nodes = inventory::nodes_from_ssh_config(&text).map_err(|error| {
+            Failure::with_cause(Exit::Usage, format!("no nodes can be taken from {}", called(file)), &error)
+                .maybe_hint(error.hint())
+        })?;
+    }
+    Ok(request)
+}
+
+/// `ADDRESS` or `NAME=ADDRESS`.
+fn node(said: &str) -> Result<InitNode, Failure> {
+    let (name, address) = match said.split_once('=') {
+        Some((name, address)) => (Some(name.to_owned()), address),
+        None => (None, said),
+    };
+    let node = InitNode { name, address: address.to_owned(), ..InitNode::default() };
+    // Where the address cannot be one, `inventory` leaves its line open; here somebody gave it and is told.
+    let alone = InitRequest { nodes: vec![node.clone()], ..InitRequest::default() };
+    if inventory::init(&alone).contains("# FILL IN") {
+        return Err(Failure::new(Exit::Usage, format!("`{said}` is no node"))
+            .because("a node is a host name or an IP address that the other nodes can reach, or NAME=ADDRESS"));
+    }
+    Ok(node)
+}
+
+fn ssh_config(file: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).map(drop)
+    } else {
+        std::fs::read_to_string(file).map(|read| text = read)
+    };
+    read.map_err(|error| Failure::with_cause(Exit::Usage, format!("{} cannot be read", called(file)), &error))?;
+    Ok(text)
+}
+
+fn called(file: &Path) -> String {
+    if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() }
+}
+
+/// The whole file or nothing of it; one that is there already only with `force`.
+fn write(file: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = || -> std::io::Result<()> {
+        // Nothing in it is secret; others may read it.
+        let mut beside = tempfile::Builder::new()
+            .prefix(".inventory-")
+            .permissions(std::fs::Permissions::from_mode(0o644))
+            .tempfile_in(folder)?;
+        beside.write_all(text.as_bytes())?;
+        beside.as_file().sync_all()?;
+        if force {
+            beside.persist(file)?
+        } else {
+            beside.persist_noclobber(file)?
+        };
+        Ok(())
+    };
+    written().map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::new(Exit::Usage, format!("{} is there already", file.display()))
+            .hint("write to another file with -o FILE, or over this one with --force"),
+        _ => Failure::with_cause(Exit::Usage, format!("{} cannot be written", file.display()), &error),
+    })
+}
+
+/// What `check` would say of the file as it stands.
+fn open(text: &str, file: &Path) -> Result<Vec<String>, Failure> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let surroundings = environment(&variable)
+        .map_err(|error| Failure::with_cause(Exit::Usage, "the current folder cannot be read", &error))?;
+    match inventory::parse(text, file, &surroundings) {
+        Ok(_) => Ok(Vec::new()),
+        Err(mistakes) => Ok(mistakes.to_string().lines().map(str::to_owned).collect()),
+    }
 }

@@ -15,6 +15,6 @@ pub struct Kubeconfig {
 }
 
 pub async fn run(context: &Context, _wanted: Kubeconfig) -> Answer {
-    context.inventory()?;
+    context.wanted()?;
     Err(Failure::new(Exit::Bug, "`cowhand kubeconfig` is not built yet"))
 }

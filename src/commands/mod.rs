@@ -14,6 +14,7 @@ pub mod up;
 pub mod verify;
 
 mod find_inventory;
+mod wanted;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::report::{Console, Exit, Failure};
 
 pub use find_inventory::find_inventory;
+pub use wanted::Wanted;
 
 /// What every command is given besides its own words.
 pub struct Context {

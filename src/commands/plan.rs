@@ -13,6 +13,6 @@ pub struct Plan {
 }
 
 pub async fn run(context: &Context, _wanted: Plan) -> Answer {
-    context.inventory()?;
+    context.wanted()?;
     Err(Failure::new(Exit::Bug, "`cowhand plan` is not built yet"))
 }

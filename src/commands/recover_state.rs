@@ -11,6 +11,6 @@ pub struct RecoverState {
 }
 
 pub async fn run(context: &Context, _wanted: RecoverState) -> Answer {
-    context.inventory()?;
+    context.wanted()?;
     Err(Failure::new(Exit::Bug, "`cowhand recover-state` is not built yet"))
 }

@@ -11,6 +11,6 @@ pub struct Status {
 }
 
 pub async fn run(context: &Context, _wanted: Status) -> Answer {
-    context.inventory()?;
+    context.wanted()?;
     Err(Failure::new(Exit::Bug, "`cowhand status` is not built yet"))
 }

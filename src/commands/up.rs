@@ -13,6 +13,6 @@ pub struct Up {
 }
 
 pub async fn run(context: &Context, _wanted: Up) -> Answer {
-    context.inventory()?;
+    context.wanted()?;
     Err(Failure::new(Exit::Bug, "`cowhand up` is not built yet"))
 }

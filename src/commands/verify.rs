@@ -14,6 +14,6 @@ pub struct Verify {
 }
 
 pub async fn run(context: &Context, _wanted: Verify) -> Answer {
-    context.inventory()?;
+    context.wanted()?;
     Err(Failure::new(Exit::Bug, "`cowhand verify` is not built yet"))
 }

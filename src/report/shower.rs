@@ -35,6 +35,14 @@ impl Shower {
         Shower::start_on(streams, console, stop)
     }
 
+    /// Shows what `run` tells, and leaves the screen in order whatever it answers.
+    pub async fn during<T>(console: &Console, stop: &CancellationToken, run: impl AsyncFnOnce(Tell, Pauser) -> T) -> T {
+        let (tell, shower) = Shower::start(console, stop);
+        let answer = run(tell, shower.pauser()).await;
+        shower.finish().await;
+        answer
+    }
+
     fn start_on(streams: Streams, console: &Console, stop: &CancellationToken) -> (Tell, Shower) {
         let view = match console.output {
             Output::Bars => View::Bars(Bars::new(console.err, console.verbosity)),

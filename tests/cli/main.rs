@@ -1,8 +1,10 @@
 //! The binary as people call it: what it prints, where, and with which exit code. Nothing here reaches a machine.
 
 mod help;
+mod init;
 mod inventories;
 mod output;
+mod terminal;
 mod usage;
 
 use std::path::Path;
@@ -21,8 +23,18 @@ fn cowhand(folder: &Path, words: &[&str]) -> Said {
 
 /// As [`cowhand`], with environment variables of the test's own.
 fn cowhand_with(folder: &Path, words: &[&str], variables: &[(&str, &str)]) -> Said {
+    call(folder, words, variables, "")
+}
+
+/// As [`cowhand`], with something on standard input.
+fn cowhand_reading(folder: &Path, words: &[&str], input: &str) -> Said {
+    call(folder, words, &[], input)
+}
+
+fn call(folder: &Path, words: &[&str], variables: &[(&str, &str)], input: &str) -> Said {
     let output = assert_cmd::Command::cargo_bin("cowhand")
         .unwrap()
+        .write_stdin(input)
         .current_dir(folder)
         .args(words)
         .env_clear()
