@@ -6,6 +6,7 @@ mod connect;
 mod error;
 mod helm;
 mod manifests;
+mod mark;
 mod nodes;
 mod objects;
 mod program;

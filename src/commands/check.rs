@@ -1,6 +1,12 @@
-//! Everything that is wrong, said before anything is touched.
+//! Says everything that is wrong, before anything is touched.
 
+use std::time::Instant;
+
+use super::look::{heading, look, skips};
+use super::machines::Machines;
+use super::site::Site;
 use super::{Answer, Connect, Context, Skip};
+use crate::check;
 use crate::report::{Exit, Failure};
 
 /// What was said to `check`.
@@ -18,7 +24,30 @@ pub struct Check {
     pub connect: Connect,
 }
 
-pub async fn run(context: &Context, _wanted: Check) -> Answer {
-    context.wanted()?;
-    Err(Failure::new(Exit::Bug, "`cowhand check` is not built yet"))
+pub async fn run(context: &Context, wanted: Check) -> Answer {
+    if wanted.list {
+        return list(context);
+    }
+    let began = Instant::now();
+    let site = Site::open(context)?;
+    let skips = skips(&site, &wanted.skip)?;
+    let machines = match wanted.offline {
+        true => None,
+        false => Some(Machines::connect(&site.inventory, &wanted.connect, context, None).await),
+    };
+    let looked = look(&site, machines.as_ref(), &skips).await?;
+    context.console.findings(&heading(&site), &looked.report.findings, began.elapsed().as_secs_f64())?;
+    if looked.report.blocking().any(|finding| finding.check == "ssh.reachable") {
+        return Ok(Exit::Unreachable);
+    }
+    Ok(if looked.report.blocking().next().is_some() { Exit::ChecksFailed } else { Exit::Done })
+}
+
+fn list(context: &Context) -> Result<Exit, Failure> {
+    let all = check::listed();
+    context.console.data("checks", &all, |look| {
+        let line = |one: &check::Listed| format!("{}\n  {}\n", one.id, look.wrap(one.what, 2));
+        all.iter().map(line).collect()
+    })?;
+    Ok(Exit::Done)
 }

@@ -14,6 +14,9 @@ pub mod up;
 pub mod verify;
 
 mod find_inventory;
+mod look;
+mod machines;
+mod site;
 mod wanted;
 
 use std::path::{Path, PathBuf};

@@ -4,35 +4,7 @@ use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::check::Finding;
-
-/// The stages of `up`, in the words of `playbooks/up.yml`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    Check,
-    Cluster,
-    Ingress,
-    CertManager,
-    Rancher,
-    Verify,
-    /// `down` only.
-    Remove,
-}
-
-impl Stage {
-    /// The stage's word in `playbooks/up.yml`, in lines and in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stage::Check => "check",
-            Stage::Cluster => "cluster",
-            Stage::Ingress => "ingress",
-            Stage::CertManager => "cert-manager",
-            Stage::Rancher => "rancher",
-            Stage::Verify => "verify",
-            Stage::Remove => "remove",
-        }
-    }
-}
+pub use crate::plan::Stage;
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]

@@ -69,7 +69,8 @@ fn is_end(event: &Event) -> bool {
         | Event::StepFinished { .. }
         | Event::Finding { .. }
         | Event::Warning { .. }
-        | Event::Note { .. } => false,
+        | Event::Note { .. }
+        | Event::Result { .. } => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod child;
 mod event;
+mod hands;
 mod journal;
 mod lock;
 pub mod rke;
@@ -12,6 +13,7 @@ mod workspace;
 
 pub use child::{ChildError, HowEnded, run_lines};
 pub use event::*;
+pub use hands::*;
 pub use journal::{Journal, JournalError};
 pub use lock::{Lock, LockError};
 pub use workspace::{Secrecy, StateFile, Workspace, WorkspaceError};

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::release::{self, ReleaseFound};
 use super::step::{ReleaseWanted, StagePlan, Step, Wait};
-use crate::execute::Stage;
+use super::playbook::Stage;
 use crate::inventory::{CertManagerInstall, Inventory, Values};
 
 /// Namespace and release name, as its own documents have them.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::release::{self, ReleaseFound};
 use super::step::{ReleaseWanted, StagePlan, Step, Wait};
-use crate::execute::Stage;
+use super::playbook::Stage;
 use crate::inventory::{IngressProvider, Inventory, Values};
 
 /// Namespace and release name of a Traefik that cowhand installs.

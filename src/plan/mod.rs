@@ -9,4 +9,5 @@ pub mod release;
 pub mod rke;
 mod step;
 
+pub use playbook::Stage;
 pub use step::*;

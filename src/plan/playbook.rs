@@ -1,8 +1,35 @@
 //! The list of stages `up` plays: data, built into the binary.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::execute::Stage;
+/// The stages of `up`, in the words of `playbooks/up.yml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    Check,
+    Cluster,
+    Ingress,
+    CertManager,
+    Rancher,
+    Verify,
+    /// `down` only.
+    Remove,
+}
+
+impl Stage {
+    /// The stage's word in `playbooks/up.yml`, in lines and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Check => "check",
+            Stage::Cluster => "cluster",
+            Stage::Ingress => "ingress",
+            Stage::CertManager => "cert-manager",
+            Stage::Rancher => "rancher",
+            Stage::Verify => "verify",
+            Stage::Remove => "remove",
+        }
+    }
+}
 
 /// One entry of a playbook.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

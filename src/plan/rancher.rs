@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::release::{self, ReleaseFound};
 use super::step::{ReleaseWanted, SecretFrom, SecretStep, StagePlan, Step, Wait};
-use crate::execute::Stage;
+use super::playbook::Stage;
 use crate::inventory::{Delivery, Inventory, Values};
 use crate::tls::{OwnObject, Picture, When};
 

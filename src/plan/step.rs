@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use crate::execute::Stage;
+use super::playbook::Stage;
 use crate::inventory::{Chart, ChartSource, Values};
 use crate::tls::SecretSource;
 

@@ -1,0 +1,67 @@
+//! Looking before leaping: facts of every node, every check, one report.
+
+use super::Skip;
+use super::machines::Machines;
+use super::site::Site;
+use crate::check::{self, Report, Skips};
+use crate::facts::{self, Observed};
+use crate::report::{Exit, Failure};
+
+/// What was seen and what the checks say of it.
+pub struct Looked {
+    pub observed: Option<Observed>,
+    pub report: Report,
+}
+
+/// The checks that must not block, by inventory and command line together.
+pub fn skips(site: &Site, skip: &Skip) -> Result<Skips, Failure> {
+    let ids = site.inventory.skip_checks.iter().chain(&skip.ids);
+    Skips::new(ids).map_err(|error| Failure::of(Exit::Usage, &error).maybe_hint(error.hint()))
+}
+
+/// Gathers the facts and runs all checks; without machines only those that need none.
+pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Result<Looked, Failure> {
+    let files = site.tls_files()?;
+    let observed = match machines {
+        None => None,
+        Some(machines) => {
+            let inventory = &site.inventory;
+            Some(facts::gather(&inventory.nodes, &inventory.rancher.hostname, &machines.answers).await)
+        }
+    };
+    let now = jiff::Timestamp::now();
+    let clocks = observed.as_ref().map(|observed| check::node_clocks(observed, now)).unwrap_or_default();
+    let judgements = site.judgements(&files, &clocks);
+    // A set-up that cannot work is refused before its details are judged further.
+    if let Ok(material) = site.material(&files) {
+        site.picture(&material)?;
+    }
+    let workspace = site.workspace_facts()?;
+    let context = check::Context {
+        inventory: &site.inventory,
+        observed: observed.as_ref(),
+        workspace: &workspace,
+        certificates: &judgements,
+    };
+    let report = check::run_all(&context, skips);
+    Ok(Looked { observed, report })
+}
+
+/// One line that says which cluster this is about.
+pub fn heading(site: &Site) -> String {
+    let inventory = &site.inventory;
+    let engine = match site.rke() {
+        Some(rke) => format!("{} nodes · rke {} · kubernetes {}", inventory.nodes.len(), rke.version, rke.kubernetes),
+        None => "a cluster that is there".into(),
+    };
+    let rancher = &inventory.rancher;
+    let (mode, issuer) = (lower(&rancher.tls.mode), lower(&rancher.tls.issuer));
+    format!(
+        "{} · {engine} · rancher {} at {} (tls: {mode}, issuer: {issuer})",
+        inventory.name, rancher.version, rancher.hostname
+    )
+}
+
+fn lower(word: &impl std::fmt::Debug) -> String {
+    format!("{word:?}").to_lowercase()
+}

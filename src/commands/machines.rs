@@ -1,0 +1,168 @@
+//! The inventory's machines, connected once for the whole run.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::{Connect, Context};
+use crate::facts::outside::Open;
+use crate::inventory::{Inventory, Node};
+use crate::remote::{
+    Ask, ConnectError, ConnectOptions, Connection, Door, Forward, FrontNode, Nobody, NodeLock, Offered, Remote, Target,
+    Wire, connect_all,
+};
+use crate::report::{Console, Exit, Failure, Output, Pauser, TerminalAsk};
+
+/// A node and the connection to it.
+pub struct Machine {
+    pub node: Node,
+    pub connection: Connection,
+}
+
+/// All nodes, each reached or not.
+pub struct Machines {
+    pub reached: Vec<Machine>,
+    /// The answer of every node, in the inventory's order.
+    pub answers: Vec<(String, Result<Connection, ConnectError>)>,
+}
+
+impl Machines {
+    /// Connects to every node side by side.
+    pub async fn connect(inventory: &Inventory, how: &Connect, context: &Context, screen: Option<Pauser>) -> Machines {
+        let targets: Vec<Target> = inventory.nodes.iter().map(target).collect();
+        let options = ConnectOptions {
+            accept_new_host_keys: how.accept_new_host_keys,
+            ask: asker(&context.console, screen),
+            ..ConnectOptions::default()
+        };
+        let answers = connect_all(&targets, options).await;
+        let reached = inventory.nodes.iter().zip(&answers).filter_map(|(node, (_, answer))| {
+            Some(Machine { node: node.clone(), connection: answer.as_ref().ok()?.clone() })
+        });
+        Machines { reached: reached.collect(), answers }
+    }
+
+    /// Why not every node was reached, if so.
+    pub fn unreached(&self) -> Option<Failure> {
+        let mut failed = self.answers.iter().filter_map(|(name, answer)| Some((name, answer.as_ref().err()?)));
+        let (name, error) = failed.next()?;
+        let others = failed.count();
+        let more = if others > 0 { format!(", nor can {others} more") } else { String::new() };
+        let failure = Failure::with_cause(Exit::Unreachable, format!("{name} cannot be reached{more}"), error);
+        Some(failure.maybe_hint(error.hint()))
+    }
+
+    /// Connections to the nodes with a control plane, in the inventory's order.
+    pub fn control_planes(&self) -> impl Iterator<Item = &Machine> {
+        self.reached.iter().filter(|machine| machine.node.roles.controlplane)
+    }
+
+    /// A loopback port that leads to the API of whichever control plane answers.
+    pub async fn api_route(&self) -> Result<Forward, Failure> {
+        let doors = self.control_planes().map(|machine| Door {
+            connection: machine.connection.clone(),
+            host: "127.0.0.1".into(),
+            port: 6443,
+        });
+        let forward = Forward::start(doors.collect()).await;
+        forward.map_err(|error| Failure::with_cause(Exit::StepFailed, "no port on this machine could be opened", &error))
+    }
+
+    /// The nodes as rke will ask for them.
+    pub fn front_nodes(&self) -> Vec<FrontNode> {
+        let front = |machine: &Machine| FrontNode {
+            address: machine.node.address.clone(),
+            internal_address: machine.node.internal_address.map(|address| address.to_string()),
+            ssh_port: 22,
+            docker_socket: machine.node.docker_socket.clone(),
+            connection: machine.connection.clone(),
+        };
+        self.reached.iter().map(front).collect()
+    }
+
+    /// The cluster's lock on every node: whoever comes from another laptop meets it on the first one.
+    pub async fn lock(&self, cluster: &str, holder: &str) -> Result<Vec<NodeLock>, Failure> {
+        let mut locks = Vec::new();
+        for machine in &self.reached {
+            let lock = NodeLock::take(&machine.connection, cluster, holder).await;
+            locks.push(lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?);
+        }
+        Ok(locks)
+    }
+
+    /// Says goodbye, so that no session lingers on the nodes.
+    pub async fn disconnect(&self) {
+        for machine in &self.reached {
+            machine.connection.disconnect().await;
+        }
+    }
+}
+
+/// How a node is reached over SSH.
+fn target(node: &Node) -> Target {
+    let ssh = &node.ssh;
+    Target {
+        name: node.name.clone(),
+        host: ssh.host.clone().unwrap_or_else(|| node.address.clone()),
+        port: ssh.port,
+        user: ssh.user.clone(),
+        identity_file: ssh.identity_file.clone(),
+        jump: ssh.jump.clone(),
+        known_hosts: ssh.known_hosts.clone(),
+        config: ssh.config.clone(),
+        connect_timeout: ssh.connect_timeout,
+    }
+}
+
+fn asker(console: &Console, screen: Option<Pauser>) -> Arc<dyn Ask> {
+    if console.output == Output::Json || !TerminalAsk::possible() {
+        return Arc::new(Nobody);
+    }
+    Arc::new(Person { terminal: TerminalAsk::new(console.err, screen), runtime: tokio::runtime::Handle::current() })
+}
+
+/// Somebody at the terminal; asked from a thread that may wait.
+struct Person {
+    terminal: TerminalAsk,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Ask for Person {
+    fn passphrase(&self, file: &std::path::Path, again: bool) -> Option<SecretString> {
+        let first = if again { "that was not it; passphrase" } else { "passphrase" };
+        self.runtime.block_on(self.terminal.passphrase(&format!("{first} of {}", file.display())))
+    }
+
+    fn host_key(&self, place: &str, key: &Offered) -> bool {
+        let key = format!("{} {}", key.kind, key.fingerprint);
+        self.runtime.block_on(self.terminal.accept_host_key(place, &key)).unwrap_or(false)
+    }
+}
+
+/// Reaches addresses directly from this machine, or, where that fails, from a node over SSH.
+pub struct Reach<'a> {
+    pub machines: &'a Machines,
+}
+
+/// How long a direct connection may take before a node is asked to make it.
+const DIRECT: std::time::Duration = std::time::Duration::from_secs(3);
+
+impl Open for Reach<'_> {
+    async fn open(&self, address: &str, port: u16) -> Result<(Box<dyn Wire>, String), String> {
+        let direct = tokio::time::timeout(DIRECT, tokio::net::TcpStream::connect((address, port))).await;
+        let why = match direct {
+            Ok(Ok(stream)) => return Ok((Box::new(stream), format!("reached at {address}:{port}"))),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", DIRECT.as_secs()),
+        };
+        // The node itself first: that shows the node's own port; any other node stands for a neighbour.
+        let own = self.machines.reached.iter().filter(|machine| machine.node.address == address);
+        let others = self.machines.reached.iter().filter(|machine| machine.node.address != address);
+        for machine in own.chain(others).take(2) {
+            if let Ok(stream) = machine.connection.open_tcp(address, port).await {
+                return Ok((stream, format!("reached at {address}:{port} through ssh on {}", machine.connection.name())));
+            }
+        }
+        Err(format!("{address}:{port}: {why}"))
+    }
+}

@@ -1,0 +1,166 @@
+//! The inventory with its workspace and its TLS files: what every command that reaches something starts from.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use secrecy::zeroize::Zeroizing;
+
+use super::{Context, Wanted};
+use crate::execute::Workspace;
+use crate::facts::{self, WorkspaceFacts};
+use crate::inventory::{Engine, Inventory, Rke, TlsIssuer};
+use crate::report::{Exit, Failure};
+use crate::tls::{self, Files, Judgement, Material, NodeClock, Picture, Request};
+
+/// The inventory, read, and the folder around it.
+pub struct Site {
+    pub file: PathBuf,
+    pub inventory: Inventory,
+    pub workspace: Workspace,
+}
+
+/// The TLS files as they lie on disk.
+#[derive(Default)]
+pub struct TlsFiles {
+    certificate: Option<Zeroizing<Vec<u8>>>,
+    key: Option<Zeroizing<Vec<u8>>>,
+    ca: Option<Zeroizing<Vec<u8>>>,
+    ca_key: Option<Zeroizing<Vec<u8>>>,
+    acme_server_ca: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Site {
+    pub fn open(context: &Context) -> Result<Site, Failure> {
+        let Wanted { file, folder, inventory } = context.wanted()?;
+        Ok(Site { file, inventory, workspace: Workspace::at(folder) })
+    }
+
+    /// The engine that builds a cluster on the nodes; some commands are for it alone.
+    pub fn rke(&self) -> Option<&Rke> {
+        match &self.inventory.engine {
+            Engine::Rke(rke) => Some(rke),
+            Engine::Existing(_) => None,
+        }
+    }
+
+    /// Certificate and key of the CA that cowhand makes, when issuer ca is asked for and no CA is given.
+    pub fn made_ca(&self) -> Option<(PathBuf, PathBuf)> {
+        let tls = &self.inventory.rancher.tls;
+        let made = tls.issuer == TlsIssuer::Ca && tls.ca.is_none();
+        let key = self.workspace.secrets().join("ca-key.pem");
+        made.then(|| (self.workspace.folder().join("ca.pem"), key))
+    }
+
+    /// Where the first login's password lies, or will lie.
+    pub fn password_file(&self) -> PathBuf {
+        let given = self.inventory.rancher.bootstrap_password.clone();
+        given.unwrap_or_else(|| self.workspace.secrets().join("bootstrap-password"))
+    }
+
+    /// The first login's password; `None` when it is not made yet.
+    pub fn password(&self) -> Result<Option<SecretString>, Failure> {
+        let bytes = read_optional(&self.password_file())?;
+        let text = bytes.map(|bytes| SecretString::from(String::from_utf8_lossy(&bytes).trim().to_string()));
+        Ok(text.filter(|text| !text.expose_secret().is_empty()))
+    }
+
+    /// What the workspace knows of the cluster: its state file's CAs, never its keys.
+    pub fn workspace_facts(&self) -> Result<WorkspaceFacts, Failure> {
+        let path = self.workspace.cluster_state();
+        let state = match read_optional(&path)? {
+            None => facts::StateFile::Absent,
+            Some(bytes) => facts::StateFile::read(path, &String::from_utf8_lossy(&bytes)),
+        };
+        Ok(WorkspaceFacts { state })
+    }
+
+    /// The TLS files that the inventory names, and the CA made earlier. One that is named and not there is a mistake.
+    pub fn tls_files(&self) -> Result<TlsFiles, Failure> {
+        let tls = &self.inventory.rancher.tls;
+        let mut files = TlsFiles {
+            certificate: named("rancher.tls.certificate", tls.certificate.as_deref())?,
+            key: named("rancher.tls.key", tls.key.as_deref())?,
+            ca: named("rancher.tls.ca", tls.ca.as_deref())?,
+            ca_key: named("rancher.tls.ca_key", tls.ca_key.as_deref())?,
+            acme_server_ca: None,
+        };
+        if let Some(acme) = &tls.acme {
+            files.acme_server_ca = named("rancher.tls.acme.server_ca", acme.server_ca.as_deref())?;
+        }
+        if let Some((certificate, key)) = self.made_ca() {
+            (files.ca, files.ca_key) = (read_optional(&certificate)?, read_optional(&key)?);
+            refuse_half(&certificate, files.ca.is_some(), &key, files.ca_key.is_some())?;
+        }
+        Ok(files)
+    }
+
+    /// What the certificate judge says of them, by this machine's clock and the nodes'.
+    pub fn judgements(&self, files: &TlsFiles, node_clocks: &[NodeClock]) -> Vec<Judgement> {
+        let bytes = |file: &'_ Option<Zeroizing<Vec<u8>>>| -> Option<Zeroizing<Vec<u8>>> { file.clone() };
+        let (certificate, key, ca, ca_key) =
+            (bytes(&files.certificate), bytes(&files.key), bytes(&files.ca), bytes(&files.ca_key));
+        if certificate.is_none() && key.is_none() && ca.is_none() && ca_key.is_none() {
+            return Vec::new();
+        }
+        tls::judge(&Request {
+            hostname: &self.inventory.rancher.hostname,
+            certificate: certificate.as_deref().map(Vec::as_slice),
+            key: key.as_deref().map(Vec::as_slice),
+            ca: ca.as_deref().map(Vec::as_slice),
+            ca_key: ca_key.as_deref().map(Vec::as_slice),
+            public_ca: files.ca.is_none(),
+            now: jiff::Timestamp::now(),
+            node_clocks,
+        })
+    }
+
+    /// The files, tidied for use.
+    pub fn material(&self, files: &TlsFiles) -> Result<Material, Failure> {
+        let material = Material::read(&Files {
+            certificate: files.certificate.as_deref().map(Vec::as_slice),
+            key: files.key.as_deref().map(Vec::as_slice),
+            ca: files.ca.as_deref().map(Vec::as_slice),
+            ca_key: files.ca_key.as_deref().map(Vec::as_slice),
+            acme_server_ca: files.acme_server_ca.as_deref().map(Vec::as_slice),
+        });
+        material.map_err(|error| Failure::of(Exit::Inventory, &error))
+    }
+
+    /// Everything that follows from mode, issuer and files.
+    pub fn picture(&self, material: &Material) -> Result<Picture, Failure> {
+        tls::picture(&self.inventory, material).map_err(|refusal| {
+            Failure::new(Exit::Inventory, "this TLS set-up cannot work").because(&refusal).maybe_hint(refusal.hint())
+        })
+    }
+}
+
+/// A CA without its key, or the other way round, is somebody's half-done work: nothing is made over it.
+fn refuse_half(certificate: &Path, has_certificate: bool, key: &Path, has_key: bool) -> Result<(), Failure> {
+    if has_certificate == has_key {
+        return Ok(());
+    }
+    let (there, missing) = if has_certificate { (certificate, key) } else { (key, certificate) };
+    let error = format!("{} is there, but {} is not", there.display(), missing.display());
+    Err(Failure::new(Exit::Inventory, error)
+        .hint("put the missing one back; if the CA serves nobody yet, move the other one away and a new CA is made"))
+}
+
+fn named(key: &str, path: Option<&Path>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let bytes = fs::read(path).map_err(|error| {
+        Failure::with_cause(Exit::Inventory, format!("{key}: {} cannot be read", path.display()), &error)
+            .hint("give the path of a PEM file; a relative path is taken from the inventory's folder")
+    })?;
+    Ok(Some(Zeroizing::new(bytes)))
+}
+
+fn read_optional(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(Failure::with_cause(Exit::StepFailed, format!("{} cannot be read", path.display()), &error))
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Carrying out what a plan says of a cluster, step by step. Makes no choices.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use serde_json::{Value, json};
+
+use super::{Event, Stage, Tell};
+use crate::cluster::{
+    Apply, ChartRef, Cluster, ClusterError, Condition, Helm, HelmError, HelmRun, ObjectRef, Render, WaitError,
+    cert_manager_ready,
+};
+use crate::inventory::{Chart, ChartSource};
+use crate::plan::{ReleaseWanted, SecretFrom, SecretStep, Step, Wait};
+use crate::tls::Material;
+
+/// Limit for each wait of a step.
+const WAIT: Duration = Duration::from_secs(600);
+/// Helm's own limit, for its hooks.
+const HELM: Duration = Duration::from_secs(300);
+/// Marks a namespace that cowhand made, so that it may change and remove what is in it.
+pub const MADE_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "cowhand");
+
+/// Why a step could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    #[error("{step}")]
+    Cluster { step: String, source: Box<ClusterError> },
+    #[error("{step}")]
+    Helm { step: String, source: Box<HelmError> },
+    #[error("{step}")]
+    Wait { step: String, source: Box<WaitError> },
+    #[error("{step}: {from} is not at hand")]
+    NoSecret { step: String, from: String },
+    #[error("{step}: this step is not one for a cluster")]
+    NotHere { step: String },
+}
+
+impl StepError {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            StepError::Cluster { source, .. } => source.hint(),
+            StepError::Helm { source, .. } => source.hint(),
+            StepError::Wait { source, .. } => source.hint(),
+            StepError::NoSecret { .. } | StepError::NotHere { .. } => None,
+        }
+    }
+}
+
+/// What is at hand to work on a cluster.
+pub struct Hands<'a> {
+    pub cluster: &'a Cluster,
+    pub helm: &'a Helm,
+    /// A kube config that leads the way `cluster` goes.
+    pub kubeconfig: &'a Path,
+    pub material: &'a Material,
+    pub bootstrap_password: Option<&'a SecretString>,
+    pub tell: &'a Tell,
+    pub stage: Stage,
+}
+
+impl Hands<'_> {
+    /// Carries out the steps in order; stops at the first that fails.
+    pub async fn carry_out(&self, steps: &[Step]) -> Result<(), StepError> {
+        for step in steps {
+            let name = step.to_string();
+            let began = Instant::now();
+            self.tell.event(Event::StepStarted { stage: self.stage, step: name.clone(), text: step.text() });
+            self.one(step, &name).await?;
+            let seconds = began.elapsed().as_secs_f64();
+            self.tell.event(Event::StepFinished { stage: self.stage, step: name, seconds });
+        }
+        Ok(())
+    }
+
+    async fn one(&self, step: &Step, name: &str) -> Result<(), StepError> {
+        let cluster = |source| StepError::Cluster { step: name.into(), source: Box::new(source) };
+        match step {
+            Step::Apply { manifests, .. } => self.apply(manifests).await.map_err(cluster),
+            Step::Secret(secret) => self.secret(secret, name).await,
+            Step::Helm(wanted) => self.helm(wanted, name).await,
+            Step::HelmRemove { release, namespace } => {
+                let run = HelmRun { kubeconfig: self.kubeconfig, limit: HELM };
+                let removed = self.helm.uninstall(run, namespace, release).await;
+                removed.map(drop).map_err(|source| StepError::Helm { step: name.into(), source: Box::new(source) })
+            }
+            Step::Restart { namespace, deployment, .. } => self.restart(namespace, deployment).await.map_err(cluster),
+            Step::Wait(wait) => {
+                self.wait(wait).await.map_err(|source| StepError::Wait { step: name.into(), source: Box::new(source) })
+            }
+            Step::MakeCa { .. } | Step::MakePassword { .. } | Step::RkeUp { .. } | Step::RkeRemove { .. } => {
+                Err(StepError::NotHere { step: name.into() })
+            }
+        }
+    }
+
+    async fn apply(&self, manifests: &[Value]) -> Result<(), ClusterError> {
+        let progress = |text: &str| self.tell.progress(self.stage, text);
+        self.cluster.apply(manifests, &Apply::default(), progress).await.map(drop)
+    }
+
+    async fn secret(&self, secret: &SecretStep, name: &str) -> Result<(), StepError> {
+        let mut data = BTreeMap::new();
+        for (key, from) in &secret.entries {
+            let value = self.value(*from);
+            let value =
+                value.ok_or_else(|| StepError::NoSecret { step: name.into(), from: from.to_string() })?;
+            data.insert(key.clone(), SecretSlice::from(value.expose_secret().as_bytes().to_vec()));
+        }
+        let cluster = |source| StepError::Cluster { step: name.into(), source: Box::new(source) };
+        // The kind of a Secret cannot be changed; one of another kind has to go first.
+        let there = self.cluster.secret_digest(&secret.namespace, &secret.name).await.map_err(cluster)?;
+        if there.is_some_and(|there| there.kind != secret.kind) {
+            let object = ObjectRef::new("v1", "Secret", Some(&secret.namespace), &secret.name);
+            self.cluster.delete(&object).await.map_err(cluster)?;
+        }
+        let sent = self.cluster.apply_secret(&secret.namespace, &secret.name, &secret.kind, &data).await;
+        sent.map_err(cluster)?;
+        match &secret.helm_release {
+            Some(release) => self.let_helm_adopt(secret, release).await.map_err(cluster),
+            None => Ok(()),
+        }
+    }
+
+    fn value(&self, from: SecretFrom) -> Option<SecretString> {
+        match from {
+            SecretFrom::Tls(source) => self.material.text(source),
+            SecretFrom::BootstrapPassword => self.bootstrap_password.cloned(),
+        }
+    }
+
+    /// Helm's marks of ownership (helm: pkg/action/validate.go), under a field manager of their own so that they and
+    /// the data do not take each other away.
+    async fn let_helm_adopt(&self, secret: &SecretStep, release: &str) -> Result<(), ClusterError> {
+        let metadata = json!({
+            "name": secret.name, "namespace": secret.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "Helm"},
+            "annotations": {
+                "meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": secret.namespace,
+                "helm.sh/resource-policy": "keep",
+            },
+        });
+        self.cluster.mark(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})).await
+    }
+
+    async fn helm(&self, wanted: &ReleaseWanted, name: &str) -> Result<(), StepError> {
+        let cluster = |source| StepError::Cluster { step: name.into(), source: Box::new(source) };
+        self.make_namespace(&wanted.namespace).await.map_err(cluster)?;
+        let freed = self.cluster.free_pending_release(&wanted.namespace, &wanted.release).await.map_err(cluster)?;
+        if let Some(freed) = freed {
+            self.tell.note(freed);
+        }
+        let render = render(wanted);
+        let run = HelmRun { kubeconfig: self.kubeconfig, limit: HELM };
+        let done = self.helm.upgrade_install(run, &render).await;
+        done.map_err(|source| StepError::Helm { step: name.into(), source: Box::new(source) })
+    }
+
+    /// A namespace that was there keeps its labels: then it is not ours.
+    async fn make_namespace(&self, namespace: &str) -> Result<(), ClusterError> {
+        let object = ObjectRef::new("v1", "Namespace", None, namespace);
+        if self.cluster.get(&object).await?.is_some() {
+            return Ok(());
+        }
+        let manifest = json!({
+            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {MADE_BY.0: MADE_BY.1}}
+        });
+        self.apply(&[manifest]).await
+    }
+
+    /// As `kubectl rollout restart` does it: an annotation on the pods' template.
+    async fn restart(&self, namespace: &str, name: &str) -> Result<(), ClusterError> {
+        let now = jiff::Timestamp::now().to_string();
+        let manifest = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace},
+            "spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}}},
+        });
+        self.cluster.mark(&manifest).await
+    }
+
+    async fn wait(&self, wait: &Wait) -> Result<(), WaitError> {
+        let progress = |text: &str| self.tell.progress(self.stage, text);
+        self.cluster.wait_all(&conditions(wait), WAIT, progress).await
+    }
+}
+
+/// A release as helm is to render or install it.
+pub fn render(wanted: &ReleaseWanted) -> Render {
+    Render {
+        chart: chart(&wanted.chart),
+        release: wanted.release.clone(),
+        namespace: wanted.namespace.clone(),
+        values: Value::Object(wanted.values.clone()),
+    }
+}
+
+/// The chart in helm's terms.
+pub fn chart(chart: &Chart) -> ChartRef {
+    match &chart.source {
+        ChartSource::Path(path) => ChartRef::Path(path.clone()),
+        ChartSource::Repository { url, name } => {
+            ChartRef::Repository { url: url.clone(), name: name.clone(), version: chart.version.clone() }
+        }
+    }
+}
+
+/// What a wait of a plan means to the API.
+pub fn conditions(wait: &Wait) -> Vec<Condition> {
+    let (namespace, name) = match wait {
+        Wait::NodesReady { names } => return vec![Condition::NodesReady { names: names.clone() }],
+        Wait::CertManager { namespace } => return cert_manager_ready(namespace, "cert-manager"),
+        Wait::Deployment { namespace, name }
+        | Wait::DaemonSet { namespace, name }
+        | Wait::Certificate { namespace, name } => (namespace.clone(), name.clone()),
+    };
+    vec![match wait {
+        Wait::DaemonSet { .. } => Condition::DaemonSetReady { namespace, name },
+        Wait::Certificate { .. } => Condition::CertificateReady { namespace, name },
+        Wait::Deployment { .. } | Wait::NodesReady { .. } | Wait::CertManager { .. } => {
+            Condition::DeploymentReady { namespace, name }
+        }
+    }]
+}
