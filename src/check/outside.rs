@@ -73,8 +73,21 @@ pub const REDIRECT: Text = Text {
     fix: "look at the ingress's ssl-redirect and at the forwarded headers a load balancer sets",
 };
 
+pub const NAME: Text = Text {
+    id: "outside.name",
+    what: "Rancher's name resolves from this machine",
+    why: "users type the name; agents are registered with it",
+    fix: "let DNS answer with the nodes' (or the load balancer's) addresses; `dns: {server: …}` names another DNS server to ask",
+};
+pub const REPLICAS: Text = Text {
+    id: "outside.replicas",
+    what: "as many replicas of Rancher are ready as asked for, each on a node of its own",
+    why: "a replica beside another goes with the same node; that is no high availability",
+    fix: "look at `kubectl -n cattle-system get pods -o wide`; a pod that was moved stays where it is until it is made anew",
+};
+
 /// All of them, for `check --list` and `explain`.
-pub const TEXTS: &[Text] = &[REACHED, TRUSTED, PROTOCOL, PING, CACERTS, REDIRECT];
+pub const TEXTS: &[Text] = &[NAME, REACHED, TRUSTED, PROTOCOL, PING, CACERTS, REDIRECT, REPLICAS];
 
 /// Judges every path; each answer is a finding with its evidence.
 pub fn judge(expected: &Expected, seen: &[PathSeen]) -> Vec<Finding> {
@@ -221,7 +234,8 @@ mod tests {
     #[test]
     fn a_good_path_passes_every_check() {
         let found = verdicts(good());
-        assert_eq!(found.len(), TEXTS.len());
+        // The name and the replicas are not of one path.
+        assert_eq!(found.len(), TEXTS.len() - 2);
         assert!(found.iter().all(|(_, verdict)| *verdict == Verdict::Pass), "{found:?}");
     }
 

@@ -1,6 +1,6 @@
 //! What helm installed, and releases that a killed helm left locked.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Cluster, ClusterError, ObjectRef};
@@ -19,7 +19,7 @@ pub struct Release {
 }
 
 /// Helm's own words (helm: pkg/release/status.go).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleaseStatus {
     Deployed,

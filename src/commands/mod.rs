@@ -16,8 +16,12 @@ pub mod verify;
 mod find_inventory;
 mod look;
 mod machines;
+mod outside;
+mod prepare;
 mod site;
+mod stages;
 mod wanted;
+mod world;
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,13 @@
-//! What `up` would do, with the text that would be sent; nothing changes.
+//! What `up` would do, step by step; nothing on any machine or disk changes.
 
-use super::{Answer, Connect, Context, Skip};
-use crate::report::{Exit, Failure};
+use super::look::{heading, look, skips};
+use super::machines::Machines;
+use super::site::Site;
+use super::world::World;
+use super::{Answer, Connect, Context, Skip, prepare, stages};
+use crate::check;
+use crate::plan::{StagePlan, playbook};
+use crate::report::{Exit, Failure, Look, Tone};
 
 /// What was said to `plan`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -12,7 +18,70 @@ pub struct Plan {
     pub connect: Connect,
 }
 
-pub async fn run(context: &Context, _wanted: Plan) -> Answer {
-    context.wanted()?;
-    Err(Failure::new(Exit::Bug, "`cowhand plan` is not built yet"))
+/// One step as scripts get it.
+#[derive(serde::Serialize)]
+struct Line {
+    stage: &'static str,
+    step: String,
+    text: String,
+    changes: bool,
+}
+
+pub async fn run(context: &Context, wanted: Plan) -> Answer {
+    let site = Site::open(context)?;
+    let skips = skips(&site, &wanted.skip)?;
+    let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
+    let looked = look(&site, Some(&machines), &skips).await?;
+    if let Some(failure) = machines.unreached() {
+        return Err(failure);
+    }
+    if let Err(blocked) = check::gate(looked.report) {
+        context.console.findings(&heading(&site), &blocked.report.findings, 0.0)?;
+        return Err(Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()));
+    }
+    let world = World::see(&site, &machines).await?;
+    let reached = world.reach().await?;
+    let mut plans = vec![prepare::plan(&site)];
+    for entry in playbook::up() {
+        plans.push(stages::plan(&world, entry.stage, reached.as_ref()).await?);
+    }
+    machines.disconnect().await;
+    show(context, &site, &plans)?;
+    Ok(Exit::Done)
+}
+
+fn show(context: &Context, site: &Site, plans: &[StagePlan]) -> Result<(), Failure> {
+    let steps = plans.iter().flat_map(|plan| plan.steps.iter().map(move |step| (plan.stage, step)));
+    let lines: Vec<Line> = steps
+        .map(|(stage, step)| Line {
+            stage: stage.name(),
+            step: step.to_string(),
+            text: step.text(),
+            changes: step.changes(),
+        })
+        .collect();
+    context.console.data("plan", &lines, |look| format!("{}\n\n{}", heading(site), text(plans, look)))
+}
+
+fn text(plans: &[StagePlan], look: &Look) -> String {
+    let mut text = String::new();
+    let mut changes = 0;
+    for plan in plans.iter().filter(|plan| !plan.steps.is_empty() || !plan.notes.is_empty()) {
+        text += &format!("{}\n", look.paint(Tone::Strong, plan.stage.name()));
+        for note in &plan.notes {
+            text += &format!("  note: {note}\n");
+        }
+        for step in &plan.steps {
+            changes += usize::from(step.changes());
+            text += &format!("  {step}\n");
+            text += &step.text().lines().map(|line| format!("      {line}\n")).collect::<String>();
+        }
+        text.push('\n');
+    }
+    let end = match changes {
+        0 => "nothing would be changed".to_string(),
+        1 => "1 step would change something; `cowhand up` does it".into(),
+        count => format!("{count} steps would change something; `cowhand up` does them"),
+    };
+    text + &end + "\n"
 }

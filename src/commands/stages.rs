@@ -1,0 +1,207 @@
+//! What each stage would do, planned from what is there now.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretSlice};
+use serde_json::Value;
+
+use super::world::{Reached, World};
+use crate::cluster::{Apply, ClusterError, HelmError, HelmRun, ObjectRef, SecretDigest};
+use crate::execute::{MADE_BY, chart};
+use crate::facts;
+use crate::inventory::{Chart, Delivery, IngressProvider};
+use crate::plan::cert_manager::{CERT_MANAGER, CertManagerFound};
+use crate::plan::ingress::TRAEFIK;
+use crate::plan::rancher::{BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
+use crate::plan::release::ReleaseFound;
+use crate::plan::{self, SecretFrom, Stage, StagePlan, Step, Wait};
+use crate::report::{Exit, Failure};
+
+/// Limit for a helm run that only reads.
+const READ: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Plans the stage; `reached` is the cluster, when it answers. `check` and `verify` change nothing.
+pub async fn plan(world: &World<'_>, stage: Stage, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
+    match stage {
+        Stage::Cluster => cluster(world, reached).await,
+        Stage::Ingress => ingress(world, reached).await,
+        Stage::CertManager => cert_manager(world, reached).await,
+        Stage::Rancher => rancher(world, reached).await,
+        Stage::Check | Stage::Verify | Stage::Remove => {
+            Ok(StagePlan { stage, steps: Vec::new(), notes: Vec::new() })
+        }
+    }
+}
+
+async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
+    let mut steps = Vec::new();
+    let mut notes = Vec::new();
+    let inventory = &world.site.inventory;
+    if let Some((config, cluster_yml)) = world.cluster_yml() {
+        let because = reasons(world, reached, &config).await?;
+        if !because.is_empty() {
+            steps.push(Step::RkeUp { cluster_yml, config, because });
+        }
+        notes.extend(world.parts.dropped_hooks.iter().map(|hook| format!("left to helm, not in the addon: {hook}")));
+    }
+    let names = inventory.nodes.iter().map(|node| node.name.to_lowercase()).collect();
+    steps.push(Step::Wait(Wait::NodesReady { names }));
+    Ok(StagePlan { stage: Stage::Cluster, steps, notes })
+}
+
+/// Why `rke up` has to run; empty when it has nothing to do.
+async fn reasons(
+    world: &World<'_>,
+    reached: Option<&Reached>,
+    config: &serde_json::Map<String, Value>,
+) -> Result<Vec<String>, Failure> {
+    let Some(state) = world.state() else { return Ok(vec!["there is no cluster yet".into()]) };
+    let differences = state.differences(config);
+    if !differences.is_empty() {
+        return Ok(differences);
+    }
+    let Some(reached) = reached else { return Ok(vec!["the Kubernetes API does not answer".into()]) };
+    // RKE records the control plane before workers and addons, so a killed run shows only in the cluster itself.
+    let nodes = reached.cluster.nodes().await.map_err(unseen)?;
+    for node in &world.site.inventory.nodes {
+        let name = node.name.to_lowercase();
+        match nodes.iter().find(|seen| seen.name == name) {
+            None => return Ok(vec![format!("{name} has not joined the cluster")]),
+            Some(seen) if !seen.ready => return Ok(vec![format!("{name} is not Ready: {}", seen.message)]),
+            Some(_) => {}
+        }
+    }
+    if world.site.inventory.rancher.delivery == Delivery::Helm {
+        return Ok(Vec::new());
+    }
+    let wanted = config.get("addons").and_then(Value::as_str).unwrap_or_default();
+    let addon = facts::cluster::addon(&reached.cluster).await.map_err(unseen)?;
+    if addon.text.as_deref().map(str::trim) != Some(wanted.trim()) || !addon.job_complete {
+        return Ok(vec!["the addon with Rancher was not applied to its end".into()]);
+    }
+    let missing = reached.cluster.diff(&world.parts.addon, &Apply::default()).await.map_err(unseen)?;
+    Ok(missing.iter().map(|one| format!("{} is not as the addon has it", one.object)).collect())
+}
+
+async fn ingress(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
+    let inventory = &world.site.inventory;
+    let found = match (inventory.ingress.provider, reached) {
+        (IngressProvider::Traefik, Some(reached)) => {
+            release(world, reached, TRAEFIK, TRAEFIK, &inventory.ingress.chart).await?
+        }
+        (IngressProvider::Traefik | IngressProvider::Nginx | IngressProvider::Existing, _) => None,
+    };
+    Ok(plan::ingress::plan(inventory, &world.picture.ingress.traefik_values, found.as_ref()))
+}
+
+async fn cert_manager(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
+    let inventory = &world.site.inventory;
+    let wanted = &inventory.cert_manager.chart;
+    let mut found = CertManagerFound::default();
+    let needed = world.picture.needs_cert_manager;
+    if let (true, Some(reached)) = (needed, reached) {
+        let definition =
+            ObjectRef::new("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "certificates.cert-manager.io");
+        found.crds = reached.cluster.get(&definition).await.map_err(unseen)?.is_some();
+        found.ours = is_ours(reached, CERT_MANAGER).await?;
+        found.release = release(world, reached, CERT_MANAGER, CERT_MANAGER, wanted).await?;
+    }
+    let version = match needed {
+        true => world.helm.show_chart(&chart(wanted)).await.map_err(|error| helm_failed(&error))?.version,
+        false => wanted.version.clone(),
+    };
+    Ok(plan::cert_manager::plan(inventory, needed, &version, &found))
+}
+
+/// Whether cowhand made the namespace.
+async fn is_ours(reached: &Reached, namespace: &str) -> Result<bool, Failure> {
+    let namespace = reached.cluster.get(&ObjectRef::new("v1", "Namespace", None, namespace)).await.map_err(unseen)?;
+    let label = namespace.as_ref().and_then(|found| found.pointer("/metadata/labels")?.get(MADE_BY.0)?.as_str());
+    Ok(label == Some(MADE_BY.1))
+}
+
+async fn rancher(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
+    let wanted = RancherWanted {
+        inventory: &world.site.inventory,
+        picture: &world.picture,
+        values: world.values.clone(),
+        later: world.parts.later.clone(),
+    };
+    let found = match reached {
+        None => RancherFound { namespace: world.site.rke().is_some(), ..RancherFound::default() },
+        Some(reached) => rancher_found(world, reached, &wanted).await?,
+    };
+    Ok(plan::rancher::plan(&wanted, &found))
+}
+
+async fn rancher_found(
+    world: &World<'_>,
+    reached: &Reached,
+    wanted: &RancherWanted<'_>,
+) -> Result<RancherFound, Failure> {
+    let cluster = &reached.cluster;
+    let mut found = RancherFound::default();
+    let namespace = ObjectRef::new("v1", "Namespace", None, NAMESPACE);
+    found.namespace = cluster.get(&namespace).await.map_err(unseen)?.is_some();
+    for step in plan::rancher::secrets(&world.picture) {
+        let Some(there) = cluster.secret_digest(NAMESPACE, &step.name).await.map_err(unseen)? else { continue };
+        let same = digest(world, &step.kind, &step.entries).is_some_and(|wanted| wanted == there);
+        if same { &mut found.secrets_as_wanted } else { &mut found.secrets_changed }.push(step.name);
+    }
+    if cluster.secret_digest(NAMESPACE, BOOTSTRAP_SECRET).await.map_err(unseen)?.is_some() {
+        found.secrets_as_wanted.push(BOOTSTRAP_SECRET.into());
+    }
+    let (before, after) = plan::rancher::own_objects(&world.picture);
+    let objects: Vec<Value> = before.into_iter().chain(after).chain(wanted.later.clone()).collect();
+    let different = cluster.diff(&objects, &Apply::default()).await.map_err(unseen)?;
+    let names = objects.iter().filter(|object| {
+        !different.iter().any(|one| object["kind"] == one.object.kind && object["metadata"]["name"] == one.object.name)
+    });
+    found.objects_as_wanted = names.map(plan::rancher::identity).collect();
+    if wanted.inventory.rancher.delivery == Delivery::Helm {
+        found.release = release(world, reached, NAMESPACE, RANCHER, &wanted.inventory.rancher.chart).await?;
+    }
+    Ok(found)
+}
+
+/// The digest of a Secret as it would be written; `None` when a part of it is not made yet.
+fn digest(world: &World<'_>, kind: &str, entries: &[(String, SecretFrom)]) -> Option<SecretDigest> {
+    let mut data = BTreeMap::new();
+    for (key, from) in entries {
+        let SecretFrom::Tls(source) = from else { return None };
+        let text = world.material.text(*source)?;
+        data.insert(key.clone(), SecretSlice::from(text.expose_secret().as_bytes().to_vec()));
+    }
+    Some(SecretDigest::of(kind, &data))
+}
+
+/// A Helm release as it is, beside the version of the chart that is wanted.
+async fn release(
+    world: &World<'_>,
+    reached: &Reached,
+    namespace: &str,
+    name: &str,
+    wanted: &Chart,
+) -> Result<Option<ReleaseFound>, Failure> {
+    let run = HelmRun { kubeconfig: reached.kubeconfig.path(), limit: READ };
+    let failed = |error: HelmError| helm_failed(&error);
+    let Some(release) = world.helm.release(run, namespace, name).await.map_err(failed)? else { return Ok(None) };
+    let values = world.helm.get_values(run, namespace, name).await.map_err(failed)?;
+    let facts = world.helm.show_chart(&chart(wanted)).await.map_err(failed)?;
+    let version = release.chart.strip_prefix(&format!("{}-", facts.name)).unwrap_or(&release.chart).to_string();
+    let status = serde_json::to_value(release.status).ok().and_then(|word| word.as_str().map(str::to_string));
+    Ok(Some(ReleaseFound {
+        status: status.unwrap_or_default(),
+        chart_version: version,
+        values: values.as_object().cloned().unwrap_or_default(),
+        wanted_version: facts.version,
+    }))
+}
+
+fn unseen(error: ClusterError) -> Failure {
+    Failure::with_cause(Exit::Unreachable, "the cluster cannot be looked at", &error).maybe_hint(error.hint())
+}
+
+fn helm_failed(error: &HelmError) -> Failure {
+    Failure::with_cause(Exit::StepFailed, "helm cannot be asked", error).maybe_hint(error.hint())
+}

@@ -1,0 +1,148 @@
+//! What stages are planned from: the tools, the TLS picture, and the cluster when one answers.
+
+use serde_json::{Map, Value};
+
+use super::machines::Machines;
+use super::site::Site;
+use crate::cluster::{Access, AddonParts, Cluster, Helm, HelmKubeconfig, Render, Route, split_for_addon};
+use crate::execute::tool::{Found, ToolKind, Toolbox};
+use crate::execute::chart;
+use crate::inventory::{Delivery, Engine, Values};
+use crate::plan::applied::State;
+use crate::plan::rancher::{NAMESPACE, RANCHER};
+use crate::plan::{self, rancher};
+use crate::remote::Forward;
+use crate::report::{Exit, Failure};
+use crate::tls::{Material, Picture};
+
+/// The pinned helm: whatever else is in PATH is passed over only when its major version differs.
+const HELM_VERSION: &str = "v3.18.6";
+
+/// An API that answered, and the way to it.
+pub struct Reached {
+    pub cluster: Cluster,
+    pub kubeconfig: HelmKubeconfig,
+    /// Carries the API over SSH as long as it lives.
+    _forward: Option<Forward>,
+}
+
+/// Everything that planning looks at besides the machines themselves.
+pub struct World<'a> {
+    pub site: &'a Site,
+    pub machines: &'a Machines,
+    pub material: Material,
+    pub picture: Picture,
+    pub helm: Helm,
+    pub rke: Option<Found>,
+    /// Values for Rancher's chart.
+    pub values: Values,
+    /// Rancher's chart, rendered and parted, with delivery addon.
+    pub parts: AddonParts,
+}
+
+impl<'a> World<'a> {
+    pub async fn see(site: &'a Site, machines: &'a Machines) -> Result<World<'a>, Failure> {
+        let material = site.material(&site.tls_files()?)?;
+        let picture = site.picture(&material)?;
+        let helm = find(ToolKind::Helm, &site.inventory.helm, HELM_VERSION).await?;
+        let helm = Helm::new(helm.path, site.workspace.helm_home());
+        let rke = match site.rke() {
+            Some(rke) => Some(find(ToolKind::Rke, &rke.binary, &rke.version).await?),
+            None => None,
+        };
+        let values = rancher::values(&site.inventory, &picture);
+        let parts = match (site.inventory.rancher.delivery, site.rke()) {
+            (Delivery::Addon, Some(rke)) => render_addon(site, &helm, &values, &rke.kubernetes).await?,
+            (Delivery::Addon | Delivery::Helm, _) => AddonParts::default(),
+        };
+        Ok(World { site, machines, material, picture, helm, rke, values, parts })
+    }
+
+    /// The cluster.yml that is wanted, as a map and as the text that people keep.
+    pub fn cluster_yml(&self) -> Option<(Map<String, Value>, String)> {
+        let rke = self.site.rke()?;
+        let strings = |map: &std::collections::BTreeMap<String, String>| -> Map<String, Value> {
+            map.iter().map(|(key, value)| (key.clone(), Value::String(value.clone()))).collect()
+        };
+        let additions = plan::rke::Additions {
+            addon: plan::documents(&self.parts.addon),
+            nginx_options: strings(&self.picture.ingress.rke_options),
+            nginx_arguments: strings(&self.picture.ingress.rke_extra_args),
+        };
+        let config = plan::rke::cluster_yml(&self.site.inventory, rke, &additions);
+        let file = self.site.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = plan::rke::text(&config, &file, &rke.version);
+        Some((config, text))
+    }
+
+    /// RKE's state, when there is a whole one.
+    pub fn state(&self) -> Option<State> {
+        state(self.site)
+    }
+
+    /// The cluster's API, if it answers.
+    pub async fn reach(&self) -> Result<Option<Reached>, Failure> {
+        reach(self.site, self.machines).await
+    }
+}
+
+/// RKE's state in the workspace, when it is there and whole.
+pub fn state(site: &Site) -> Option<State> {
+    let text = std::fs::read_to_string(site.workspace.cluster_state()).ok()?;
+    State::parse(&text).ok()
+}
+
+/// Opens the way to the API and asks for its version; `None` when there is no cluster yet, or it does not answer.
+pub async fn reach(site: &Site, machines: &Machines) -> Result<Option<Reached>, Failure> {
+    let (access, forward) = match &site.inventory.engine {
+        Engine::Rke(_) => {
+            let Some(kubeconfig) = kubeconfig(site) else { return Ok(None) };
+            let access = Access::from_yaml(&kubeconfig).map_err(unusable)?;
+            (access, Some(machines.api_route().await?))
+        }
+        Engine::Existing(existing) => {
+            (Access::from_file(&existing.kubeconfig, existing.context.as_deref()).map_err(unusable)?, None)
+        }
+    };
+    let route = forward.as_ref().map_or(Route::Direct, |forward| Route::Through { port: forward.address().port() });
+    let cluster = Cluster::open(&access, route).await.map_err(unusable)?;
+    match cluster.version().await {
+        Ok(_) => {
+            let kubeconfig = access.helm_kubeconfig(route).map_err(unusable)?;
+            Ok(Some(Reached { cluster, kubeconfig, _forward: forward }))
+        }
+        Err(error) if site.rke().is_none() => Err(unusable(error)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The admin's kube config: the file beside cluster.yml, else the one in RKE's state.
+fn kubeconfig(site: &Site) -> Option<String> {
+    let file = std::fs::read_to_string(site.workspace.kubeconfig()).ok();
+    file.filter(|text| !text.trim().is_empty()).or_else(|| state(site)?.kubeconfig().map(str::to_string))
+}
+
+fn unusable(error: crate::cluster::ClusterError) -> Failure {
+    Failure::with_cause(Exit::Unreachable, "the cluster cannot be reached", &error).maybe_hint(error.hint())
+}
+
+async fn find(kind: ToolKind, from: &crate::inventory::Tool, version: &str) -> Result<Found, Failure> {
+    let found = Toolbox::usual().find(kind, from, version, |_, _| {}).await;
+    found.map_err(|error| {
+        Failure::with_cause(Exit::StepFailed, format!("{} is not at hand", kind.name()), &error).maybe_hint(error.hint())
+    })
+}
+
+async fn render_addon(site: &Site, helm: &Helm, values: &Values, kubernetes: &str) -> Result<AddonParts, Failure> {
+    let render = Render {
+        chart: chart(&site.inventory.rancher.chart),
+        release: RANCHER.into(),
+        namespace: NAMESPACE.into(),
+        values: Value::Object(values.clone()),
+    };
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::with_cause(Exit::StepFailed, "Rancher's chart cannot be rendered", error)
+    };
+    let manifests = helm.template(&render, kubernetes).await.map_err(|error| failed(&error).maybe_hint(error.hint()))?;
+    split_for_addon(manifests, RANCHER, NAMESPACE).map_err(|error| failed(&error))
+}
