@@ -1,6 +1,8 @@
-//! The way for kubectl and helm into the cluster.
+//! The admin's kube config.
 
-use super::{Answer, Context};
+use super::site::Site;
+use super::{Answer, Context, world};
+use crate::inventory::Engine;
 use crate::report::{Exit, Failure};
 
 /// What was said to `kubeconfig`.
@@ -14,7 +16,29 @@ pub struct Kubeconfig {
     pub print: bool,
 }
 
-pub async fn run(context: &Context, _wanted: Kubeconfig) -> Answer {
-    context.wanted()?;
-    Err(Failure::new(Exit::Bug, "`cowhand kubeconfig` is not built yet"))
+pub async fn run(context: &Context, wanted: Kubeconfig) -> Answer {
+    let site = Site::open(context)?;
+    let path = match &site.inventory.engine {
+        Engine::Rke(_) => site.workspace.kubeconfig(),
+        Engine::Existing(existing) => existing.kubeconfig.clone(),
+    };
+    if !path.exists() {
+        let in_state = world::state(&site).is_some_and(|state| state.kubeconfig().is_some());
+        let hint = match in_state {
+            true => "`cowhand recover-state` writes it again from cluster.rkestate",
+            false => "`cowhand up` makes the cluster and writes it",
+        };
+        return Err(Failure::new(Exit::StepFailed, format!("there is no {}", path.display())).hint(hint));
+    }
+    if wanted.print {
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            Failure::with_cause(Exit::StepFailed, format!("{} cannot be read", path.display()), &error)
+        })?;
+        context.console.raw(&text)?;
+    } else if wanted.path {
+        context.console.raw(&format!("{}\n", path.display()))?;
+    } else {
+        context.console.raw(&format!("export KUBECONFIG={}\n", crate::remote::Words::new(path.display().to_string()).line()))?;
+    }
+    Ok(Exit::Done)
 }

@@ -18,6 +18,7 @@ mod look;
 mod machines;
 mod outside;
 mod prepare;
+mod run;
 mod site;
 mod stages;
 mod wanted;

@@ -1,7 +1,20 @@
 //! Everything, in the order of `playbooks/up.yml`.
 
-use super::{Answer, Connect, Context, Skip};
-use crate::report::{Exit, Failure};
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use super::look::{heading, look, skips};
+use super::machines::Machines;
+use super::run::{Run, guarded, holder};
+use super::site::Site;
+use super::world::World;
+use super::{Answer, Connect, Context, Skip, outside, prepare, stages};
+use crate::check;
+use crate::execute::{Event, Lock, Outcome, Stage, Tell};
+use crate::facts::etcd;
+use crate::plan::playbook;
+use crate::report::{Exit, Failure, Pauser, Shower};
 
 /// What was said to `up`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -12,7 +25,241 @@ pub struct Up {
     pub connect: Connect,
 }
 
-pub async fn run(context: &Context, _wanted: Up) -> Answer {
-    context.wanted()?;
-    Err(Failure::new(Exit::Bug, "`cowhand up` is not built yet"))
+pub async fn run(context: &Context, wanted: Up) -> Answer {
+    let site = Site::open(context)?;
+    let skips = skips(&site, &wanted.skip)?;
+    Shower::during(&context.console, &context.stop, async |tell, pauser| {
+        let began = Instant::now();
+        let answer = walk(context, &site, &wanted, &skips, &tell, pauser).await;
+        let seconds = began.elapsed().as_secs_f64();
+        tell.event(Event::RunFinished { ok: matches!(answer, Ok(Exit::Done)), seconds });
+        answer
+    })
+    .await
+}
+
+async fn walk(
+    context: &Context,
+    site: &Site,
+    wanted: &Up,
+    skips: &check::Skips,
+    tell: &Tell,
+    pauser: Pauser,
+) -> Answer {
+    let stages: Vec<Stage> = playbook::up().into_iter().map(|entry| entry.stage).collect();
+    let cluster = site.inventory.name.clone();
+    tell.event(Event::RunStarted { command: "up", cluster, summary: heading(site), stages: stages.clone() });
+    let began = start(tell, Stage::Check);
+    let machines = guarded(&context.stop, async {
+        Ok(Machines::connect(&site.inventory, &wanted.connect, context, Some(pauser)).await)
+    })
+    .await?;
+    let looked = guarded(&context.stop, look(site, Some(&machines), skips)).await?;
+    for finding in &looked.report.findings {
+        tell.event(Event::Finding { finding: finding.clone() });
+    }
+    let counts = crate::report::Counts::of(&looked.report.findings).text();
+    if let Some(failure) = machines.unreached() {
+        finish(tell, Stage::Check, Outcome::Failed, &counts, began);
+        return Err(failure);
+    }
+    let cleared = match check::gate(looked.report) {
+        Ok(cleared) => cleared,
+        Err(blocked) => {
+            finish(tell, Stage::Check, Outcome::Failed, &counts, began);
+            return Err(Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()));
+        }
+    };
+    // Nothing on any disk has changed up to here; from here on this run is alone.
+    site.workspace.prepare().map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    let lock = Lock::take(&site.workspace.lock(), "up");
+    let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    let locks = machines.lock(&site.inventory.name, &holder("up")).await?;
+    finish(tell, Stage::Check, Outcome::Unchanged, &counts, began);
+    // A lock that is lost means that nobody keeps others away any more: the run ends where it is.
+    let stop = context.stop.child_token();
+    let watch = tokio::spawn(watch(locks, stop.clone(), tell.clone()));
+    let answer = act(site, &machines, &cleared, &stages, &stop, tell).await;
+    watch.abort();
+    machines.disconnect().await;
+    answer
+}
+
+async fn watch(locks: Vec<crate::remote::NodeLock>, stop: CancellationToken, tell: Tell) {
+    let lost = locks.iter().map(|lock| Box::pin(lock.lost()));
+    futures::future::select_all(lost).await;
+    tell.warning("the lock on a node was lost, with it the certainty to be the only run; stopping");
+    stop.cancel();
+}
+
+/// The stages that change something, and the proof at the end.
+async fn act(
+    site: &Site,
+    machines: &Machines,
+    cleared: &check::Cleared,
+    stages: &[Stage],
+    stop: &CancellationToken,
+    tell: &Tell,
+) -> Answer {
+    let guard = site.workspace.guard_keys().and_then(|closed| Ok((closed, site.workspace.mend_state()?)));
+    let (closed, mended) = guard.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    for note in closed.into_iter().chain(mended) {
+        tell.warning(note);
+    }
+    prepare::finish(site)?;
+    prepare::carry_out(site, &prepare::plan(site).steps)?;
+    let world = guarded(stop, World::see(site, machines)).await?;
+    let run = Run { world: &world, cleared, stop, tell };
+    let mut reached = guarded(stop, world.reach()).await?;
+    let mut changed = false;
+    for stage in stages.iter().copied() {
+        match stage {
+            Stage::Check | Stage::Remove => continue,
+            Stage::Verify => return verify(&run, reached.as_ref(), changed).await,
+            Stage::Cluster | Stage::Ingress | Stage::CertManager | Stage::Rancher => {}
+        }
+        let began = start(tell, stage);
+        let outcome = async {
+            let plan = guarded(stop, stages::plan(&world, stage, reached.as_ref())).await?;
+            for note in &plan.notes {
+                tell.note(note);
+            }
+            let changes = plan.steps.iter().any(crate::plan::Step::changes);
+            run.carry_out(stage, &plan.steps, &mut reached).await?;
+            let text = settle(&run, stage, reached.as_ref()).await?;
+            Ok::<_, Failure>((changes, text))
+        }
+        .await;
+        match outcome {
+            Ok((changes, text)) => {
+                changed |= changes;
+                finish(tell, stage, if changes { Outcome::Changed } else { Outcome::Unchanged }, &text, began);
+            }
+            Err(failure) => {
+                finish(tell, stage, Outcome::Failed, &failure.error, began);
+                return Err(failure);
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What stands after a stage, seen, not assumed.
+async fn settle(
+    run: &Run<'_>,
+    stage: Stage,
+    reached: Option<&super::world::Reached>,
+) -> Result<String, Failure> {
+    let site = run.world.site;
+    match stage {
+        Stage::Cluster => cluster_stands(run, reached).await,
+        Stage::Ingress => Ok(format!("class {} serves ports 80 and 443", site.inventory.ingress.class)),
+        Stage::CertManager if run.world.picture.needs_cert_manager => Ok("accepts issuers".into()),
+        Stage::CertManager => Ok("not needed".into()),
+        Stage::Rancher => {
+            let mode = crate::plan::rancher::mode(&run.world.picture);
+            Ok(format!("{} of {} replicas, agents {mode}", site.inventory.rancher.replicas, site.inventory.rancher.replicas))
+        }
+        Stage::Check | Stage::Verify | Stage::Remove => Ok(String::new()),
+    }
+}
+
+async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) -> Result<String, Failure> {
+    let Some(reached) = reached else {
+        return Err(Failure::new(Exit::StepFailed, "the Kubernetes API does not answer")
+            .hint("look at the newest log in .cowhand/logs; `cowhand up` again goes on from here"));
+    };
+    let failed = |error: &dyn std::error::Error| Failure::new(Exit::StepFailed, error.to_string());
+    let nodes = reached.cluster.nodes().await.map_err(|error| failed(&error))?;
+    let ready = nodes.iter().filter(|node| node.ready).count();
+    let members = match run.world.machines.reached.iter().find(|machine| machine.node.roles.etcd) {
+        None => return Ok(format!("{ready} of {} nodes Ready", nodes.len())),
+        Some(machine) => etcd::gather(&machine.connection).await.map_err(|error| failed(&error))?,
+    };
+    let ill: Vec<String> =
+        members.iter().filter(|one| !one.healthy).map(|one| format!("{}: {}", one.endpoint, one.error)).collect();
+    let wanted = run.world.site.inventory.nodes.iter().filter(|node| node.roles.etcd).count();
+    if run.world.site.rke().is_some() && (!ill.is_empty() || members.len() < wanted) {
+        return Err(Failure::new(Exit::StepFailed, format!("etcd has {} of {wanted} healthy members", members.len() - ill.len()))
+            .because(if ill.is_empty() { "a member has not joined".to_string() } else { ill.join("\n") })
+            .hint("look at `docker logs etcd` on that node"));
+    }
+    let ca = super::world::state(run.world.site)
+        .and_then(|state| crate::facts::CaFingerprint::from_pem(state.ca_pem()?).ok())
+        .map(|ca| format!(", CA {}", ca.short()))
+        .unwrap_or_default();
+    Ok(format!("{ready} nodes Ready, etcd {}/{}{ca}", members.len(), members.len()))
+}
+
+async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool) -> Answer {
+    let began = start(run.tell, Stage::Verify);
+    let Some(reached) = reached else {
+        return Err(Failure::new(Exit::NotVerified, "the Kubernetes API does not answer"));
+    };
+    let world = run.world;
+    // The last step's pods may have come up a moment ago: the proof gets a second and a third try before it counts.
+    let mut findings = Vec::new();
+    for attempt in 0..6 {
+        if attempt > 0 {
+            guarded(run.stop, async {
+                tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                Ok(())
+            })
+            .await?;
+        }
+        findings = guarded(run.stop, outside::verify(world.site, world.machines, &world.picture, reached)).await?;
+        if !findings.iter().any(check::Finding::blocks) || !changed {
+            break;
+        }
+    }
+    for finding in &findings {
+        run.tell.event(Event::Finding { finding: finding.clone() });
+    }
+    let counts = crate::report::Counts::of(&findings).text();
+    if findings.iter().any(check::Finding::blocks) {
+        finish(run.tell, Stage::Verify, Outcome::Failed, &counts, began);
+        return Err(Failure::new(Exit::NotVerified, "Rancher is installed, but it is not reached as it should be")
+            .because(failing(&findings))
+            .hint("`cowhand verify` looks again; the findings above say where to look"));
+    }
+    finish(run.tell, Stage::Verify, Outcome::Unchanged, &counts, began);
+    run.tell.event(Event::Result { text: result(world) });
+    Ok(Exit::Done)
+}
+
+fn failing(findings: &[check::Finding]) -> String {
+    let failing = findings.iter().filter(|finding| finding.blocks());
+    let lines: Vec<String> = failing
+        .map(|one| format!("{} {}: {}", one.check, one.subject.as_deref().unwrap_or_default(), one.seen))
+        .collect();
+    lines.join("\n")
+}
+
+fn result(world: &World<'_>) -> String {
+    let site = world.site;
+    let rancher = &site.inventory.rancher;
+    let agents = match &world.picture.predicted {
+        crate::tls::Predicted::Checksum(sum) => format!("agents will see checksum {}…", &sum[..sum.len().min(12)]),
+        crate::tls::Predicted::Empty => "agents go by their system's CA store".into(),
+        crate::tls::Predicted::KnownAfterInstall { .. } => "agents will see the checksum of Rancher's own CA".into(),
+    };
+    let mut text = format!("https://{} answers on every path that was tried; {agents}\n", rancher.hostname);
+    text += &format!("first login  user admin, bootstrap password in {}\n", site.password_file().display());
+    if let Some((certificate, _)) = site.made_ca() {
+        text += &format!("trust        {} (the CA for browsers)\n", certificate.display());
+    }
+    if site.rke().is_some() {
+        text += &format!("kubectl      export KUBECONFIG={}", site.workspace.kubeconfig().display());
+    }
+    text
+}
+
+pub(super) fn start(tell: &Tell, stage: Stage) -> Instant {
+    tell.event(Event::StageStarted { stage });
+    Instant::now()
+}
+
+pub(super) fn finish(tell: &Tell, stage: Stage, outcome: Outcome, text: &str, began: Instant) {
+    let seconds = began.elapsed().as_secs_f64();
+    tell.event(Event::StageFinished { stage, outcome, text: text.into(), seconds });
 }

@@ -1,19 +1,45 @@
-//! Proof from outside that browsers and agents would trust what they get.
+//! Proves from outside that browsers and agents trust what they get.
 
-use super::{Answer, Connect, Context};
+use std::time::Instant;
+
+use super::look::heading;
+use super::machines::Machines;
+use super::site::Site;
+use super::{Answer, Connect, Context, outside, world};
+use crate::check::Finding;
 use crate::report::{Exit, Failure};
 
 /// What was said to `verify`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Verify {
-    /// Also watch that a WebSocket survives more than the 60 s of silence that proxies usually allow
-    #[arg(long)]
-    pub thorough: bool,
     #[command(flatten)]
     pub connect: Connect,
 }
 
-pub async fn run(context: &Context, _wanted: Verify) -> Answer {
-    context.wanted()?;
-    Err(Failure::new(Exit::Bug, "`cowhand verify` is not built yet"))
+pub async fn run(context: &Context, wanted: Verify) -> Answer {
+    let began = Instant::now();
+    let site = Site::open(context)?;
+    let material = site.material(&site.tls_files()?)?;
+    let picture = site.picture(&material)?;
+    let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
+    let Some(reached) = world::reach(&site, &machines).await? else {
+        let failure = machines.unreached().unwrap_or_else(|| nothing_there(&site));
+        return Err(failure);
+    };
+    let findings = outside::verify(&site, &machines, &picture, &reached).await?;
+    machines.disconnect().await;
+    context.console.findings(&heading(&site), &findings, began.elapsed().as_secs_f64())?;
+    Ok(if findings.iter().any(Finding::blocks) { Exit::NotVerified } else { Exit::Done })
+}
+
+/// No cluster answers where one is looked for.
+pub fn nothing_there(site: &Site) -> Failure {
+    let state = site.workspace.cluster_state();
+    let why = match state.exists() {
+        true => "the nodes are reached, but no Kubernetes API answers on them".to_string(),
+        false => format!("there is no {}: this workspace has made no cluster yet", state.display()),
+    };
+    Failure::new(Exit::Unreachable, "no cluster answers")
+        .because(why)
+        .hint("`cowhand up` makes or mends it; `cowhand recover-state` brings a lost state file back")
 }

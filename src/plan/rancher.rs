@@ -89,7 +89,7 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     StagePlan { stage: Stage::Rancher, steps, notes }
 }
 
-fn mode(picture: &Picture) -> &'static str {
+pub fn mode(picture: &Picture) -> &'static str {
     match picture.agent_tls_mode {
         crate::inventory::AgentTlsMode::Strict => "strict",
         crate::inventory::AgentTlsMode::SystemStore => "system-store",

@@ -6,7 +6,7 @@ rke = "v1.8.0"
 helm = "v3.18.6"
 cert_manager = "v1.11.5"
 traefik = "v3.6.0"
-rancher = "v2.11.3"
+rancher = "v2.11.5"
 
 _stamp = "k8s.io/component-base/version k8s.io/client-go/pkg/version".split()
 _kubernetes_flags = " ".join(f"-X {p}.gitVersion={kubernetes} -X {p}.gitMajor=1 -X {p}.gitMinor=32" for p in _stamp)

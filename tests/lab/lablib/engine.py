@@ -81,8 +81,10 @@ class Engine:
         config = {"bridge": "none", "iptables": False, "ip6tables": False, "ip-forward": False, "userland-proxy": False, "ip-masq": False,
                   "exec-opts": ["native.cgroupdriver=cgroupfs"], "cgroup-parent": self._cgroup(), "storage-driver": "overlay2"}
         if not full_bounding_set():
-            runtime = self.folder / "runc"
-            runtime.write_text(f'#!/bin/sh\nexec {Path(sys.executable).resolve()} -I {here / "engine" / "outer-runc.py"} "$@"\n')
+            runtime, script = self.folder / "runc", self.folder / "outer-runc.py"
+            # A copy: the engine may outlive the checkout that started it.
+            script.write_text((here / "engine" / "outer-runc.py").read_text())
+            runtime.write_text(f'#!/bin/sh\nexec {Path(sys.executable).resolve()} -I {script} "$@"\n')
             runtime.chmod(0o755)
             config.update({"runtimes": {"lab": {"path": str(runtime)}}, "default-runtime": "lab"})
             say("engine: the bounding set of this machine is not full; containers get what is there")

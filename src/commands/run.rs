@@ -1,0 +1,157 @@
+//! A run that changes things: steps carried out with everything that is at hand.
+
+use std::future::Future;
+
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::world::{Reached, World};
+use crate::check::Cleared;
+use crate::execute::rke::{self, News, Rke, Verb};
+use crate::execute::{Event, Hands, Secrecy, Stage, Tell, WorkspaceError};
+use crate::plan::{ReleaseWanted, Step, documents};
+use crate::remote::Front;
+use crate::report::{Exit, Failure};
+
+/// What a run needs to act; `cleared` is the proof that the checks let it.
+pub struct Run<'a> {
+    pub world: &'a World<'a>,
+    pub cleared: &'a Cleared,
+    pub stop: &'a CancellationToken,
+    pub tell: &'a Tell,
+}
+
+/// A future that ends with `interrupted` as soon as the run is asked to stop.
+pub async fn guarded<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(interrupted()),
+        done = work => done,
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::interrupted("what was done stays; the same command again goes on from here")
+}
+
+/// Who holds a lock, for others to read.
+pub fn holder(command: &str) -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let user = std::env::var("USER").unwrap_or_else(|_| "somebody".into());
+    let since = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC");
+    format!("{user} on {host}, cowhand {command} (process {}), since {since}", std::process::id())
+}
+
+impl Run<'_> {
+    /// Carries out a stage's steps in order. A new cluster is reached as soon as rke has made it.
+    pub async fn carry_out(
+        &self,
+        stage: Stage,
+        steps: &[Step],
+        reached: &mut Option<Reached>,
+    ) -> Result<(), Failure> {
+        for step in steps {
+            match step {
+                Step::RkeUp { cluster_yml, config, .. } => {
+                    self.rke_up(stage, step, cluster_yml, config).await?;
+                    *reached = guarded(self.stop, self.world.reach()).await?;
+                }
+                Step::RkeRemove { config } => self.rke(stage, Verb::Remove, config).await?,
+                Step::MakeCa { .. }
+                | Step::MakePassword { .. }
+                | Step::Apply { .. }
+                | Step::Secret(_)
+                | Step::Helm(_)
+                | Step::HelmRemove { .. }
+                | Step::Restart { .. }
+                | Step::Wait(_) => guarded(self.stop, self.on_cluster(stage, step, reached.as_ref())).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn on_cluster(&self, stage: Stage, step: &Step, reached: Option<&Reached>) -> Result<(), Failure> {
+        let Some(reached) = reached else {
+            return Err(Failure::new(Exit::StepFailed, "the Kubernetes API does not answer").because(step));
+        };
+        if let Step::Helm(wanted) = step {
+            self.keep_values(wanted)?;
+        }
+        let password = self.world.site.password()?;
+        let hands = Hands {
+            cluster: &reached.cluster,
+            helm: &self.world.helm,
+            kubeconfig: reached.kubeconfig.path(),
+            material: &self.world.material,
+            bootstrap_password: password.as_ref(),
+            tell: self.tell,
+            stage,
+        };
+        let done = hands.carry_out(std::slice::from_ref(step)).await;
+        done.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
+    }
+
+    /// The values of a release, for people who go on with helm by hand.
+    fn keep_values(&self, wanted: &ReleaseWanted) -> Result<(), Failure> {
+        let folder = self.world.site.workspace.inside().join("values");
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Failure::with_cause(Exit::StepFailed, format!("{} cannot be made", folder.display()), &error))?;
+        let path = folder.join(format!("{}.yml", wanted.release));
+        self.write(&path, &documents(&[Value::Object(wanted.values.clone())]))
+    }
+
+    fn write(&self, path: &std::path::Path, text: &str) -> Result<(), Failure> {
+        let written: Result<(), WorkspaceError> =
+            self.world.site.workspace.write(path, text.as_bytes(), Secrecy::Private);
+        written.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
+    }
+
+    async fn rke_up(&self, stage: Stage, step: &Step, text: &str, config: &Map<String, Value>) -> Result<(), Failure> {
+        let began = std::time::Instant::now();
+        let name = step.to_string();
+        self.tell.event(Event::StepStarted { stage, step: name.clone(), text: step.text() });
+        let workspace = &self.world.site.workspace;
+        self.write(&workspace.cluster_yml(), text)?;
+        let values = documents(&[Value::Object(self.world.values.clone())]);
+        self.write(&workspace.folder().join("rancher-values.yml"), &values)?;
+        self.rke(stage, Verb::Up, config).await?;
+        self.tell.event(Event::StepFinished { stage, step: name, seconds: began.elapsed().as_secs_f64() });
+        Ok(())
+    }
+
+    /// The real rke, its every connection carried by ours.
+    pub async fn rke(&self, stage: Stage, verb: Verb, config: &Map<String, Value>) -> Result<(), Failure> {
+        let site = self.world.site;
+        let Some(found) = &self.world.rke else {
+            return Err(Failure::new(Exit::Bug, "rke is asked for without an engine rke"));
+        };
+        let step = |error: &(dyn std::error::Error + 'static)| Failure::of(Exit::StepFailed, error);
+        let front = Front::start(self.world.machines.front_nodes(), &site.workspace.rke_folder()).await;
+        let front = front.map_err(|error| step(&error))?;
+        let way = rke::Front { port: front.port(), user: "cowhand".into(), key: front.key_path() };
+        let text = documents(&[Value::Object(rke::through_front(config, &way))]);
+        let rke = Rke {
+            binary: &found.path,
+            workspace: &site.workspace,
+            names: site.inventory.nodes.iter().map(|node| (node.address.clone(), node.name.clone())).collect(),
+            ignore_docker_version: site.inventory.skip_checks.iter().any(|id| id == "docker.version"),
+        };
+        let tell = self.tell.clone();
+        let outcome = rke
+            .run(verb, &text, self.stop, |news| match news {
+                News::Progress(progress) => {
+                    tell.progress(stage, format!("rke {}/{}: {}", progress.done, progress.of, progress.text));
+                }
+                News::Trouble(trouble) => tell.warning(format!("rke: {trouble}")),
+            })
+            .await
+            .map_err(|error| step(&error).maybe_hint(error.hint()))?;
+        if self.stop.is_cancelled() {
+            return Err(interrupted());
+        }
+        outcome.success().map_err(|error| step(&error).maybe_hint(error.hint()))
+    }
+}
