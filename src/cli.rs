@@ -182,7 +182,7 @@ impl Command {
     fn run(self, context: &Context) -> Answer {
         match self {
             Command::Init(wanted) => commands::init::run(context, &wanted),
-            Command::Explain(wanted) => commands::explain::run(context, &wanted, &[]),
+            Command::Explain(wanted) => commands::explain::run(context, &wanted, &explanations()),
             Command::Completions(wanted) => commands::completions::run(context, &wanted, Cli::command()),
             Command::Schema => commands::schema::run(context),
             Command::Check(wanted) => looking(context, commands::check::run(context, wanted)),
@@ -195,6 +195,13 @@ impl Command {
             Command::RecoverState(wanted) => changing(context, commands::recover_state::run(context, wanted)),
         }
     }
+}
+
+/// What `explain` can explain: every check, before and after the installation.
+fn explanations() -> Vec<commands::explain::Explanation> {
+    let before = crate::check::listed().into_iter().map(|one| (one.id, one.what, one.why, one.fix));
+    let after = crate::check::outside::TEXTS.iter().map(|one| (one.id, one.what, one.why, one.fix));
+    before.chain(after).map(|(id, what, why, fix)| commands::explain::Explanation { id, what, why, fix }).collect()
 }
 
 /// A command that changes nothing may be dropped at any moment.

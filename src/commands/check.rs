@@ -35,12 +35,12 @@ pub async fn run(context: &Context, wanted: Check) -> Answer {
         true => None,
         false => Some(Machines::connect(&site.inventory, &wanted.connect, context, None).await),
     };
-    let looked = look(&site, machines.as_ref(), &skips).await?;
-    context.console.findings(&heading(&site), &looked.report.findings, began.elapsed().as_secs_f64())?;
-    if looked.report.blocking().any(|finding| finding.check == "ssh.reachable") {
+    let report = look(&site, machines.as_ref(), &skips).await?;
+    context.console.findings(&heading(&site), &report.findings, began.elapsed().as_secs_f64())?;
+    if report.blocking().any(|finding| finding.check == "ssh.reachable") {
         return Ok(Exit::Unreachable);
     }
-    Ok(if looked.report.blocking().next().is_some() { Exit::ChecksFailed } else { Exit::Done })
+    Ok(if report.blocking().next().is_some() { Exit::ChecksFailed } else { Exit::Done })
 }
 
 fn list(context: &Context) -> Result<Exit, Failure> {

@@ -38,7 +38,9 @@ pub async fn run(context: &Context, wanted: Kubeconfig) -> Answer {
     } else if wanted.path {
         context.console.raw(&format!("{}\n", path.display()))?;
     } else {
-        context.console.raw(&format!("export KUBECONFIG={}\n", crate::remote::Words::new(path.display().to_string()).line()))?;
+        context
+            .console
+            .raw(&format!("export KUBECONFIG={}\n", crate::remote::Words::new(path.display().to_string()).line()))?;
     }
     Ok(Exit::Done)
 }

@@ -4,14 +4,8 @@ use super::Skip;
 use super::machines::Machines;
 use super::site::Site;
 use crate::check::{self, Report, Skips};
-use crate::facts::{self, Observed};
+use crate::facts;
 use crate::report::{Exit, Failure};
-
-/// What was seen and what the checks say of it.
-pub struct Looked {
-    pub observed: Option<Observed>,
-    pub report: Report,
-}
 
 /// The checks that must not block, by inventory and command line together.
 pub fn skips(site: &Site, skip: &Skip) -> Result<Skips, Failure> {
@@ -20,7 +14,7 @@ pub fn skips(site: &Site, skip: &Skip) -> Result<Skips, Failure> {
 }
 
 /// Gathers the facts and runs all checks; without machines only those that need none.
-pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Result<Looked, Failure> {
+pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Result<Report, Failure> {
     let files = site.tls_files()?;
     let observed = match machines {
         None => None,
@@ -43,8 +37,7 @@ pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Re
         workspace: &workspace,
         certificates: &judgements,
     };
-    let report = check::run_all(&context, skips);
-    Ok(Looked { observed, report })
+    Ok(check::run_all(&context, skips))
 }
 
 /// One line that says which cluster this is about.

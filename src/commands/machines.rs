@@ -65,7 +65,8 @@ impl Machines {
             port: 6443,
         });
         let forward = Forward::start(doors.collect()).await;
-        forward.map_err(|error| Failure::with_cause(Exit::StepFailed, "no port on this machine could be opened", &error))
+        forward
+            .map_err(|error| Failure::with_cause(Exit::StepFailed, "no port on this machine could be opened", &error))
     }
 
     /// The nodes as rke will ask for them.
@@ -160,7 +161,10 @@ impl Open for Reach<'_> {
         let others = self.machines.reached.iter().filter(|machine| machine.node.address != address);
         for machine in own.chain(others).take(2) {
             if let Ok(stream) = machine.connection.open_tcp(address, port).await {
-                return Ok((stream, format!("reached at {address}:{port} through ssh on {}", machine.connection.name())));
+                return Ok((
+                    stream,
+                    format!("reached at {address}:{port} through ssh on {}", machine.connection.name()),
+                ));
             }
         }
         Err(format!("{address}:{port}: {why}"))

@@ -104,8 +104,9 @@ async fn resolve(site: &Site) -> Result<Vec<IpAddr>, String> {
             }
         }
     };
-    let answer: Result<Vec<IpAddr>, String> =
-        tokio::time::timeout(RESOLVE, asking).await.unwrap_or_else(|_| Err("no DNS server answered within 10 s".into()));
+    let answer: Result<Vec<IpAddr>, String> = tokio::time::timeout(RESOLVE, asking)
+        .await
+        .unwrap_or_else(|_| Err("no DNS server answered within 10 s".into()));
     let mut addresses = answer?;
     addresses.sort_unstable();
     addresses.dedup();

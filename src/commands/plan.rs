@@ -31,11 +31,11 @@ pub async fn run(context: &Context, wanted: Plan) -> Answer {
     let site = Site::open(context)?;
     let skips = skips(&site, &wanted.skip)?;
     let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
-    let looked = look(&site, Some(&machines), &skips).await?;
+    let report = look(&site, Some(&machines), &skips).await?;
     if let Some(failure) = machines.unreached() {
         return Err(failure);
     }
-    if let Err(blocked) = check::gate(looked.report) {
+    if let Err(blocked) = check::gate(report) {
         context.console.findings(&heading(&site), &blocked.report.findings, 0.0)?;
         return Err(Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()));
     }

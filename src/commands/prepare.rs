@@ -37,7 +37,6 @@ pub fn carry_out(site: &Site, steps: &[Step]) -> Result<(), Failure> {
                 write(site, path, password().as_bytes(), Secrecy::Private)?;
             }
             Step::RkeUp { .. }
-            | Step::RkeRemove { .. }
             | Step::Apply { .. }
             | Step::Secret(_)
             | Step::Helm(_)
@@ -68,8 +67,9 @@ fn waiting(key: &Path) -> PathBuf {
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
-    std::fs::rename(from, to)
-        .map_err(|error| Failure::with_cause(Exit::StepFailed, format!("{} cannot be put in place", to.display()), &error))
+    std::fs::rename(from, to).map_err(|error| {
+        Failure::with_cause(Exit::StepFailed, format!("{} cannot be put in place", to.display()), &error)
+    })
 }
 
 /// Finishes a CA that a killed run had all but finished: the certificate is there, its key still waits.
@@ -80,8 +80,9 @@ pub fn finish(site: &Site) -> Result<(), Failure> {
         return Ok(());
     }
     let read = |path: &Path| {
-        std::fs::read(path)
-            .map_err(|error| Failure::with_cause(Exit::StepFailed, format!("{} cannot be read", path.display()), &error))
+        std::fs::read(path).map_err(|error| {
+            Failure::with_cause(Exit::StepFailed, format!("{} cannot be read", path.display()), &error)
+        })
     };
     match tls::check_ca(&read(&certificate)?, &read(&waiting)?) {
         Ok(()) => rename(&waiting, &key),

@@ -27,17 +27,24 @@ pub struct RecoverState {
 pub async fn run(context: &Context, wanted: RecoverState) -> Answer {
     let site = Site::open(context)?;
     if site.rke().is_none() {
-        return Err(Failure::new(Exit::Usage, "only a cluster of rke has a state file; this inventory's cluster was there before"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "only a cluster of rke has a state file; this inventory's cluster was there before",
+        ));
     }
     let path = site.workspace.cluster_state();
     let step = |error: crate::execute::WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
     if site.workspace.state_file().map_err(step)? == StateFile::Whole && !wanted.force {
-        return Err(Failure::new(Exit::StepFailed, format!("{} is there and whole; nothing was changed", path.display()))
-            .hint("--force replaces it by the cluster's own copy; the one that is there is kept in .cowhand/state"));
+        return Err(Failure::new(
+            Exit::StepFailed,
+            format!("{} is there and whole; nothing was changed", path.display()),
+        )
+        .hint("--force replaces it by the cluster's own copy; the one that is there is kept in .cowhand/state"));
     }
     let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
     let (text, node) = fetch(&machines).await?;
-    let state = State::parse(&text).map_err(|error| Failure::with_cause(Exit::StepFailed, "what the cluster gave is no state file", &error))?;
+    let state = State::parse(&text)
+        .map_err(|error| Failure::with_cause(Exit::StepFailed, "what the cluster gave is no state file", &error))?;
     site.workspace.prepare().map_err(step)?;
     let lock = Lock::take(&site.workspace.lock(), "recover-state");
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
@@ -68,9 +75,9 @@ async fn fetch(machines: &Machines) -> Result<(Zeroizing<String>, String), Failu
             Err(reason) => reasons.push(format!("{}: {reason}", machine.node.name)),
         }
     }
-    Err(Failure::new(Exit::StepFailed, "no node could give the cluster's state")
-        .because(reasons.join("\n"))
-        .hint("a kubelet has to run on a node and the API has to answer; an etcd snapshot holds the state file as well"))
+    Err(Failure::new(Exit::StepFailed, "no node could give the cluster's state").because(reasons.join("\n")).hint(
+        "a kubelet has to run on a node and the API has to answer; an etcd snapshot holds the state file as well",
+    ))
 }
 
 async fn ask(machine: &Machine) -> Result<Zeroizing<String>, String> {

@@ -1,22 +1,25 @@
 //! A run that changes things: steps carried out with everything that is at hand.
 
 use std::future::Future;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use super::machines::Machines;
+use super::site::Site;
 use super::world::{Reached, World};
-use crate::check::Cleared;
 use crate::execute::rke::{self, News, Rke, Verb};
+use crate::execute::tool::ToolKind;
 use crate::execute::{Event, Hands, Secrecy, Stage, Tell, WorkspaceError};
+use crate::plan::rke::Additions;
 use crate::plan::{ReleaseWanted, Step, documents};
 use crate::remote::Front;
 use crate::report::{Exit, Failure};
 
-/// What a run needs to act; `cleared` is the proof that the checks let it.
+/// What a run needs to act.
 pub struct Run<'a> {
     pub world: &'a World<'a>,
-    pub cleared: &'a Cleared,
     pub stop: &'a CancellationToken,
     pub tell: &'a Tell,
 }
@@ -47,19 +50,13 @@ pub fn holder(command: &str) -> String {
 
 impl Run<'_> {
     /// Carries out a stage's steps in order. A new cluster is reached as soon as rke has made it.
-    pub async fn carry_out(
-        &self,
-        stage: Stage,
-        steps: &[Step],
-        reached: &mut Option<Reached>,
-    ) -> Result<(), Failure> {
+    pub async fn carry_out(&self, stage: Stage, steps: &[Step], reached: &mut Option<Reached>) -> Result<(), Failure> {
         for step in steps {
             match step {
                 Step::RkeUp { cluster_yml, config, .. } => {
                     self.rke_up(stage, step, cluster_yml, config).await?;
                     *reached = guarded(self.stop, self.world.reach()).await?;
                 }
-                Step::RkeRemove { config } => self.rke(stage, Verb::Remove, config).await?,
                 Step::MakeCa { .. }
                 | Step::MakePassword { .. }
                 | Step::Apply { .. }
@@ -97,13 +94,14 @@ impl Run<'_> {
     /// The values of a release, for people who go on with helm by hand.
     fn keep_values(&self, wanted: &ReleaseWanted) -> Result<(), Failure> {
         let folder = self.world.site.workspace.inside().join("values");
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Failure::with_cause(Exit::StepFailed, format!("{} cannot be made", folder.display()), &error))?;
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            Failure::with_cause(Exit::StepFailed, format!("{} cannot be made", folder.display()), &error)
+        })?;
         let path = folder.join(format!("{}.yml", wanted.release));
         self.write(&path, &documents(&[Value::Object(wanted.values.clone())]))
     }
 
-    fn write(&self, path: &std::path::Path, text: &str) -> Result<(), Failure> {
+    fn write(&self, path: &Path, text: &str) -> Result<(), Failure> {
         let written: Result<(), WorkspaceError> =
             self.world.site.workspace.write(path, text.as_bytes(), Secrecy::Private);
         written.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
@@ -122,19 +120,33 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The real rke, its every connection carried by ours.
-    pub async fn rke(&self, stage: Stage, verb: Verb, config: &Map<String, Value>) -> Result<(), Failure> {
-        let site = self.world.site;
+    async fn rke(&self, stage: Stage, verb: Verb, config: &Map<String, Value>) -> Result<(), Failure> {
         let Some(found) = &self.world.rke else {
             return Err(Failure::new(Exit::Bug, "rke is asked for without an engine rke"));
         };
+        let way = Way { site: self.world.site, machines: self.world.machines, stop: self.stop, tell: self.tell };
+        way.rke(stage, &found.path, verb, config).await
+    }
+}
+
+/// The way on which rke reaches the nodes: through our own connections, and no other.
+struct Way<'a> {
+    site: &'a Site,
+    machines: &'a Machines,
+    stop: &'a CancellationToken,
+    tell: &'a Tell,
+}
+
+impl Way<'_> {
+    async fn rke(&self, stage: Stage, binary: &Path, verb: Verb, config: &Map<String, Value>) -> Result<(), Failure> {
+        let site = self.site;
         let step = |error: &(dyn std::error::Error + 'static)| Failure::of(Exit::StepFailed, error);
-        let front = Front::start(self.world.machines.front_nodes(), &site.workspace.rke_folder()).await;
+        let front = Front::start(self.machines.front_nodes(), &site.workspace.rke_folder()).await;
         let front = front.map_err(|error| step(&error))?;
         let way = rke::Front { port: front.port(), user: "cowhand".into(), key: front.key_path() };
         let text = documents(&[Value::Object(rke::through_front(config, &way))]);
         let rke = Rke {
-            binary: &found.path,
+            binary,
             workspace: &site.workspace,
             names: site.inventory.nodes.iter().map(|node| (node.address.clone(), node.name.clone())).collect(),
             ignore_docker_version: site.inventory.skip_checks.iter().any(|id| id == "docker.version"),
@@ -153,5 +165,23 @@ impl Run<'_> {
             return Err(interrupted());
         }
         outcome.success().map_err(|error| step(&error).maybe_hint(error.hint()))
+    }
+}
+
+/// `rke remove`, which needs no picture of TLS and no chart.
+pub struct Remover<'a> {
+    pub site: &'a Site,
+    pub machines: &'a Machines,
+    pub stop: &'a CancellationToken,
+    pub tell: &'a Tell,
+}
+
+impl Remover<'_> {
+    pub async fn rke_remove(&self) -> Result<(), Failure> {
+        let Some(wanted) = self.site.rke() else { return Ok(()) };
+        let found = super::world::find(ToolKind::Rke, &wanted.binary, &wanted.version).await?;
+        let config = crate::plan::rke::cluster_yml(&self.site.inventory, wanted, &Additions::default());
+        let way = Way { site: self.site, machines: self.machines, stop: self.stop, tell: self.tell };
+        way.rke(Stage::Remove, &found.path, Verb::Remove, &config).await
     }
 }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret, SecretString};
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Context, Wanted};
 use crate::execute::Workspace;
@@ -159,8 +159,6 @@ fn read_optional(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            Err(Failure::with_cause(Exit::StepFailed, format!("{} cannot be read", path.display()), &error))
-        }
+        Err(error) => Err(Failure::with_cause(Exit::StepFailed, format!("{} cannot be read", path.display()), &error)),
     }
 }

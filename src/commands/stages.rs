@@ -27,9 +27,7 @@ pub async fn plan(world: &World<'_>, stage: Stage, reached: Option<&Reached>) ->
         Stage::Ingress => ingress(world, reached).await,
         Stage::CertManager => cert_manager(world, reached).await,
         Stage::Rancher => rancher(world, reached).await,
-        Stage::Check | Stage::Verify | Stage::Remove => {
-            Ok(StagePlan { stage, steps: Vec::new(), notes: Vec::new() })
-        }
+        Stage::Check | Stage::Verify | Stage::Remove => Ok(StagePlan { stage, steps: Vec::new(), notes: Vec::new() }),
     }
 }
 

@@ -54,16 +54,16 @@ async fn walk(
         Ok(Machines::connect(&site.inventory, &wanted.connect, context, Some(pauser)).await)
     })
     .await?;
-    let looked = guarded(&context.stop, look(site, Some(&machines), skips)).await?;
-    for finding in &looked.report.findings {
+    let report = guarded(&context.stop, look(site, Some(&machines), skips)).await?;
+    for finding in &report.findings {
         tell.event(Event::Finding { finding: finding.clone() });
     }
-    let counts = crate::report::Counts::of(&looked.report.findings).text();
+    let counts = crate::report::Counts::of(&report.findings).text();
     if let Some(failure) = machines.unreached() {
         finish(tell, Stage::Check, Outcome::Failed, &counts, began);
         return Err(failure);
     }
-    let cleared = match check::gate(looked.report) {
+    let cleared = match check::gate(report) {
         Ok(cleared) => cleared,
         Err(blocked) => {
             finish(tell, Stage::Check, Outcome::Failed, &counts, began);
@@ -92,11 +92,11 @@ async fn watch(locks: Vec<crate::remote::NodeLock>, stop: CancellationToken, tel
     stop.cancel();
 }
 
-/// The stages that change something, and the proof at the end.
+/// The stages that change something, and the proof at the end. Nobody gets here without the checks' leave.
 async fn act(
     site: &Site,
     machines: &Machines,
-    cleared: &check::Cleared,
+    _cleared: &check::Cleared,
     stages: &[Stage],
     stop: &CancellationToken,
     tell: &Tell,
@@ -109,7 +109,7 @@ async fn act(
     prepare::finish(site)?;
     prepare::carry_out(site, &prepare::plan(site).steps)?;
     let world = guarded(stop, World::see(site, machines)).await?;
-    let run = Run { world: &world, cleared, stop, tell };
+    let run = Run { world: &world, stop, tell };
     let mut reached = guarded(stop, world.reach()).await?;
     let mut changed = false;
     for stage in stages.iter().copied() {
@@ -145,11 +145,7 @@ async fn act(
 }
 
 /// What stands after a stage, seen, not assumed.
-async fn settle(
-    run: &Run<'_>,
-    stage: Stage,
-    reached: Option<&super::world::Reached>,
-) -> Result<String, Failure> {
+async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&super::world::Reached>) -> Result<String, Failure> {
     let site = run.world.site;
     match stage {
         Stage::Cluster => cluster_stands(run, reached).await,
@@ -158,7 +154,10 @@ async fn settle(
         Stage::CertManager => Ok("not needed".into()),
         Stage::Rancher => {
             let mode = crate::plan::rancher::mode(&run.world.picture);
-            Ok(format!("{} of {} replicas, agents {mode}", site.inventory.rancher.replicas, site.inventory.rancher.replicas))
+            Ok(format!(
+                "{} of {} replicas, agents {mode}",
+                site.inventory.rancher.replicas, site.inventory.rancher.replicas
+            ))
         }
         Stage::Check | Stage::Verify | Stage::Remove => Ok(String::new()),
     }
@@ -180,9 +179,12 @@ async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) 
         members.iter().filter(|one| !one.healthy).map(|one| format!("{}: {}", one.endpoint, one.error)).collect();
     let wanted = run.world.site.inventory.nodes.iter().filter(|node| node.roles.etcd).count();
     if run.world.site.rke().is_some() && (!ill.is_empty() || members.len() < wanted) {
-        return Err(Failure::new(Exit::StepFailed, format!("etcd has {} of {wanted} healthy members", members.len() - ill.len()))
-            .because(if ill.is_empty() { "a member has not joined".to_string() } else { ill.join("\n") })
-            .hint("look at `docker logs etcd` on that node"));
+        return Err(Failure::new(
+            Exit::StepFailed,
+            format!("etcd has {} of {wanted} healthy members", members.len() - ill.len()),
+        )
+        .because(if ill.is_empty() { "a member has not joined".to_string() } else { ill.join("\n") })
+        .hint("look at `docker logs etcd` on that node"));
     }
     let ca = super::world::state(run.world.site)
         .and_then(|state| crate::facts::CaFingerprint::from_pem(state.ca_pem()?).ok())

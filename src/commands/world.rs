@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::machines::Machines;
 use super::site::Site;
 use crate::cluster::{Access, AddonParts, Cluster, Helm, HelmKubeconfig, Render, Route, split_for_addon};
-use crate::execute::tool::{Found, ToolKind, Toolbox};
 use crate::execute::chart;
+use crate::execute::tool::{Found, ToolKind, Toolbox};
 use crate::inventory::{Delivery, Engine, Values};
 use crate::plan::applied::State;
 use crate::plan::rancher::{NAMESPACE, RANCHER};
@@ -126,10 +126,12 @@ fn unusable(error: crate::cluster::ClusterError) -> Failure {
     Failure::with_cause(Exit::Unreachable, "the cluster cannot be reached", &error).maybe_hint(error.hint())
 }
 
-async fn find(kind: ToolKind, from: &crate::inventory::Tool, version: &str) -> Result<Found, Failure> {
+/// A program, found or fetched in the wanted version.
+pub async fn find(kind: ToolKind, from: &crate::inventory::Tool, version: &str) -> Result<Found, Failure> {
     let found = Toolbox::usual().find(kind, from, version, |_, _| {}).await;
     found.map_err(|error| {
-        Failure::with_cause(Exit::StepFailed, format!("{} is not at hand", kind.name()), &error).maybe_hint(error.hint())
+        Failure::with_cause(Exit::StepFailed, format!("{} is not at hand", kind.name()), &error)
+            .maybe_hint(error.hint())
     })
 }
 
@@ -143,6 +145,7 @@ async fn render_addon(site: &Site, helm: &Helm, values: &Values, kubernetes: &st
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::with_cause(Exit::StepFailed, "Rancher's chart cannot be rendered", error)
     };
-    let manifests = helm.template(&render, kubernetes).await.map_err(|error| failed(&error).maybe_hint(error.hint()))?;
+    let manifests =
+        helm.template(&render, kubernetes).await.map_err(|error| failed(&error).maybe_hint(error.hint()))?;
     split_for_addon(manifests, RANCHER, NAMESPACE).map_err(|error| failed(&error))
 }

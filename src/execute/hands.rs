@@ -90,7 +90,7 @@ impl Hands<'_> {
             Step::Wait(wait) => {
                 self.wait(wait).await.map_err(|source| StepError::Wait { step: name.into(), source: Box::new(source) })
             }
-            Step::MakeCa { .. } | Step::MakePassword { .. } | Step::RkeUp { .. } | Step::RkeRemove { .. } => {
+            Step::MakeCa { .. } | Step::MakePassword { .. } | Step::RkeUp { .. } => {
                 Err(StepError::NotHere { step: name.into() })
             }
         }
@@ -105,8 +105,7 @@ impl Hands<'_> {
         let mut data = BTreeMap::new();
         for (key, from) in &secret.entries {
             let value = self.value(*from);
-            let value =
-                value.ok_or_else(|| StepError::NoSecret { step: name.into(), from: from.to_string() })?;
+            let value = value.ok_or_else(|| StepError::NoSecret { step: name.into(), from: from.to_string() })?;
             data.insert(key.clone(), SecretSlice::from(value.expose_secret().as_bytes().to_vec()));
         }
         let cluster = |source| StepError::Cluster { step: name.into(), source: Box::new(source) };

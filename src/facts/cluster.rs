@@ -106,9 +106,11 @@ mod tests {
             "spec": {"replicas": 3, "template": {"spec": {"containers": [{"image": "rancher/rancher:v2.11.3"}]}}},
             "status": {"readyReplicas": 2}
         });
-        let pod = |node: &str, ready: &str| json!({
-            "metadata": {}, "spec": {"nodeName": node}, "status": {"conditions": [{"type": "Ready", "status": ready}]}
-        });
+        let pod = |node: &str, ready: &str| {
+            json!({
+                "metadata": {}, "spec": {"nodeName": node}, "status": {"conditions": [{"type": "Ready", "status": ready}]}
+            })
+        };
         let mut leaving = pod("n3", "True");
         leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         let seen = read_rancher(&deployment, &[pod("n2", "True"), pod("n1", "True"), pod("n3", "False"), leaving]);

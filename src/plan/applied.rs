@@ -56,6 +56,13 @@ impl State {
         self.certificate("kube-admin", "config")
     }
 
+    /// The name and PEM of each certificate that RKE made, never a key.
+    pub fn certificates(&self) -> Vec<(&str, &str)> {
+        let bundle = self.current.certificates.as_ref().or(self.desired.certificates.as_ref());
+        let certificates = bundle.into_iter().flatten();
+        certificates.filter_map(|(name, one)| Some((name.as_str(), one.get("certificatePEM")?.as_str()?))).collect()
+    }
+
     fn certificate(&self, name: &str, field: &str) -> Option<&str> {
         [&self.desired, &self.current]
             .into_iter()

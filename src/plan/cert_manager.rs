@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::playbook::Stage;
 use super::release::{self, ReleaseFound};
 use super::step::{ReleaseWanted, StagePlan, Step, Wait};
-use super::playbook::Stage;
 use crate::inventory::{CertManagerInstall, Inventory, Values};
 
 /// Namespace and release name, as its own documents have them.

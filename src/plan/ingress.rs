@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::playbook::Stage;
 use super::release::{self, ReleaseFound};
 use super::step::{ReleaseWanted, StagePlan, Step, Wait};
-use super::playbook::Stage;
 use crate::inventory::{IngressProvider, Inventory, Values};
 
 /// Namespace and release name of a Traefik that cowhand installs.

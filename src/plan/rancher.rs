@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::playbook::Stage;
 use super::release::{self, ReleaseFound};
 use super::step::{ReleaseWanted, SecretFrom, SecretStep, StagePlan, Step, Wait};
-use super::playbook::Stage;
 use crate::inventory::{Delivery, Inventory, Values};
 use crate::tls::{OwnObject, Picture, When};
 
@@ -63,7 +63,9 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     if !found.namespace {
         steps.push(apply("the namespace", vec![namespace()]));
     }
-    steps.extend(secrets(picture).into_iter().filter(|step| !found.secrets_as_wanted.contains(&step.name)).map(Step::Secret));
+    steps.extend(
+        secrets(picture).into_iter().filter(|step| !found.secrets_as_wanted.contains(&step.name)).map(Step::Secret),
+    );
     if !has_secret(found, BOOTSTRAP_SECRET) {
         steps.push(Step::Secret(bootstrap()));
     }

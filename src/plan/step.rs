@@ -37,10 +37,6 @@ pub enum Step {
         config: Map<String, Value>,
         because: Vec<String>,
     },
-    /// Run the real `rke remove`.
-    RkeRemove {
-        config: Map<String, Value>,
-    },
     /// Server-side apply of these objects.
     Apply {
         what: String,
@@ -150,7 +146,6 @@ impl fmt::Display for Step {
             }
             Step::MakePassword { path } => write!(to, "make the first login's password: {} (0600)", path.display()),
             Step::RkeUp { .. } => write!(to, "write cluster.yml, copy cluster.rkestate aside, run rke up"),
-            Step::RkeRemove { .. } => write!(to, "copy cluster.rkestate aside, run rke remove"),
             Step::Apply { what, manifests } => write!(to, "apply {what} ({})", objects(manifests.len())),
             Step::Secret(secret) => write!(to, "create secret {}/{} ({})", secret.namespace, secret.name, secret.kind),
             Step::Helm(wanted) => {
@@ -174,8 +169,7 @@ impl Step {
             Step::Apply { manifests, .. } => documents(manifests),
             Step::Secret(secret) => secret.entries.iter().map(|(key, from)| format!("{key}: ({from})\n")).collect(),
             Step::Helm(wanted) => reasons(&wanted.because) + &yaml(&Value::Object(wanted.values.clone())),
-            Step::RkeRemove { .. }
-            | Step::MakeCa { .. }
+            Step::MakeCa { .. }
             | Step::MakePassword { .. }
             | Step::HelmRemove { .. }
             | Step::Restart { .. }
