@@ -27,8 +27,10 @@ pub use list::{ALL, Check, Listed, explain, listed};
 pub use run::{Counts, Report, SkipError, Skips, run_all};
 
 #[cfg(test)]
+#[path = "bad_tests.rs"]
 mod bad;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+#[path = "world_tests.rs"]
 mod world;
