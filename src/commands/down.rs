@@ -82,6 +82,7 @@ async fn remove(context: &Context, site: &Site, machines: &Machines, tell: &Tell
     site.workspace.prepare().map_err(step)?;
     let lock = Lock::take(&site.workspace.lock(), "down");
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    let tell = &tell.clone().and(super::run::journal(site)?);
     let _locks = machines.lock(&site.inventory.name, &holder("down")).await?;
     refuse_foreign(site, machines).await?;
     if let Some(note) = site.workspace.mend_state().map_err(step)? {

@@ -11,7 +11,7 @@ use super::site::Site;
 use super::world::{Reached, World};
 use crate::execute::rke::{self, News, Rke, Verb};
 use crate::execute::tool::ToolKind;
-use crate::execute::{Event, Hands, Secrecy, Stage, Tell, WorkspaceError};
+use crate::execute::{Event, Hands, Journal, Secrecy, Stage, Tell, WorkspaceError};
 use crate::plan::rke::Additions;
 use crate::plan::{ReleaseWanted, Step, documents};
 use crate::remote::Front;
@@ -46,6 +46,22 @@ pub fn holder(command: &str) -> String {
     let user = std::env::var("USER").unwrap_or_else(|_| "somebody".into());
     let since = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC");
     format!("{user} on {host}, cowhand {command} (process {}), since {since}", std::process::id())
+}
+
+/// A listener that keeps every event of the run in the workspace's journal.
+pub fn journal(site: &Site) -> Result<Tell, Failure> {
+    let mut journal =
+        Journal::open(&site.workspace.journal()).map_err(|error| Failure::of(Exit::StepFailed, &error))?;
+    let (tell, mut events) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            // A full disk must not stop the run; the screen has said the same.
+            if journal.note(&event).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(Tell::new(tell))
 }
 
 impl Run<'_> {

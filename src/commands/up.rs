@@ -74,6 +74,7 @@ async fn walk(
     site.workspace.prepare().map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     let lock = Lock::take(&site.workspace.lock(), "up");
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    let tell = &tell.clone().and(super::run::journal(site)?);
     let locks = machines.lock(&site.inventory.name, &holder("up")).await?;
     finish(tell, Stage::Check, Outcome::Unchanged, &counts, began);
     // A lock that is lost means that nobody keeps others away any more: the run ends where it is.
