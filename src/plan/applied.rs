@@ -170,6 +170,8 @@ fn camel(key: &str) -> String {
         "canal_flexvol" => return "canalFlexVol".into(),
         "ignore_daemonsets" => return "ignoreDaemonSets".into(),
         "aws_session_token" => return "awsAccessToken".into(),
+        "cloudprovider" => return "cloudProvider".into(),
+        "s3backupconfig" => return "s3BackupConfig".into(),
         _ => {}
     }
     let mut out = String::new();

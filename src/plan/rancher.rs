@@ -76,12 +76,12 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
         Delivery::Helm => steps.extend(release::step(release_wanted(wanted), found.release.as_ref())),
     }
     steps.extend(apply_missing("what belongs to Rancher's objects", after, found));
-    // cacerts.pem is mounted by subPath: running pods never see a new one (kubernetes.io: volumes, subPath).
-    if found.secrets_changed.iter().any(|name| name == "tls-ca") {
+    // These are mounted by subPath: running pods never see new ones (kubernetes.io: volumes, subPath).
+    if found.secrets_changed.iter().any(|name| ["tls-ca", "cattle-server-keys"].contains(&name.as_str())) {
         steps.push(Step::Restart {
             namespace: NAMESPACE.into(),
             deployment: RANCHER.into(),
-            because: "its pods read the CA only when they start".into(),
+            because: "its pods read certificates only when they start".into(),
         });
     }
     steps.extend(certificates(&before).map(|name| Step::Wait(Wait::Certificate { namespace: NAMESPACE.into(), name })));

@@ -1,0 +1,172 @@
+//! One change in the inventory or on the laptop, and exactly the steps that follow from it.
+
+use cowhand::plan::Step;
+
+use crate::again::state;
+use crate::stages::{BALANCER, FILES, MADE_CA, POD_FILES, TRAEFIK};
+use crate::world::{Cluster, Given, World};
+use crate::{by_helm, inventory};
+
+/// What `rke up` would be run for, going from one inventory to the other.
+fn rke(before: &str, after: &str) -> Vec<String> {
+    let world = |text: &str| World::new(text, Given::CA).cluster_yml().0;
+    state(&world(before)).differences(&world(after))
+}
+
+/// Heads of all steps after the cluster stage, waits left out, with the reasons of a helm run.
+fn steps(before: &World, after: &World) -> Vec<String> {
+    let plans = after.plan(&Cluster::after(before));
+    let steps = plans.iter().flat_map(|plan| &plan.steps).filter(|step| step.changes());
+    steps
+        .map(|step| match step {
+            Step::Helm(wanted) => format!("helm {}: {}", wanted.release, wanted.because.join("; ")),
+            step => step.to_string(),
+        })
+        .collect()
+}
+
+/// `text` with one thing replaced, which has to be there.
+fn with(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from} is not in\n{text}");
+    text.replace(from, to)
+}
+
+fn helm(after: impl Fn(&str) -> String) -> Vec<String> {
+    let before = by_helm(MADE_CA, TRAEFIK);
+    steps(&World::new(&before, Given::CA), &World::new(&after(&before), Given::CA))
+}
+
+const NONE: [String; 0] = [];
+
+#[test]
+fn another_hostname_is_a_new_certificate_and_an_upgrade() {
+    assert_eq!(
+        helm(|text| with(text, "rancher.example.com", "other.example.com")),
+        ["apply the certificates' issuers (1 object)", "helm rancher: value hostname changes"]
+    );
+}
+
+#[test]
+fn another_hostname_in_the_addon_is_for_rke() {
+    let before = inventory(MADE_CA, "");
+    let after = with(&before, "rancher.example.com", "other.example.com");
+    let [only] = &rke(&before, &after)[..] else { panic!("{:?}", rke(&before, &after)) };
+    assert!(only.starts_with("addons: ("), "{only}");
+    let (before, after) = (World::new(&before, Given::CA), World::new(&after, Given::CA));
+    assert_eq!(steps(&before, &after), ["apply the certificates' issuers (1 object)"]);
+}
+
+#[test]
+fn other_replicas_are_an_upgrade() {
+    let replicas = |text: &str| with(text, "  version: 2.11.5\n", "  version: 2.11.5\n  replicas: 5\n");
+    assert_eq!(helm(replicas), ["helm rancher: value replicas changes"]);
+    let before = inventory(MADE_CA, "");
+    assert_eq!(rke(&before, &replicas(&before)).len(), 1);
+}
+
+#[test]
+fn another_rancher_is_an_upgrade() {
+    let after = helm(|text| with(text, "version: 2.11.5", "version: 2.11.16"));
+    assert_eq!(after, ["helm rancher: chart version: 2.11.5 -> 2.11.16"]);
+}
+
+#[test]
+fn another_traefik_is_an_upgrade_of_traefik_alone() {
+    let chart = "{repository: 'https://traefik.github.io/charts', name: traefik, version: 37.4.0}";
+    let traefik = |text: &str| with(text, "{provider: traefik}", &format!("{{provider: traefik, chart: {chart}}}"));
+    assert_eq!(helm(traefik), ["helm traefik: chart version: 37.3.0 -> 37.4.0"]);
+}
+
+#[test]
+fn values_of_the_user_are_an_upgrade_that_shows_names_only() {
+    let values =
+        |value: &str| format!("  version: 2.11.5\n  values: {{proxy: 'http://u:{value}@p', antiAffinity: required}}\n");
+    let before = with(&by_helm(MADE_CA, ""), "  version: 2.11.5\n", &values("old"));
+    let after = with(&before, "u:old@", "u:new@");
+    let (before, after) = (World::new(&before, Given::CA), World::new(&after, Given::CA));
+    assert_eq!(steps(&before, &after), ["helm rancher: value proxy changes"]);
+}
+
+#[test]
+fn another_kubernetes_is_one_difference_and_touches_no_stage_after() {
+    let before = inventory(MADE_CA, "");
+    let after = with(&before, "v1.32.2-rancher1-1", "v1.32.4-rancher1-1");
+    assert_eq!(rke(&before, &after), ["kubernetes_version: v1.32.2-rancher1-1 -> v1.32.4-rancher1-1"]);
+    assert_eq!(steps(&World::new(&before, Given::CA), &World::new(&after, Given::CA)), NONE);
+}
+
+#[test]
+fn nodes_that_come_and_go_are_named() {
+    let three = inventory(MADE_CA, "");
+    let four = with(&three, "10.0.0.13]", "10.0.0.13, {name: n4, address: 10.0.0.14, roles: [worker]}]");
+    assert_eq!(rke(&three, &four), ["nodes[10.0.0.14]: new"]);
+    assert_eq!(rke(&four, &three), ["nodes: 10.0.0.14 applied, no longer wanted"]);
+    let replaced = with(&three, "10.0.0.13]", "{name: n3, address: 10.0.0.23}]");
+    assert_eq!(rke(&three, &replaced), ["nodes[10.0.0.23]: new", "nodes: 10.0.0.13 applied, no longer wanted"]);
+}
+
+#[test]
+fn another_order_of_nodes_is_no_difference() {
+    let before = inventory(MADE_CA, "");
+    let named = |nodes: &str| with(&before, "[10.0.0.11, 10.0.0.12, 10.0.0.13]", nodes);
+    let [n1, n2, n3] = [1, 2, 3].map(|n| format!("{{name: n{n}, address: 10.0.0.1{n}}}"));
+    assert_eq!(rke(&named(&format!("[{n1}, {n2}, {n3}]")), &named(&format!("[{n3}, {n1}, {n2}]"))), NONE);
+}
+
+#[test]
+fn a_label_a_taint_and_a_role_are_differences() {
+    let before =
+        with(&inventory(MADE_CA, ""), "10.0.0.13]", "10.0.0.13, {name: n4, address: 10.0.0.14, roles: [worker]}]");
+    let node = |more: &str| with(&before, "roles: [worker]", more);
+    assert_eq!(
+        rke(&before, &node("roles: [worker], labels: {a: b}")),
+        [r#"nodes[10.0.0.14].labels: (unset) -> {"a":"b"}"#]
+    );
+    assert_eq!(
+        rke(&before, &node("roles: [worker], taints: [{key: k, value: v, effect: NoExecute}]")),
+        [r#"nodes[10.0.0.14].taints: (unset) -> [{"key":"k","value":"v","effect":"NoExecute"}]"#]
+    );
+    assert_eq!(
+        rke(&before, &node("roles: [worker, controlplane]")),
+        [r#"nodes[10.0.0.14].role: ["worker"] -> ["controlplane","worker"]"#]
+    );
+}
+
+#[test]
+fn a_load_balancer_in_front_of_nginx_is_for_rke() {
+    let differences = rke(&inventory(MADE_CA, ""), &inventory("mode: external, issuer: blank", BALANCER));
+    assert!(differences[0].starts_with("ingress.options: (unset) -> "), "{differences:?}");
+}
+
+#[test]
+fn a_replaced_ca_is_its_secrets_and_a_restart() {
+    let text = inventory(MADE_CA, "");
+    let (before, after) = (World::new(&text, Given::CA), World::new(&text, Given::OTHER_CA));
+    assert_eq!(
+        steps(&before, &after),
+        [
+            "create secret cattle-system/cattle-issuer-ca (kubernetes.io/tls)",
+            "create secret cattle-system/tls-ca (Opaque)",
+            "restart cattle-system/rancher: its pods read certificates only when they start",
+        ]
+    );
+}
+
+#[test]
+fn a_replaced_certificate_at_the_ingress_is_its_secret_alone() {
+    let other = Given { certificate: Some("leaf.pem"), ..Given::FILES };
+    let text = inventory(FILES, "");
+    let (before, after) = (World::new(&text, Given::FILES), World::new(&text, other));
+    assert_eq!(steps(&before, &after), ["create secret cattle-system/tls-rancher-ingress (kubernetes.io/tls)"]);
+}
+
+#[test]
+fn a_replaced_certificate_in_ranchers_pods_needs_a_restart() {
+    // cert.pem and key.pem are mounted by subPath, as cacerts.pem is: running pods never see new ones.
+    let other = Given { certificate: Some("leaf.pem"), ..Given::FILES };
+    let text = inventory(POD_FILES, "");
+    let (before, after) = (World::new(&text, Given::FILES), World::new(&text, other));
+    let steps = steps(&before, &after);
+    assert!(steps.contains(&"create secret cattle-system/cattle-server-keys (Opaque)".to_owned()), "{steps:?}");
+    assert!(steps.iter().any(|step| step.starts_with("restart cattle-system/rancher")), "{steps:?}");
+}

@@ -1,0 +1,209 @@
+//! What the stages are planned from, as `commands` joins it, with a cluster that is only remembered.
+
+use std::collections::BTreeMap;
+
+use cowhand::cluster::split_for_addon;
+use cowhand::inventory::{CertManagerInstall, Delivery, Engine, Inventory, Values};
+use cowhand::plan::cert_manager::{self, CERT_MANAGER, CertManagerFound};
+use cowhand::plan::ingress::{self, TRAEFIK};
+use cowhand::plan::rancher::{self, BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
+use cowhand::plan::release::ReleaseFound;
+use cowhand::plan::{SecretFrom, SecretStep, StagePlan, Step, documents, rke};
+use cowhand::tls::{Files, Material, Picture, picture};
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value, json};
+
+pub const CERT_MANAGER_VERSION: &str = "v1.17.4";
+
+/// The inventory with everything that follows from it and from the TLS files.
+pub struct World {
+    pub inventory: Inventory,
+    pub material: Material,
+    pub picture: Picture,
+}
+
+/// TLS files, by their names in `tests/data/tls`.
+#[derive(Clone, Copy, Default)]
+pub struct Given {
+    pub certificate: Option<&'static str>,
+    pub key: Option<&'static str>,
+    pub ca: Option<&'static str>,
+    pub ca_key: Option<&'static str>,
+    pub acme_server_ca: Option<&'static str>,
+}
+
+impl Given {
+    pub const NOTHING: Given = Given { certificate: None, key: None, ca: None, ca_key: None, acme_server_ca: None };
+    pub const CA: Given = Given { ca: Some("root.pem"), ca_key: Some("root.key"), ..Given::NOTHING };
+    pub const OTHER_CA: Given = Given { ca: Some("root-other.pem"), ca_key: Some("root-other.key"), ..Given::NOTHING };
+    pub const FILES: Given =
+        Given { certificate: Some("chain.pem"), key: Some("leaf.key"), ca: Some("root.pem"), ..Given::NOTHING };
+    pub const OWN_ACME: Given = Given { ca: Some("root.pem"), acme_server_ca: Some("root.pem"), ..Given::NOTHING };
+
+    fn material(self) -> Material {
+        let bytes = |name: Option<&str>| name.map(|name| crate::file(&format!("tests/data/tls/{name}")).into_bytes());
+        let [certificate, key, ca, ca_key, acme_server_ca] =
+            [self.certificate, self.key, self.ca, self.ca_key, self.acme_server_ca].map(bytes);
+        let files = Files {
+            certificate: certificate.as_deref(),
+            key: key.as_deref(),
+            ca: ca.as_deref(),
+            ca_key: ca_key.as_deref(),
+            acme_server_ca: acme_server_ca.as_deref(),
+        };
+        Material::read(&files).unwrap()
+    }
+}
+
+impl World {
+    pub fn new(text: &str, given: Given) -> World {
+        let inventory = crate::read(text);
+        let material = given.material();
+        let picture = picture(&inventory, &material).unwrap();
+        World { inventory, material, picture }
+    }
+
+    pub fn values(&self) -> Values {
+        rancher::values(&self.inventory, &self.picture)
+    }
+
+    /// cluster.yml as a map, and as people keep it.
+    pub fn cluster_yml(&self) -> (Map<String, Value>, String) {
+        let Engine::Rke(rke) = &self.inventory.engine else { panic!("no rke") };
+        let strings = |map: &BTreeMap<String, String>| -> Map<String, Value> {
+            map.iter().map(|(key, value)| (key.clone(), json!(value))).collect()
+        };
+        let additions = rke::Additions {
+            addon: documents(&self.parts().0),
+            nginx_options: strings(&self.picture.ingress.rke_options),
+            nginx_arguments: strings(&self.picture.ingress.rke_extra_args),
+        };
+        let config = rke::cluster_yml(&self.inventory, rke, &additions);
+        let text = rke::text(&config, "inventory.yml", &rke.version);
+        (config, text)
+    }
+
+    /// The ingress, cert-manager and rancher stages, from what the cluster holds.
+    pub fn plan(&self, cluster: &Cluster) -> Vec<StagePlan> {
+        let traefik = cluster.release(TRAEFIK, &self.inventory.ingress.chart.version);
+        let ingress = ingress::plan(&self.inventory, &self.picture.ingress.traefik_values, traefik.as_ref());
+        let release = cluster.release(CERT_MANAGER, CERT_MANAGER_VERSION);
+        let found = CertManagerFound { crds: release.is_some(), ours: release.is_some(), release };
+        let needed = self.picture.needs_cert_manager;
+        let cert_manager = cert_manager::plan(&self.inventory, needed, CERT_MANAGER_VERSION, &found);
+        vec![ingress, cert_manager, self.rancher(cluster)]
+    }
+
+    pub fn rancher(&self, cluster: &Cluster) -> StagePlan {
+        let values = self.values();
+        let wanted =
+            RancherWanted { inventory: &self.inventory, picture: &self.picture, values, later: self.parts().1 };
+        rancher::plan(&wanted, &cluster.found(self, &wanted))
+    }
+
+    /// Addon and what comes later, of a chart that is only as much of Rancher's as planning can see.
+    fn parts(&self) -> (Vec<Value>, Vec<Value>) {
+        if self.inventory.rancher.delivery == Delivery::Helm {
+            return (Vec::new(), Vec::new());
+        }
+        let values = self.values();
+        let metadata = |name: &str| json!({"name": name, "namespace": NAMESPACE});
+        let mut rendered = vec![
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(RANCHER),
+                   "spec": {"replicas": values["replicas"]}}),
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata(RANCHER),
+                   "spec": {"rules": [{"host": values["hostname"]}]}}),
+        ];
+        if values["ingress"]["tls"]["source"] == "rancher" {
+            rendered.push(json!({"apiVersion": "cert-manager.io/v1", "kind": "Issuer", "metadata": metadata(RANCHER),
+                                 "spec": {"ca": {"secretName": "tls-rancher"}}}));
+        }
+        let parts = split_for_addon(rendered, RANCHER, NAMESPACE).unwrap();
+        (parts.addon, parts.later)
+    }
+
+    fn secret(&self, step: &SecretStep) -> Vec<Option<String>> {
+        let text = |from: &SecretFrom| match from {
+            SecretFrom::Tls(source) => self.material.text(*source).map(|text| text.expose_secret().to_owned()),
+            SecretFrom::BootstrapPassword => Some("password".to_owned()),
+        };
+        step.entries.iter().map(|(_, from)| text(from)).collect()
+    }
+}
+
+/// A cluster that remembers what was carried out.
+#[derive(Default)]
+pub struct Cluster {
+    namespace: bool,
+    secrets: BTreeMap<String, Vec<Option<String>>>,
+    objects: Vec<Value>,
+    releases: BTreeMap<String, (String, Values)>,
+}
+
+impl Cluster {
+    /// After everything that the world plans for an empty cluster.
+    pub fn after(world: &World) -> Cluster {
+        let mut cluster = Cluster::default();
+        for step in world.plan(&cluster).into_iter().flat_map(|plan| plan.steps) {
+            cluster.carry_out(world, step);
+        }
+        cluster
+    }
+
+    pub fn carry_out(&mut self, world: &World, step: Step) {
+        match step {
+            Step::Apply { manifests, .. } => {
+                self.namespace |= manifests.iter().any(|one| *one == rancher::namespace());
+                let names: Vec<String> = manifests.iter().map(rancher::identity).collect();
+                self.objects.retain(|there| !names.contains(&rancher::identity(there)));
+                self.objects.extend(manifests);
+            }
+            Step::Secret(step) => {
+                self.secrets.insert(step.name.clone(), world.secret(&step));
+            }
+            Step::Helm(wanted) => {
+                let version = if wanted.release == CERT_MANAGER { CERT_MANAGER_VERSION } else { &wanted.chart.version };
+                self.releases.insert(wanted.release, (version.to_owned(), wanted.values));
+            }
+            Step::Restart { .. } | Step::Wait(_) => {}
+            step @ (Step::MakeCa { .. }
+            | Step::MakePassword { .. }
+            | Step::RkeUp { .. }
+            | Step::RkeRemove { .. }
+            | Step::HelmRemove { .. }) => panic!("none of these stages does this: {step}"),
+        }
+    }
+
+    fn release(&self, name: &str, wanted_version: &str) -> Option<ReleaseFound> {
+        self.releases.get(name).map(|(version, values)| ReleaseFound {
+            status: "deployed".into(),
+            chart_version: version.clone(),
+            values: values.clone(),
+            wanted_version: wanted_version.into(),
+        })
+    }
+
+    fn found(&self, world: &World, wanted: &RancherWanted<'_>) -> RancherFound {
+        let mut found = RancherFound { namespace: self.namespace, ..RancherFound::default() };
+        for step in rancher::secrets(&world.picture) {
+            let Some(there) = self.secrets.get(&step.name) else { continue };
+            let same = *there == world.secret(&step);
+            if same { &mut found.secrets_as_wanted } else { &mut found.secrets_changed }.push(step.name);
+        }
+        if self.secrets.contains_key(BOOTSTRAP_SECRET) {
+            found.secrets_as_wanted.push(BOOTSTRAP_SECRET.into());
+        }
+        let (before, after) = rancher::own_objects(&world.picture);
+        let objects = before.iter().chain(&after).chain(&wanted.later);
+        found.objects_as_wanted = objects.filter(|one| self.objects.contains(one)).map(rancher::identity).collect();
+        found.release = self.release(RANCHER, &world.inventory.rancher.chart.version);
+        found
+    }
+}
+
+#[test]
+fn the_pinned_cert_manager_is_the_default_one() {
+    let inventory = crate::read(&crate::file("inventory/ha.yml"));
+    assert_eq!(inventory.cert_manager.install, CertManagerInstall::Auto);
+    assert_eq!(inventory.cert_manager.chart.version, CERT_MANAGER_VERSION);
+}
