@@ -83,4 +83,6 @@ node_image = (["node-root", "layer-node"], {
 })
 
 # what lies on the PATH of a test
-programs = {"rke": "go-rke", "helm": "go-helm", "kubectl": "go-kubectl", "pebble": "go-pebble"}
+programs = {"rke": "go-rke", "helm": "go-helm", "kubectl": "go-kubectl", "pebble": "go-pebble",
+            # for tests that need an API and no nodes
+            "kube-apiserver": "go-kube-apiserver", "kube-controller-manager": "go-kube-controller-manager"}
