@@ -36,6 +36,10 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
     let mut notes = Vec::new();
     let inventory = &world.site.inventory;
     if let Some((config, cluster_yml)) = world.cluster_yml() {
+        if !config.contains_key("addons") && world.state().is_some_and(|state| state.has_addon()) {
+            return Err(Failure::new(Exit::ChecksFailed, "Rancher runs as RKE's addon here; without it in cluster.yml, rke would delete Rancher and its namespace")
+                .hint("keep `delivery: addon`; `helm upgrade --install rancher` with rancher-values.yml works beside it"));
+        }
         let because = reasons(world, reached, &config).await?;
         if !because.is_empty() {
             steps.push(Step::RkeUp { cluster_yml, config, because });

@@ -56,6 +56,13 @@ impl State {
         self.certificate("kube-admin", "config")
     }
 
+    /// Whether RKE applied an addon: taking it out of cluster.yml makes RKE delete every object in it
+    /// (rancher/rke v1.8.0: cluster/addons.go).
+    pub fn has_addon(&self) -> bool {
+        let addon = self.current.config.as_ref().and_then(|config| config.get("addons")?.as_str());
+        addon.is_some_and(|text| !text.trim().is_empty())
+    }
+
     /// The name and PEM of each certificate that RKE made, never a key.
     pub fn certificates(&self) -> Vec<(&str, &str)> {
         let bundle = self.current.certificates.as_ref().or(self.desired.certificates.as_ref());
@@ -79,16 +86,31 @@ impl State {
             return vec!["RKE has not finished a control plane with this state yet".into()];
         };
         let mut found = Vec::new();
-        for (key, value) in wanted {
+        for (key, value) in wanted.iter().filter(|(key, _)| *key != "addons") {
             compare(key, value, applied.get(&camel(key)), &mut found);
         }
-        if !wanted.contains_key("addons")
-            && applied.get("addons").and_then(Value::as_str).is_some_and(|a| !a.is_empty())
-        {
-            found.push("addons: applied, no longer wanted".into());
-        }
         nodes_gone(wanted, applied, &mut found);
+        addon(wanted, applied, &mut found);
         found
+    }
+}
+
+/// The addon, and the digest in its first line: it differs when something was asked for earlier and no longer is,
+/// which no comparison of the wanted values can show.
+fn addon(wanted: &Map<String, Value>, applied: &Map<String, Value>, found: &mut Vec<String>) {
+    let text =
+        |config: &Map<String, Value>| config.get("addons").and_then(Value::as_str).unwrap_or_default().to_string();
+    let (wanted, applied) = (text(wanted), text(applied));
+    match (super::rke::addon_digest(&wanted), super::rke::addon_digest(&applied)) {
+        _ if wanted.is_empty() && applied.is_empty() => {}
+        _ if wanted.is_empty() => found.push("addons: applied, no longer wanted".into()),
+        ((_, wanted), (_, applied)) if wanted.trim() != applied.trim() => {
+            found.push(format!("addons: ({} lines) -> ({} lines)", applied.lines().count(), wanted.lines().count()));
+        }
+        ((wanted, _), (applied, _)) if wanted != applied && found.is_empty() => {
+            found.push("something that was asked for earlier is no longer wanted".into());
+        }
+        _ => {}
     }
 }
 
@@ -243,8 +265,8 @@ mod tests {
                 r#"nodes[10.0.0.1].role: ["etcd"] -> ["etcd","worker"]"#,
                 "nodes[10.0.0.2]: new",
                 "services.etcd.backup_config.retention: 6 -> 28",
-                "addons: applied, no longer wanted",
                 "nodes: 10.0.0.9 applied, no longer wanted",
+                "addons: applied, no longer wanted",
             ]
         );
     }

@@ -3,6 +3,7 @@
 //! Key names: rancher/rke v1.8.0 `types/rke_types.go`.
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::release::merge;
 use crate::inventory::{IngressProvider, Inventory, Node, Rke, Roles, Taint};
@@ -33,7 +34,8 @@ pub fn cluster_yml(inventory: &Inventory, rke: &Rke, additions: &Additions) -> M
     root.insert("services".into(), services());
     merge(&mut root, &rke.cluster);
     if !additions.addon.is_empty() {
-        root.insert("addons".into(), json!(additions.addon));
+        let addon = format!("{DIGEST} {}\n{}", digest(&root), additions.addon);
+        root.insert("addons".into(), json!(addon));
     }
     root
 }
@@ -47,6 +49,29 @@ pub fn text(cluster_yml: &Map<String, Value>, inventory_file: &str, rke_version:
          # `cowhand up` writes it anew. It works by hand as well: `rke up --config cluster.yml`, beside cluster.rkestate.\n\
          {body}"
     )
+}
+
+/// Begins the addon's first line.
+const DIGEST: &str = "# for the cluster configuration";
+
+/// Parts an addon's text into its digest line, if it has one, and the rest.
+pub fn addon_digest(text: &str) -> (Option<&str>, &str) {
+    match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with(DIGEST) => (Some(first), rest),
+        _ => (None, text),
+    }
+}
+
+/// SHA-256 of all that stands beside the addon. In RKE's state it shows what no comparison of values can: that
+/// something was asked for earlier and no longer is.
+fn digest(root: &Map<String, Value>) -> String {
+    let mut root = root.clone();
+    if let Some(Value::Array(nodes)) = root.get_mut("nodes") {
+        // Their order means nothing to a cluster that stands.
+        nodes.sort_by_key(|node| node["address"].as_str().unwrap_or_default().to_string());
+    }
+    let bytes = Sha256::digest(Value::Object(root).to_string());
+    bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn node(node: &Node) -> Value {

@@ -166,11 +166,9 @@ impl Cluster {
                 self.releases.insert(wanted.release, (version.to_owned(), wanted.values));
             }
             Step::Restart { .. } | Step::Wait(_) => {}
-            step @ (Step::MakeCa { .. }
-            | Step::MakePassword { .. }
-            | Step::RkeUp { .. }
-            | Step::RkeRemove { .. }
-            | Step::HelmRemove { .. }) => panic!("none of these stages does this: {step}"),
+            step @ (Step::MakeCa { .. } | Step::MakePassword { .. } | Step::RkeUp { .. } | Step::HelmRemove { .. }) => {
+                panic!("none of these stages does this: {step}")
+            }
         }
     }
 

@@ -226,7 +226,8 @@ def down_leaves_nothing(s):
     s.kubectl(s.inventory, "get", "nodes")
     done = s.cow("down", "--yes", "lab", "--output", "plain", inventory=s.inventory).must()
     for name in s.nodes:
-        left = s.node(name, "docker ps -aq; ls -A /etc/kubernetes /var/lib/etcd /etc/cni /opt/cni 2>/dev/null; grep kubelet /proc/mounts; iptables-save | grep -c KUBE- || true")
+        left = s.node(name, "docker ps -aq; find /etc/kubernetes /var/lib/etcd /var/lib/kubelet /etc/cni /opt/cni /var/lib/rancher -mindepth 1 2>/dev/null; "
+                      "grep /var/lib/kubelet/ /proc/mounts; iptables-save | grep -c KUBE- || true")
         assert left.strip() == "0", f"{name}: {left}"
     s.cow("check", inventory=s.inventory).must()
     return f"{done.seconds:.0f} s"
