@@ -74,7 +74,7 @@ impl Machines {
         let front = |machine: &Machine| FrontNode {
             address: machine.node.address.clone(),
             internal_address: machine.node.internal_address.map(|address| address.to_string()),
-            ssh_port: 22,
+            ssh_port: machine.node.ssh.port.unwrap_or(22),
             docker_socket: machine.node.docker_socket.clone(),
             connection: machine.connection.clone(),
         };

@@ -86,13 +86,18 @@ impl State {
             return vec!["RKE has not finished a control plane with this state yet".into()];
         };
         let mut found = Vec::new();
-        for (key, value) in wanted.iter().filter(|(key, _)| *key != "addons") {
+        for (key, value) in wanted.iter().filter(|(key, _)| *key != "addons" && !is_way(key)) {
             compare(key, value, applied.get(&camel(key)), &mut found);
         }
         nodes_gone(wanted, applied, &mut found);
         addon(wanted, applied, &mut found);
         found
     }
+}
+
+/// How rke reached the nodes: through cowhand's front then, by another way perhaps by hand.
+fn is_way(key: &str) -> bool {
+    super::rke::WAYS.contains(&key)
 }
 
 /// The addon, and the digest in its first line: it differs when something was asked for earlier and no longer is,
@@ -128,7 +133,7 @@ fn nodes_gone(wanted: &Map<String, Value>, applied: &Map<String, Value>, found: 
 fn compare(path: &str, wanted: &Value, applied: Option<&Value>, found: &mut Vec<String>) {
     match (wanted, applied) {
         (Value::Object(wanted), Some(Value::Object(applied))) => {
-            for (key, value) in wanted {
+            for (key, value) in wanted.iter().filter(|(key, _)| !is_way(key)) {
                 // Free maps (labels, extra_args, options) keep their keys; RKE's own fields are camel case.
                 let there = applied.get(&camel(key)).or_else(|| applied.get(key));
                 compare(&format!("{path}.{key}"), value, there, found);

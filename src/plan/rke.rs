@@ -33,6 +33,7 @@ pub fn cluster_yml(inventory: &Inventory, rke: &Rke, additions: &Additions) -> M
     root.insert("ingress".into(), ingress(inventory, additions));
     root.insert("services".into(), services());
     merge(&mut root, &rke.cluster);
+    by_hand(&mut root, inventory);
     if !additions.addon.is_empty() {
         let addon = format!("{DIGEST} {}\n{}", digest(&root), additions.addon);
         root.insert("addons".into(), json!(addon));
@@ -51,6 +52,52 @@ pub fn text(cluster_yml: &Map<String, Value>, inventory_file: &str, rke_version:
     )
 }
 
+/// Keys that only say how a plain rke reaches the nodes; cowhand goes its own way, and the cluster is the same by any.
+pub const WAYS: [&str; 3] = ["ssh_key_path", "ssh_agent_auth", "bastion_host"];
+
+/// What a plain rke needs to reach the nodes, as far as the inventory says it and rke can do it: key files, and one
+/// jump host for all.
+fn by_hand(root: &mut Map<String, Value>, inventory: &Inventory) {
+    let Some(first) = inventory.nodes.first() else { return };
+    let same_key = inventory.nodes.iter().all(|node| node.ssh.identity_file == first.ssh.identity_file);
+    match (&first.ssh.identity_file, same_key) {
+        (Some(key), true) => drop(root.insert("ssh_key_path".into(), json!(key))),
+        // Without a file named, ssh's usual source is the agent.
+        (None, true) => drop(root.insert("ssh_agent_auth".into(), json!(true))),
+        (_, false) => {
+            let nodes = root.get_mut("nodes").and_then(Value::as_array_mut).into_iter().flatten();
+            for (map, node) in nodes.filter_map(Value::as_object_mut).zip(&inventory.nodes) {
+                if let Some(key) = &node.ssh.identity_file {
+                    map.insert("ssh_key_path".into(), json!(key));
+                }
+            }
+        }
+    }
+    let same_way = inventory.nodes.iter().all(|node| node.ssh.jump == first.ssh.jump);
+    if let (true, Some([jump])) = (same_way, first.ssh.jump.as_deref()) {
+        root.insert("bastion_host".into(), bastion(jump, first));
+    }
+}
+
+/// `[user@]host[:port]` in rke's words.
+fn bastion(jump: &str, node: &Node) -> Value {
+    let (user, place) = jump.split_once('@').map_or((None, jump), |(user, place)| (Some(user), place));
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() && !host.contains(':') => (host, port),
+        Some(_) | None => (place, "22"),
+    };
+    let user = user.or(node.ssh.user.as_deref()).unwrap_or("root");
+    let mut map = Map::new();
+    map.insert("address".into(), json!(host));
+    map.insert("port".into(), json!(port));
+    map.insert("user".into(), json!(user));
+    match &node.ssh.identity_file {
+        Some(key) => map.insert("ssh_key_path".into(), json!(key)),
+        None => map.insert("ssh_agent_auth".into(), json!(true)),
+    };
+    Value::Object(map)
+}
+
 /// Begins the addon's first line.
 const DIGEST: &str = "# for the cluster configuration";
 
@@ -66,7 +113,11 @@ pub fn addon_digest(text: &str) -> (Option<&str>, &str) {
 /// something was asked for earlier and no longer is.
 fn digest(root: &Map<String, Value>) -> String {
     let mut root = root.clone();
+    root.retain(|key, _| !WAYS.contains(&key.as_str()));
     if let Some(Value::Array(nodes)) = root.get_mut("nodes") {
+        for node in nodes.iter_mut().filter_map(Value::as_object_mut) {
+            node.retain(|key, _| !WAYS.contains(&key.as_str()));
+        }
         // Their order means nothing to a cluster that stands.
         nodes.sort_by_key(|node| node["address"].as_str().unwrap_or_default().to_string());
     }

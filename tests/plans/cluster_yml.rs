@@ -85,6 +85,7 @@ fn keys_come_in_the_same_order_whatever_is_laid_over() {
             "nodes",
             "ingress",
             "services",
+            "ssh_agent_auth",
             "addons"
         ]
     );
