@@ -76,7 +76,7 @@ async fn walk(
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     let tell = &tell.clone().and(super::run::journal(site)?);
     let locks = machines.lock(&site.inventory.name, &holder("up")).await?;
-    finish(tell, Stage::Check, Outcome::Unchanged, &counts, began);
+    finish(tell, Stage::Check, Outcome::Passed, &counts, began);
     // A lock that is lost means that nobody keeps others away any more: the run ends where it is.
     let stop = context.stop.child_token();
     let watch = tokio::spawn(watch(locks, stop.clone(), tell.clone()));
@@ -225,7 +225,7 @@ async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed:
             .because(failing(&findings))
             .hint("`cowhand verify` looks again; the findings above say where to look"));
     }
-    finish(run.tell, Stage::Verify, Outcome::Unchanged, &counts, began);
+    finish(run.tell, Stage::Verify, Outcome::Passed, &counts, began);
     run.tell.event(Event::Result { text: result(world) });
     Ok(Exit::Done)
 }

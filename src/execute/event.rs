@@ -67,6 +67,8 @@ pub enum Outcome {
     Changed,
     /// Nothing had to be done.
     Unchanged,
+    /// A stage that only looks, and found what it wants.
+    Passed,
     Failed,
 }
 

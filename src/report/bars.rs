@@ -148,7 +148,7 @@ impl Bars {
             }
             State::Ended { outcome, text, seconds } => {
                 let mark = match outcome {
-                    Outcome::Changed | Outcome::Unchanged => Mark::Good,
+                    Outcome::Changed | Outcome::Unchanged | Outcome::Passed => Mark::Good,
                     Outcome::Failed => Mark::Bad,
                 };
                 (mark, text.as_str(), took(*seconds))

@@ -51,6 +51,7 @@ impl Plain {
                 let ended = match outcome {
                     Outcome::Changed => format!("done in {}", took(*seconds)),
                     Outcome::Unchanged => "nothing to do".to_owned(),
+                    Outcome::Passed => format!("passed in {}", took(*seconds)),
                     Outcome::Failed => format!("failed after {}", took(*seconds)),
                 };
                 let text = if text.is_empty() { ended } else { format!("{ended}: {text}") };
