@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::Path;
 
+use secrecy::zeroize::Zeroizing;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +11,7 @@ use super::machines::Machines;
 use super::site::Site;
 use super::world::{Reached, World};
 use crate::execute::rke::{self, News, Rke, Verb};
+use crate::execute::rke_ways::redirected;
 use crate::execute::tool::ToolKind;
 use crate::execute::{Event, Hands, Journal, Secrecy, Stage, Tell, WorkspaceError};
 use crate::plan::rke::Additions;
@@ -160,7 +162,9 @@ impl Way<'_> {
         let front = Front::start(self.machines.front_nodes(), &site.workspace.rke_folder()).await;
         let front = front.map_err(|error| step(&error))?;
         let way = rke::Front { port: front.port(), user: "cowhand".into(), key: front.key_path() };
-        let text = documents(&[Value::Object(rke::through_front(config, &way))]);
+        let through = rke::through_front(config, &way);
+        self.redirect_state(&through)?;
+        let text = documents(&[Value::Object(through)]);
         let rke = Rke {
             binary,
             workspace: &site.workspace,
@@ -177,10 +181,22 @@ impl Way<'_> {
             })
             .await
             .map_err(|error| step(&error).maybe_hint(error.hint()))?;
+        self.redirect_state(config)?;
         if self.stop.is_cancelled() {
             return Err(interrupted());
         }
         outcome.success().map_err(|error| step(&error).maybe_hint(error.hint()))
+    }
+}
+
+impl Way<'_> {
+    /// Points a whole state file at another way to the nodes; a broken or absent one is not this function's business.
+    fn redirect_state(&self, config: &Map<String, Value>) -> Result<(), Failure> {
+        let path = self.site.workspace.cluster_state();
+        let Ok(text) = std::fs::read_to_string(&path).map(Zeroizing::new) else { return Ok(()) };
+        let Some(redirected) = redirected(&text, config).map(Zeroizing::new) else { return Ok(()) };
+        let written = self.site.workspace.write(&path, redirected.as_bytes(), Secrecy::Private);
+        written.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
     }
 }
 

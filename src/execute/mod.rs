@@ -8,6 +8,7 @@ mod lock;
 pub mod rke;
 pub mod rke_explain;
 pub mod rke_log;
+pub mod rke_ways;
 pub mod tool;
 mod workspace;
 
