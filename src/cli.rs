@@ -91,7 +91,7 @@ Examples:
     #[command(after_long_help = "\
 Examples:
   cowhand verify
-  cowhand verify --output json | jq .finding.seen")]
+  cowhand verify --output json | jq 'select(.finding).finding.seen'")]
     Verify(commands::verify::Verify),
 
     /// Show nodes, etcd, ingress, cert-manager, Rancher and certificates on one screen

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::look::heading;
 use super::machines::{Machine, Machines};
-use super::run::{Remover, guarded, holder};
+use super::run::{Remover, guarded, holder, untouched};
 use super::site::Site;
 use super::up::{finish, start};
 use super::{Answer, Connect, Context};
@@ -40,7 +40,11 @@ pub async fn run(context: &Context, wanted: Down) -> Answer {
         let cluster = site.inventory.name.clone();
         tell.event(Event::RunStarted { command: "down", cluster, summary, stages: vec![Stage::Remove] });
         let stage = start(&tell, Stage::Remove);
-        let machines = Machines::connect(&site.inventory, &wanted.connect, context, Some(pauser)).await;
+        let machines = guarded(&context.stop, async {
+            Ok(Machines::connect(&site.inventory, &wanted.connect, context, Some(pauser)).await)
+        })
+        .await
+        .map_err(untouched)?;
         let answer = match machines.unreached() {
             Some(failure) => Err(failure),
             None => remove(context, &site, &machines, &tell).await,

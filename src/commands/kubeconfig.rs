@@ -28,7 +28,7 @@ pub async fn run(context: &Context, wanted: Kubeconfig) -> Answer {
             true => "`cowhand recover-state` writes it again from cluster.rkestate",
             false => "`cowhand up` makes the cluster and writes it",
         };
-        return Err(Failure::new(Exit::StepFailed, format!("there is no {}", path.display())).hint(hint));
+        return Err(Failure::new(Exit::Unreachable, format!("there is no {}", path.display())).hint(hint));
     }
     if wanted.print {
         let text = std::fs::read_to_string(&path).map_err(|error| {

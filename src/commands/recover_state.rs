@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use secrecy::zeroize::Zeroizing;
 
 use super::machines::{Machine, Machines};
+use super::run::{guarded, untouched};
 use super::site::Site;
 use super::{Answer, Connect, Context};
 use crate::execute::{Lock, Secrecy, StateFile};
@@ -41,8 +42,13 @@ pub async fn run(context: &Context, wanted: RecoverState) -> Answer {
         )
         .hint("--force replaces it by the cluster's own copy; the one that is there is kept in .cowhand/state"));
     }
-    let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
-    let (text, node) = fetch(&machines).await?;
+    let (machines, (text, node)) = guarded(&context.stop, async {
+        let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
+        let fetched = fetch(&machines).await?;
+        Ok((machines, fetched))
+    })
+    .await
+    .map_err(untouched)?;
     let state = State::parse(&text)
         .map_err(|error| Failure::with_cause(Exit::StepFailed, "what the cluster gave is no state file", &error))?;
     site.workspace.prepare().map_err(step)?;

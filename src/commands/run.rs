@@ -42,6 +42,11 @@ fn interrupted() -> Failure {
     Failure::interrupted("what was done stays; the same command again goes on from here")
 }
 
+/// The same before anything was changed.
+pub fn untouched(failure: Failure) -> Failure {
+    if failure.exit == Exit::Interrupted { Failure::interrupted("nothing was changed") } else { failure }
+}
+
 /// Who holds a lock, for others to read.
 pub fn holder(command: &str) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();

@@ -146,19 +146,34 @@ fn refuse_half(certificate: &Path, has_certificate: bool, key: &Path, has_key: b
         .hint("put the missing one back; if the CA serves nobody yet, move the other one away and a new CA is made"))
 }
 
+/// No certificate, key or state file comes near this; a device and a disk image do.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
 fn named(key: &str, path: Option<&Path>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     let Some(path) = path else { return Ok(None) };
-    let bytes = fs::read(path).map_err(|error| {
+    let bytes = read(path).map_err(|error| {
         Failure::with_cause(Exit::Inventory, format!("{key}: {} cannot be read", path.display()), &error)
             .hint("give the path of a PEM file; a relative path is taken from the inventory's folder")
     })?;
-    Ok(Some(Zeroizing::new(bytes)))
+    Ok(Some(bytes))
 }
 
 fn read_optional(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
+    match read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::with_cause(Exit::StepFailed, format!("{} cannot be read", path.display()), &error)),
     }
+}
+
+/// A whole regular file of a sensible size.
+fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let about = fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    if about.len() > LARGEST {
+        return Err(std::io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20)));
+    }
+    fs::read(path).map(Zeroizing::new)
 }

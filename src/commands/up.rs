@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::look::{heading, look, skips};
 use super::machines::Machines;
-use super::run::{Run, guarded, holder};
+use super::run::{Run, guarded, holder, untouched};
 use super::site::Site;
 use super::world::World;
 use super::{Answer, Connect, Context, Skip, outside, prepare, stages};
@@ -53,8 +53,9 @@ async fn walk(
     let machines = guarded(&context.stop, async {
         Ok(Machines::connect(&site.inventory, &wanted.connect, context, Some(pauser)).await)
     })
-    .await?;
-    let report = guarded(&context.stop, look(site, Some(&machines), skips)).await?;
+    .await
+    .map_err(untouched)?;
+    let report = guarded(&context.stop, look(site, Some(&machines), skips)).await.map_err(untouched)?;
     for finding in &report.findings {
         tell.event(Event::Finding { finding: finding.clone() });
     }
