@@ -157,9 +157,14 @@ impl Workspace {
             return Err(WorkspaceError::Full { path: self.folder.clone(), free });
         }
         // A quota or a read-only mount shows only when something is really written.
-        let trial = self.inside().join("trial");
-        self.write(&trial, b"trial\n", Secrecy::Private)?;
-        fs::remove_file(&trial).map_err(|source| WorkspaceError::File { what: "removed", path: trial, source })
+        // A name of its own: a second run may stand at this same place before it finds the lock taken.
+        let trial = || -> std::io::Result<()> {
+            let mut file = tempfile::Builder::new().prefix(".cowhand-trial-").tempfile_in(self.inside())?;
+            file.write_all(b"trial\n")?;
+            file.as_file().sync_all()?;
+            file.close()
+        };
+        trial().map_err(|source| WorkspaceError::File { what: "written", path: self.inside(), source })
     }
 
     /// Writes a file whole or not at all: a new file beside it, synced, then put in its place.
