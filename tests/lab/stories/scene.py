@@ -145,6 +145,9 @@ class Scene:
         folder = self.work / name
         folder.mkdir(parents=True, exist_ok=True)
         text = (checkout / "inventory" / "lab.yml").read_text()
+        # A lab of another name has machines of other names in another network.
+        text = text.replace("172.31.77.", self.environment["LAB_NODES"].split()[0].rpartition(".")[0] + ".")
+        text = re.sub(r"name: lab(\d),", lambda found: f"name: {list(self.nodes)[int(found[1]) - 1]},", text)
         (folder / "lab.yml").write_text(change(text))
         return folder / "lab.yml"
 
