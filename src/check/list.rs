@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Answer, Context, Finding};
 use super::{certificates, clock, compatibility, docker, former, machine, names, network, ports, ssh, topology};
+use super::{existing, inhabitants, kubeconfig};
 
 /// One question about the nodes, the inventory, or both.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +85,17 @@ pub const ALL: &[Check] = &[
     former::FOREIGN_CLUSTER,
     former::LEFTOVERS,
     former::OTHER_DISTRIBUTION,
+    kubeconfig::USABLE,
+    kubeconfig::CREDENTIALS,
+    existing::REACHABLE,
+    existing::KUBERNETES,
+    existing::RIGHTS,
+    existing::NODES,
+    existing::AGGREGATION,
+    inhabitants::INGRESS_CLASS,
+    inhabitants::CERT_MANAGER,
+    inhabitants::RANCHER,
+    inhabitants::LEFTOVERS,
 ];
 
 /// A row of `check --list`.
@@ -115,6 +127,10 @@ pub(super) fn known_ids() -> impl Iterator<Item = &'static str> {
 /// What `cowhand explain` says of a check; `None` when there is no such check.
 pub fn explain(id: &str) -> Option<String> {
     let row = listed().into_iter().find(|row| row.id == id)?;
-    let needs = if row.offline { "no machine (also with --offline)" } else { "a look at the nodes" };
+    let needs = match row.offline {
+        true => "no machine (also with --offline)",
+        false if row.id.starts_with("existing.") => "a look at the cluster",
+        false => "a look at the nodes",
+    };
     Some(format!("{}\n  {}\n\n  why    {}\n  fix    {}\n  needs  {needs}\n", row.id, row.what, row.why, row.fix))
 }

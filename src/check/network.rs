@@ -50,7 +50,7 @@ fn rancher_name(context: &Context) -> Vec<Answer> {
     let hostname = &context.inventory.rancher.hostname;
     let meant = meant_addresses(context);
     let acme = context.inventory.rancher.tls.issuer == TlsIssuer::Acme;
-    context.each_node(|node, reached| {
+    context.every_node(|node, reached| {
         let fix = format!(
             "make an A record {hostname} with {}",
             if meant.is_empty() { "the nodes".into() } else { and_list(&meant) }

@@ -33,8 +33,8 @@ pub enum Route {
 /// A kubeconfig and the context in it that is meant.
 #[derive(Clone)]
 pub struct Access {
-    kubeconfig: Kubeconfig,
-    context: String,
+    pub(super) kubeconfig: Kubeconfig,
+    pub(super) context: String,
     server: String,
 }
 

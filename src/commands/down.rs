@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use super::alone::Alone;
 use super::look::heading;
 use super::machines::{Machine, Machines};
 use super::run::{Remover, guarded, holder, untouched};
 use super::site::Site;
+use super::take_away::TakeAway;
 use super::up::{finish, start};
-use super::{Answer, Connect, Context};
+use super::{Answer, Connect, Context, world};
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
 use crate::remote::{Remote, Stdin, Words};
 use crate::report::{Exit, Failure, Shower, TerminalAsk};
@@ -29,10 +31,6 @@ const SWEEP_LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
 
 pub async fn run(context: &Context, wanted: Down) -> Answer {
     let site = Site::open(context)?;
-    if site.rke().is_none() {
-        return Err(Failure::new(Exit::Usage, "this cluster was there before cowhand; it is not removed")
-            .hint("`helm uninstall rancher --namespace cattle-system` removes Rancher from it"));
-    }
     confirm(context, &site, wanted.yes.as_deref()).await?;
     Shower::during(&context.console, &context.stop, async |tell, pauser| {
         let began = Instant::now();
@@ -47,6 +45,7 @@ pub async fn run(context: &Context, wanted: Down) -> Answer {
         .map_err(untouched)?;
         let answer = match machines.unreached() {
             Some(failure) => Err(failure),
+            None if site.rke().is_none() => take_away(context, &site, &machines, &tell).await,
             None => remove(context, &site, &machines, &tell).await,
         };
         machines.disconnect().await;
@@ -68,10 +67,13 @@ async fn confirm(context: &Context, site: &Site, yes: Option<&str>) -> Result<()
         Some(said) if said == name => Ok(()),
         Some(said) => Err(refused(format!("--yes says `{said}`, but this cluster is `{name}`; nothing was touched"))),
         None => {
-            let question = format!(
-                "this removes the cluster `{name}` and Rancher with all its data from {} nodes",
-                site.inventory.nodes.len()
-            );
+            let question = match site.rke() {
+                Some(_) => format!(
+                    "this removes the cluster `{name}` and Rancher with all its data from {} nodes",
+                    site.inventory.nodes.len()
+                ),
+                None => format!("this removes Rancher and what cowhand made for it from `{name}`; the cluster stays"),
+            };
             match TerminalAsk::new(context.console.err, None).typed(name, &question).await {
                 Some(true) => Ok(()),
                 Some(false) => Err(refused(format!("that was not `{name}`; nothing was touched"))),
@@ -79,6 +81,21 @@ async fn confirm(context: &Context, site: &Site, yes: Option<&str>) -> Result<()
             }
         }
     }
+}
+
+/// From a cluster that was there before.
+async fn take_away(context: &Context, site: &Site, machines: &Machines, tell: &Tell) -> Result<String, Failure> {
+    let step = |error: crate::execute::WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
+    site.workspace.prepare().map_err(step)?;
+    let lock = Lock::take(&site.workspace.lock(), "down");
+    let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    let tell = &tell.clone().and(super::run::journal(site)?);
+    let reached = guarded(&context.stop, world::reach(site, machines)).await?;
+    let reached = reached.ok_or_else(|| super::verify::nothing_there(site))?;
+    let alone = Alone::take(site, machines, "down").await?;
+    let answer = async { TakeAway::new(site, &reached, &context.stop, tell).await?.run().await }.await;
+    alone.release().await;
+    answer
 }
 
 async fn remove(context: &Context, site: &Site, machines: &Machines, tell: &Tell) -> Result<String, Failure> {

@@ -13,6 +13,7 @@ pub mod status;
 pub mod up;
 pub mod verify;
 
+mod alone;
 mod find_inventory;
 mod look;
 mod machines;
@@ -21,7 +22,9 @@ mod prepare;
 mod run;
 mod site;
 mod stages;
+mod take_away;
 mod wanted;
+mod ways_in;
 mod world;
 
 use std::path::{Path, PathBuf};

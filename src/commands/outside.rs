@@ -35,6 +35,10 @@ pub async fn verify(
     let mut findings = Vec::new();
     let mut paths: Vec<Path> = site.inventory.nodes.iter().map(node_path).collect();
     paths.extend(site.inventory.load_balancers.iter().map(balancer_path));
+    let ways = super::ways_in::ways_in(site, reached).await.map_err(|error| {
+        Failure::with_cause(Exit::NotVerified, "the ways into the cluster cannot be looked at", &error)
+    })?;
+    paths.extend(ways);
     match resolve(site).await {
         Ok(addresses) => {
             findings.push(name_finding(site, Verdict::Pass, list(&addresses)));

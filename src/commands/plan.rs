@@ -1,6 +1,6 @@
 //! What `up` would do, step by step; nothing on any machine or disk changes.
 
-use super::look::{heading, look, skips};
+use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
 use super::site::Site;
 use super::world::World;
@@ -31,14 +31,15 @@ pub async fn run(context: &Context, wanted: Plan) -> Answer {
     let site = Site::open(context)?;
     let skips = skips(&site, &wanted.skip)?;
     let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
-    let report = look(&site, Some(&machines), &skips).await?;
-    if let Some(failure) = machines.unreached() {
+    let Looked { report, cluster } = look(&site, Some(&machines), &skips).await?;
+    if let Some(failure) = machines.unreached().or_else(|| unanswered(&site, cluster.as_ref())) {
         return Err(failure);
     }
     if let Err(blocked) = check::gate(report) {
         context.console.findings(&heading(&site), &blocked.report.findings, 0.0)?;
         return Err(Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()));
     }
+    let site = site.fitted(cluster.as_ref());
     let world = World::see(&site, &machines).await?;
     let reached = world.reach().await?;
     let mut plans = vec![prepare::plan(&site)];

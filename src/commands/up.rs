@@ -4,15 +4,17 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::look::{heading, look, skips};
+use super::alone::Alone;
+use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
-use super::run::{Run, guarded, holder, untouched};
+use super::run::{Run, guarded, untouched};
 use super::site::Site;
 use super::world::World;
 use super::{Answer, Connect, Context, Skip, outside, prepare, stages};
 use crate::check;
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
 use crate::facts::etcd;
+use crate::inventory::IngressProvider;
 use crate::plan::playbook;
 use crate::report::{Exit, Failure, Pauser, Shower};
 
@@ -55,12 +57,13 @@ async fn walk(
     })
     .await
     .map_err(untouched)?;
-    let report = guarded(&context.stop, look(site, Some(&machines), skips)).await.map_err(untouched)?;
+    let looked = guarded(&context.stop, look(site, Some(&machines), skips)).await.map_err(untouched)?;
+    let Looked { report, cluster } = looked;
     for finding in &report.findings {
         tell.event(Event::Finding { finding: finding.clone() });
     }
     let counts = crate::report::Counts::of(&report.findings).text();
-    if let Some(failure) = machines.unreached() {
+    if let Some(failure) = machines.unreached().or_else(|| unanswered(site, cluster.as_ref())) {
         finish(tell, Stage::Check, Outcome::Failed, &counts, began);
         return Err(failure);
     }
@@ -76,22 +79,24 @@ async fn walk(
     let lock = Lock::take(&site.workspace.lock(), "up");
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     let tell = &tell.clone().and(super::run::journal(site)?);
-    let locks = machines.lock(&site.inventory.name, &holder("up")).await?;
+    let alone = Alone::take(site, &machines, "up").await?;
     finish(tell, Stage::Check, Outcome::Passed, &counts, began);
+    let site = &site.fitted(cluster.as_ref());
     // A lock that is lost means that nobody keeps others away any more: the run ends where it is.
     let stop = context.stop.child_token();
-    let watch = tokio::spawn(watch(locks, stop.clone(), tell.clone()));
-    let answer = act(site, &machines, &cleared, &stages, &stop, tell).await;
-    watch.abort();
+    let acting = act(site, &machines, &cleared, &stages, &stop, tell);
+    tokio::pin!(acting);
+    let answer = tokio::select! {
+        answer = &mut acting => answer,
+        place = alone.lost() => {
+            tell.warning(format!("the lock {place} was lost, with it the certainty to be the only run; stopping"));
+            stop.cancel();
+            acting.await
+        }
+    };
+    alone.release().await;
     machines.disconnect().await;
     answer
-}
-
-async fn watch(locks: Vec<crate::remote::NodeLock>, stop: CancellationToken, tell: Tell) {
-    let lost = locks.iter().map(|lock| Box::pin(lock.lost()));
-    futures::future::select_all(lost).await;
-    tell.warning("the lock on a node was lost, with it the certainty to be the only run; stopping");
-    stop.cancel();
 }
 
 /// The stages that change something, and the proof at the end. Nobody gets here without the checks' leave.
@@ -151,6 +156,9 @@ async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&super::world::Reac
     let site = run.world.site;
     match stage {
         Stage::Cluster => cluster_stands(run, reached).await,
+        Stage::Ingress if site.inventory.ingress.provider == IngressProvider::Existing => {
+            Ok(format!("class {}, left as it is", site.inventory.ingress.class))
+        }
         Stage::Ingress => Ok(format!("class {} serves ports 80 and 443", site.inventory.ingress.class)),
         Stage::CertManager if run.world.picture.needs_cert_manager => Ok("accepts issuers".into()),
         Stage::CertManager => Ok("not needed".into()),
@@ -173,14 +181,15 @@ async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) 
     let failed = |error: &dyn std::error::Error| Failure::new(Exit::StepFailed, error.to_string());
     let nodes = reached.cluster.nodes().await.map_err(|error| failed(&error))?;
     let ready = nodes.iter().filter(|node| node.ready).count();
-    let members = match run.world.machines.reached.iter().find(|machine| machine.node.roles.etcd) {
-        None => return Ok(format!("{ready} of {} nodes Ready", nodes.len())),
+    let rke = run.world.site.rke().is_some();
+    let members = match run.world.machines.reached.iter().find(|machine| rke && machine.node.roles.etcd) {
+        None => return Ok(format!("{ready} of {} nodes Ready, left as it is", nodes.len())),
         Some(machine) => etcd::gather(&machine.connection).await.map_err(|error| failed(&error))?,
     };
     let ill: Vec<String> =
         members.iter().filter(|one| !one.healthy).map(|one| format!("{}: {}", one.endpoint, one.error)).collect();
     let wanted = run.world.site.inventory.nodes.iter().filter(|node| node.roles.etcd).count();
-    if run.world.site.rke().is_some() && (!ill.is_empty() || members.len() < wanted) {
+    if !ill.is_empty() || members.len() < wanted {
         return Err(Failure::new(
             Exit::StepFailed,
             format!("etcd has {} of {wanted} healthy members", members.len() - ill.len()),

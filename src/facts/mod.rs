@@ -1,8 +1,13 @@
 //! What is: one probe script per machine, pure parsers, one gather.
 
+pub mod belongings;
 pub mod cluster;
 pub mod etcd;
+pub mod existing;
+pub mod inhabitants;
+pub mod kubeconfig;
 pub mod outside;
+pub mod rights;
 mod clock;
 mod engine;
 mod gather;

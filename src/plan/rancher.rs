@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::playbook::Stage;
 use super::release::{self, ReleaseFound};
 use super::step::{ReleaseWanted, SecretFrom, SecretStep, StagePlan, Step, Wait};
+use crate::cluster::MADE_BY;
 use crate::inventory::{Delivery, Inventory, Values};
 use crate::tls::{OwnObject, Picture, When};
 
@@ -164,7 +165,7 @@ fn certificates(manifests: &[Value]) -> impl Iterator<Item = String> + '_ {
     certificates.filter_map(|manifest| manifest.pointer("/metadata/name")?.as_str().map(str::to_string))
 }
 
-/// Rancher's namespace, as an object.
+/// Rancher's namespace, as an object that says who made it.
 pub fn namespace() -> Value {
-    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": {MADE_BY.0: MADE_BY.1}}})
 }
