@@ -2,6 +2,8 @@
 
 use super::world::*;
 use super::*;
+use crate::facts::existing::ClusterObserved;
+use crate::facts::rights::Answered;
 use crate::facts::{self, ClockOffset, Outcome, Unseen};
 
 /// Changes the good world for the worse.

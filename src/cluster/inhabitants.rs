@@ -35,7 +35,8 @@ impl Cluster {
             .filter(|(_, able)| able.scope == Scope::Namespaced && able.supports_operation(verbs::LIST))
             .map(|(resource, _)| resource)
             .filter(|resource| resource.kind != "Event");
-        let lists = kinds.map(|kind| async move { (kind.kind.clone(), self.metadata(&kind, namespace, None).await) });
+        let lists =
+            kinds.map(|kind| async move { (kind.kind.clone(), self.list_metadata(&kind, namespace, None).await) });
         let lists: Vec<_> = futures::stream::iter(lists).buffered(SIDE_BY_SIDE).collect().await;
         let mut found = Inhabitants::default();
         for (kind, list) in lists {
@@ -57,10 +58,10 @@ impl Cluster {
             kind: "Secret".into(),
             plural: "secrets".into(),
         };
-        self.metadata(&secrets, namespace, Some(labels)).await
+        self.list_metadata(&secrets, namespace, Some(labels)).await
     }
 
-    async fn metadata(
+    async fn list_metadata(
         &self,
         kind: &ApiResource,
         namespace: &str,

@@ -11,7 +11,7 @@ GiB = 1 << 30
 disk_build, disk_modules, disk_go, disk_run = 6 * GiB, 10 * GiB, 12 * GiB, 7 * GiB
 memory_build, memory_run = 5 * GiB, 4 * GiB
 
-packages = ["docker.io", "mmdebstrap", "debian-archive-keyring", "dnsmasq-base", "jq", "haproxy", "nginx", "libnginx-mod-stream", "openssh-client",
+packages = ["docker.io", "mmdebstrap", "debian-archive-keyring", "dnsmasq-base", "jq", "haproxy", "nginx", "libnginx-mod-stream", "keepalived", "openssh-client",
             "openssh-server", "openssl", "socat", "gcc", "libc6-dev", "libcap2-bin", "git", "ca-certificates", "curl", "iproute2", "procps",
             "etcd-server", "busybox", "dash"]   # the last three for the tests of the rooms, beside the lab
 programs = {"docker": "docker.io", "mmdebstrap": "mmdebstrap", "dnsmasq": "dnsmasq-base", "ssh-keygen": "openssh-client", "openssl": "openssl",
