@@ -20,11 +20,8 @@ fn usable(context: &Context) -> Vec<Answer> {
         Ok(usable) => Answer::pass(format!("{}, context {}: {}", seen.path.display(), usable.context, usable.server)),
         Err(why) => Answer::fail(
             format!("{}: {why}", seen.path.display()),
-            format!(
-                "set engine.existing.kubeconfig to a file that `kubectl --kubeconfig {} config get-contexts` can read, and \
-                 engine.existing.context to a context in it",
-                seen.path.display()
-            ),
+            "set engine.existing.kubeconfig to the cluster's kubeconfig, and engine.existing.context to a context in it \
+             (`kubectl config get-contexts`)",
         ),
     }]
 }

@@ -12,7 +12,7 @@ use crate::report::{Exit, Failure};
 /// The lock of a run: on the nodes that cowhand builds on, or in the cluster that is there.
 pub enum Alone {
     Nodes(Vec<NodeLock>),
-    Cluster(LeaseLock),
+    Cluster(Box<LeaseLock>),
 }
 
 impl Alone {
@@ -23,7 +23,7 @@ impl Alone {
         }
         let reached = world::reach(site, machines).await?.ok_or_else(|| nothing_there(site))?;
         let lock = LeaseLock::take(&reached.cluster, &holder(command)).await;
-        lock.map(Alone::Cluster).map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
+        lock.map(|lock| Alone::Cluster(Box::new(lock))).map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
     }
 
     /// Comes back when the lock is lost, and says where it was.

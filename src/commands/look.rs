@@ -36,7 +36,7 @@ pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Re
         Engine::Rke(_) => (None, None),
         Engine::Existing(existing) => {
             let seen = facts::kubeconfig::kubeconfig(&existing.kubeconfig, existing.context.as_deref());
-            let asked = machines.is_some() && seen.usable.is_ok();
+            let asked = machines.is_some() && seen.can_ask();
             (Some(seen), if asked { Some(world::observe(existing).await) } else { None })
         }
     };

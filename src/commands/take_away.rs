@@ -5,10 +5,10 @@ use tokio_util::sync::CancellationToken;
 use super::run::guarded;
 use super::site::Site;
 use super::world::{HELM_VERSION, Reached, find};
-use crate::cluster::{ClusterError, Condition, Helm, HelmRun, Inhabitant, ObjectRef};
+use crate::cluster::{ClusterError, Condition, Helm, HelmRun, ObjectRef};
 use crate::execute::tool::ToolKind;
 use crate::execute::{Stage, Tell};
-use crate::facts::belongings::{Whose, whose};
+use crate::facts::belongings::{Around, Whose, whose};
 use crate::facts::existing::{ClusterObserved, ExistingSeen, existing};
 use crate::facts::inhabitants;
 use crate::plan::cert_manager::CERT_MANAGER;
@@ -140,14 +140,14 @@ impl<'a> TakeAway<'a> {
             return Ok(Vec::new());
         }
         let found = cluster.inhabitants(namespace).await.map_err(unseen)?;
-        let certificates = certificates(&found.all);
+        let around = Around::of(&found.all, crate::tls::INGRESS_SECRET);
         let mut gone = Vec::new();
         let mut kept = Vec::new();
         for one in &found.all {
-            match whose(one, &certificates) {
+            match whose(one, &around) {
                 Whose::Cowhand | Whose::Certificate => gone.push(one),
-                Whose::Rancher if had_release => gone.push(one),
-                Whose::Rancher | Whose::Other => kept.push(one.object.to_string()),
+                Whose::Program if had_release => gone.push(one),
+                Whose::Program | Whose::Other => kept.push(one.object.to_string()),
                 Whose::Kubernetes => {}
             }
         }
@@ -234,13 +234,7 @@ fn some(all: &[String]) -> String {
     first.join(", ") + &more
 }
 
-/// Names of the Certificates that are ours, and of the one that goes with Rancher's own Ingress.
-fn certificates(all: &[Inhabitant]) -> Vec<String> {
-    let ours = all.iter().filter(|one| one.object.kind == "Certificate" && whose(one, &[]) == Whose::Cowhand);
-    ours.map(|one| one.object.name.clone()).chain([crate::tls::INGRESS_SECRET.to_owned()]).collect()
-}
-
-/// Objects of cert-manager outside Rancher's namespace, or in it by others.
+/// Certificates and issuers that are left when Rancher's own are gone.
 async fn others_certificates(reached: &Reached) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
     for kind in ["Certificate", "Issuer", "ClusterIssuer"] {
@@ -252,7 +246,7 @@ async fn others_certificates(reached: &Reached) -> Result<Vec<String>, Failure> 
     Ok(found)
 }
 
-/// Ingresses that a Traefik of ours serves.
+/// Ingresses that are left when Rancher's own is gone.
 async fn others_ingresses(reached: &Reached) -> Result<Vec<String>, Failure> {
     let all = reached.cluster.list("networking.k8s.io/v1", "Ingress", None, None).await.map_err(unseen)?;
     all.iter().map(|one| Ok(ObjectRef::of(one).map_err(unseen)?.to_string())).collect()

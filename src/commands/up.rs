@@ -14,7 +14,7 @@ use super::{Answer, Connect, Context, Skip, outside, prepare, stages};
 use crate::check;
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
 use crate::facts::etcd;
-use crate::inventory::IngressProvider;
+use crate::inventory::{Engine, IngressProvider};
 use crate::plan::playbook;
 use crate::report::{Exit, Failure, Pauser, Shower};
 
@@ -261,10 +261,11 @@ fn result(world: &World<'_>) -> String {
     if let Some((certificate, _)) = site.made_ca() {
         text += &format!("trust        {} (the CA for browsers)\n", certificate.display());
     }
-    if site.rke().is_some() {
-        text += &format!("kubectl      export KUBECONFIG={}", site.workspace.kubeconfig().display());
-    }
-    text
+    let kubeconfig = match &site.inventory.engine {
+        Engine::Rke(_) => site.workspace.kubeconfig(),
+        Engine::Existing(existing) => existing.kubeconfig.clone(),
+    };
+    text + &format!("kubectl      export KUBECONFIG={}", kubeconfig.display())
 }
 
 pub(super) fn start(tell: &Tell, stage: Stage) -> Instant {

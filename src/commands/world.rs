@@ -105,7 +105,10 @@ pub async fn reach(site: &Site, machines: &Machines) -> Result<Option<Reached>, 
         Engine::Existing(existing) => (access(existing)?, None),
     };
     let route = forward.as_ref().map_or(Route::Direct, |forward| Route::Through { port: forward.address().port() });
-    let cluster = Cluster::open(&access, route).await.map_err(unusable)?;
+    let cluster = Cluster::open(&access, route).await.map_err(|error| match &site.inventory.engine {
+        Engine::Rke(_) => unusable(error),
+        Engine::Existing(existing) => unanswered(existing, &error),
+    })?;
     match cluster.version().await {
         Ok(_) => {
             let kubeconfig = access.helm_kubeconfig(route).map_err(unusable)?;

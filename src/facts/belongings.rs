@@ -9,11 +9,11 @@ use crate::cluster::{FIELD_MANAGER, Inhabitant};
 pub enum Whose {
     /// Made by cowhand, and by nobody else.
     Cowhand,
-    /// Made by Rancher, or for it by its chart.
-    Rancher,
+    /// Made at run time by the program that a release of ours brought: Rancher, cert-manager's webhook.
+    Program,
     /// What Kubernetes puts into every namespace, and what goes with its owner.
     Kubernetes,
-    /// Made by cert-manager for the Certificate of that name.
+    /// Made by cert-manager for a Certificate or an Issuer of ours.
     Certificate,
     Other,
 }
@@ -21,8 +21,27 @@ pub enum Whose {
 /// The field manager that a program without a name of its own gets.
 const NAMELESS: &str = "unknown";
 
-/// `certificates` are the names of the Certificates in that namespace that are ours or Rancher's.
-pub fn whose(one: &Inhabitant, certificates: &[String]) -> Whose {
+/// What else is in the namespace, as far as it tells whose an object is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Around {
+    /// Names of the Certificates that are ours or Rancher's.
+    pub certificates: Vec<String>,
+    /// Somebody else has an Issuer there, whose account may be in any Secret that cert-manager wrote.
+    pub issuers_of_others: bool,
+}
+
+impl Around {
+    /// Looks over everything in a namespace; `usual` is the Certificate that goes with Rancher's own Ingress.
+    pub fn of(all: &[Inhabitant], usual: &str) -> Around {
+        let is_ours = |one: &&Inhabitant| whose(one, &Around::default()) == Whose::Cowhand;
+        let ours = all.iter().filter(|one| one.object.kind == "Certificate").filter(is_ours);
+        let certificates = ours.map(|one| one.object.name.clone()).chain([usual.to_owned()]).collect();
+        let mut issuers = all.iter().filter(|one| one.object.kind == "Issuer");
+        Around { certificates, issuers_of_others: !issuers.all(|one| is_ours(&one)) }
+    }
+}
+
+pub fn whose(one: &Inhabitant, around: &Around) -> Whose {
     let name = one.object.name.as_str();
     let metadata = &one.metadata;
     let owned = metadata["ownerReferences"].as_array().is_some_and(|owners| !owners.is_empty());
@@ -36,14 +55,18 @@ pub fn whose(one: &Inhabitant, certificates: &[String]) -> Whose {
         return Whose::Kubernetes;
     }
     let certificate = metadata["annotations"]["cert-manager.io/certificate-name"].as_str();
-    if certificate.is_some_and(|certificate| certificates.iter().any(|ours| ours == certificate)) {
+    if certificate.is_some_and(|certificate| around.certificates.iter().any(|ours| ours == certificate)) {
         return Whose::Certificate;
     }
     let hands = writers(metadata);
+    let account = one.object.kind == "Secret" && certificate.is_none() && !hands.is_empty();
+    if account && !around.issuers_of_others && hands.iter().all(|hand| hand.starts_with("cert-manager-")) {
+        return Whose::Certificate;
+    }
     if hands.contains(&FIELD_MANAGER) && hands.iter().all(|hand| *hand == FIELD_MANAGER) {
         return Whose::Cowhand;
     }
-    if is_ranchers(one, &hands) { Whose::Rancher } else { Whose::Other }
+    if is_programs(one, &hands) { Whose::Program } else { Whose::Other }
 }
 
 /// Who wrote more than metadata and status: `spec`, `data`, `type`…
@@ -58,7 +81,7 @@ fn writers(metadata: &Value) -> Vec<&str> {
 
 /// Rancher's programs by their names, and what they and the chart are known to make
 /// (rancher/rancher v2.11: pkg/tls/tls.go, chart/templates/secret.yaml).
-fn is_ranchers(one: &Inhabitant, hands: &[&str]) -> bool {
+fn is_programs(one: &Inhabitant, hands: &[&str]) -> bool {
     let known = ["rancher", "agent", "rancher-webhook", "fleetcontroller"];
     let by_name = !hands.is_empty() && hands.iter().all(|hand| known.contains(hand));
     let secret = one.object.kind == "Secret"
@@ -69,7 +92,17 @@ fn is_ranchers(one: &Inhabitant, hands: &[&str]) -> bool {
     let keys = [&one.metadata["labels"], &one.metadata["annotations"]];
     let marked =
         keys.iter().any(|map| map.as_object().is_some_and(|map| map.keys().any(|key| key.contains("cattle.io/"))));
-    by_name || (secret && chart) || (marked && hands.iter().all(|hand| known.contains(hand) || *hand == NAMELESS))
+    // cert-manager's webhook keeps its own CA so (cert-manager v1.11: pkg/server/tls/authority).
+    let webhook =
+        metadata_is(one, "cert-manager.io/allow-direct-injection") && one.object.name.ends_with("-webhook-ca");
+    webhook
+        || by_name
+        || (secret && chart)
+        || (marked && hands.iter().all(|hand| known.contains(hand) || *hand == NAMELESS))
+}
+
+fn metadata_is(one: &Inhabitant, annotation: &str) -> bool {
+    one.metadata["annotations"][annotation] == "true"
 }
 
 #[cfg(test)]
@@ -90,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_only_cowhand_wrote_is_cowhands() {
-        let whose = |metadata: Value| whose(&one("Secret", "tls-ca", metadata), &[]);
+        let whose = |metadata: Value| whose(&one("Secret", "tls-ca", metadata), &Around::default());
         assert_eq!(whose(written(&[("cowhand", "f:data")])), Whose::Cowhand);
         assert_eq!(whose(written(&[("cowhand", "f:data"), ("cowhand-marks", "f:metadata")])), Whose::Cowhand);
         assert_eq!(whose(written(&[("cowhand", "f:data"), ("manager", "f:status")])), Whose::Cowhand);
@@ -101,25 +134,40 @@ mod tests {
     }
 
     #[test]
+    fn an_account_goes_with_our_issuer_but_not_where_others_have_one() {
+        let account = one("Secret", "acme-account", written(&[("cert-manager-issuers", "f:data")]));
+        assert_eq!(whose(&account, &Around::default()), Whose::Certificate);
+        let issuer =
+            |hand: &str| one("Issuer", "x", written(&[(hand, "f:spec"), ("cert-manager-issuers", "f:status")]));
+        let shared = Around::of(&[issuer("cowhand"), issuer("kubectl-create")], "tls-rancher-ingress");
+        assert_eq!(whose(&account, &shared), Whose::Other);
+        assert!(!Around::of(&[issuer("cowhand")], "x").issuers_of_others);
+    }
+
+    #[test]
     fn what_rancher_and_kubernetes_make_by_themselves_is_told_apart() {
         let helm = || written(&[("helm", "f:data")]);
-        assert_eq!(whose(&one("Secret", "tls-rancher", written(&[("unknown", "f:data")])), &[]), Whose::Rancher);
-        assert_eq!(whose(&one("Secret", "bootstrap-secret", helm()), &[]), Whose::Rancher);
         assert_eq!(
-            whose(&one("Secret", "bootstrap-secret", written(&[("kubectl-create", "f:data")])), &[]),
+            whose(&one("Secret", "tls-rancher", written(&[("unknown", "f:data")])), &Around::default()),
+            Whose::Program
+        );
+        assert_eq!(whose(&one("Secret", "bootstrap-secret", helm()), &Around::default()), Whose::Program);
+        assert_eq!(
+            whose(&one("Secret", "bootstrap-secret", written(&[("kubectl-create", "f:data")])), &Around::default()),
             Whose::Other
         );
-        assert_eq!(whose(&one("ConfigMap", "theirs", helm()), &[]), Whose::Other);
-        assert_eq!(whose(&one("ConfigMap", "kube-root-ca.crt", json!({})), &[]), Whose::Kubernetes);
+        assert_eq!(whose(&one("ConfigMap", "theirs", helm()), &Around::default()), Whose::Other);
+        assert_eq!(whose(&one("ConfigMap", "kube-root-ca.crt", json!({})), &Around::default()), Whose::Kubernetes);
         let pod = one("Pod", "x", json!({"ownerReferences": [{"kind": "ReplicaSet"}]}));
-        assert_eq!(whose(&pod, &[]), Whose::Kubernetes);
+        assert_eq!(whose(&pod, &Around::default()), Whose::Kubernetes);
     }
 
     #[test]
     fn a_certificates_secret_goes_with_its_certificate() {
         let secret =
             one("Secret", "x", json!({"annotations": {"cert-manager.io/certificate-name": "tls-rancher-ingress"}}));
-        assert_eq!(whose(&secret, &["tls-rancher-ingress".into()]), Whose::Certificate);
-        assert_eq!(whose(&secret, &[]), Whose::Other);
+        let around = Around { certificates: vec!["tls-rancher-ingress".into()], issuers_of_others: false };
+        assert_eq!(whose(&secret, &around), Whose::Certificate);
+        assert_eq!(whose(&secret, &Around::default()), Whose::Other);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Unseen;
-use crate::cluster::{Access, Identity};
+use crate::cluster::{Access, ClusterError, Identity};
 use crate::tls;
 
 /// What a kubeconfig says of itself.
@@ -12,6 +12,16 @@ pub struct KubeconfigSeen {
     pub path: PathBuf,
     /// The file's content as far as it can be used, or why not.
     pub usable: Result<Usable, Unseen>,
+}
+
+impl KubeconfigSeen {
+    /// Whether asking the cluster makes sense: there is something to prove oneself with, even if it has expired.
+    pub fn can_ask(&self) -> bool {
+        self.usable.as_ref().is_ok_and(|usable| match usable.proof {
+            Proof::Certificate { .. } | Proof::Secret | Proof::Program(_) | Proof::Nothing => true,
+            Proof::BadCertificate(_) | Proof::NoTokenFile(_) | Proof::NoProgram { .. } | Proof::Provider(_) => false,
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +56,11 @@ pub enum Proof {
 
 /// Reads the file; `context` is the current one unless given. Reaches nobody.
 pub fn kubeconfig(path: &Path, context: Option<&str>) -> KubeconfigSeen {
-    let usable = Access::from_file(path, context).map_err(|error| Unseen(error.to_string())).map(|access| Usable {
+    let access = Access::from_file(path, context).map_err(|error| match error {
+        ClusterError::Kubeconfig { why } => Unseen(why),
+        other => Unseen(other.to_string()),
+    });
+    let usable = access.map(|access| Usable {
         context: access.context().to_owned(),
         server: access.server().to_owned(),
         proof: proof(access.identity()),
