@@ -14,6 +14,7 @@ pub mod up;
 pub mod verify;
 
 mod find_inventory;
+mod former;
 mod look;
 mod machines;
 mod outside;
