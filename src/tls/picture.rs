@@ -266,7 +266,12 @@ fn own_objects(
         }
         Origin::AcmeIssuer => {
             if let Some(acme @ Acme { server: Some(server), .. }) = &inventory.rancher.tls.acme {
-                all.push(objects::acme_issuer(acme, server, material.acme_server_ca(), &solver_class(inventory, controller)));
+                all.push(objects::acme_issuer(
+                    acme,
+                    server,
+                    material.acme_server_ca(),
+                    &solver_class(inventory, controller),
+                ));
             }
             all.push(objects::certificate(hostname, objects::ACME_ISSUER, false));
         }

@@ -58,7 +58,8 @@ def proved(s, cell):
     as_the_table_says(s, cell)
     again = s.cow("up", "--output", "json", inventory=s.inventory, env=env).must()
     stages = {e["stage"]: e["outcome"] for e in again.events("stage-finished")}
-    assert set(stages.values()) == {"unchanged", "passed"}, f"a second `up` changed something: {stages}\n{again}"
+    steps = [e["step"] for e in again.events("step-started")]
+    assert set(stages.values()) == {"unchanged", "passed"}, f"a second `up` changed something: {stages}, its steps: {steps}"
     no_secret_is_out(s, cell, {"plan": str(plan.out + plan.err), "up": str(up.out + up.err), "up again": str(again.out + again.err)})
     return f"up {up.seconds:.0f} s, again {again.seconds:.1f} s"
 

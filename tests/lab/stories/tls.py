@@ -175,7 +175,11 @@ def cell(make, way=plain, **how):
         wanted = way(make(s, **how))
         if "environment" in how:
             wanted.more |= s.trusting
-        return proved(s, wanted)
+        note = proved(s, wanted)
+        if "environment" in how:
+            orders = s.kubectl(s.inventory, "-n", "cattle-system", "get", "orders.acme.cert-manager.io", "-o", "jsonpath={.items[*].status.url}")
+            assert LETS_ENCRYPT[how["environment"]] in orders, f"no order went to {how}: {orders}"
+        return note
     step.__name__ = "_".join([{"plain": "ingress", "reencrypt": "rancher", "passthrough": "rancher_passthrough"}[way.__name__], make.__name__, *how.values()])
     return step
 
