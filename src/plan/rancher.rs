@@ -84,19 +84,22 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
         steps.push(Step::Secret(bootstrap()));
     }
     let (before, after) = own_objects(picture);
-    steps.extend(apply_missing("the certificates' issuers", before.clone(), found));
+    // While Rancher's Ingress still names the chart's issuer, cert-manager would write a Certificate of ours back.
+    let (own, issuers): (Vec<_>, Vec<_>) = before.into_iter().partition(|one| one["kind"] == "Certificate");
+    steps.extend(apply_missing("the certificates' issuers", issuers, found));
     match wanted.inventory.rancher.delivery {
         Delivery::Addon => steps.extend(apply_missing("what the addon had to leave out", wanted.later.clone(), found)),
         Delivery::Helm => steps.extend(release::step(release_wanted(wanted), found.release.as_ref())),
     }
-    steps.extend(issue_anew(picture, &before, found));
+    steps.extend(apply_missing("the certificate", own.clone(), found));
+    steps.extend(issue_anew(picture, &own, found));
     steps.extend(apply_missing("what belongs to Rancher's objects", after, found));
     if found.leftovers.mounts {
         steps.push(apply("Rancher's deployment without the former certificate files", vec![bare_deployment()]));
     }
     steps.extend(restart(found));
     let wait = |name| Step::Wait(Wait::Certificate { namespace: NAMESPACE.into(), name });
-    steps.extend(certificates(&before).map(wait));
+    steps.extend(own.iter().filter_map(name_of).map(wait));
     steps.push(Step::Wait(Wait::Deployment { namespace: NAMESPACE.into(), name: RANCHER.into() }));
     if by_chart(picture) {
         // Its Issuer may need the CA that Rancher makes when it first starts.
@@ -125,8 +128,7 @@ fn issue_anew(picture: &Picture, own: &[Value], found: &RancherFound) -> Option<
         return Some(Step::Touch { object, because });
     }
     // A Certificate that is changed is issued anew by itself.
-    let unchanged = own.iter().filter(|one| one["kind"] == "Certificate");
-    let unchanged = unchanged.into_iter().all(|one| found.objects_as_wanted.contains(&identity(one)));
+    let unchanged = own.iter().all(|one| found.objects_as_wanted.contains(&identity(one)));
     let because = found.stale.clone().filter(|_| unchanged)?;
     Some(Step::Reissue { namespace: NAMESPACE.into(), name: INGRESS_SECRET.into(), because })
 }
@@ -218,9 +220,8 @@ pub fn identity(manifest: &Value) -> String {
     format!("{}/{}", text("/kind"), text("/metadata/name"))
 }
 
-fn certificates(manifests: &[Value]) -> impl Iterator<Item = String> + '_ {
-    let certificates = manifests.iter().filter(|manifest| manifest["kind"] == "Certificate");
-    certificates.filter_map(|manifest| manifest.pointer("/metadata/name")?.as_str().map(str::to_string))
+fn name_of(manifest: &Value) -> Option<String> {
+    Some(manifest.pointer("/metadata/name")?.as_str()?.to_string())
 }
 
 /// Rancher's namespace, as an object.
