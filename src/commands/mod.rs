@@ -13,6 +13,7 @@ pub mod status;
 pub mod up;
 pub mod verify;
 
+mod alone;
 mod find_inventory;
 mod look;
 mod machines;

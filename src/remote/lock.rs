@@ -41,6 +41,7 @@ while [ -n "$(timeout "$patience" head -c 1 9<&-)" ]; do :; done"#;
 /// when it sees the end of the connection, else after a minute without a beat.
 #[derive(Debug)]
 pub struct NodeLock {
+    node: String,
     stop: Option<oneshot::Sender<()>>,
     lost: watch::Receiver<bool>,
     task: JoinHandle<()>,
@@ -82,7 +83,7 @@ impl NodeLock {
         let answer = timeout(LIMIT, answer(&mut running)).await;
         match answer {
             Err(_) => Err(failed(RemoteError::TimedOut { node: node.clone(), command: words.line(), after: LIMIT })),
-            Ok(Answer::Held) => Ok(NodeLock::keep(running)),
+            Ok(Answer::Held) => Ok(NodeLock::keep(node, running)),
             Ok(Answer::Busy(holder)) => Err(LockError::Held { node, holder }),
             Ok(Answer::Failed(last_words)) => {
                 let ended = timeout(LIMIT, running.finish()).await.unwrap_or(Ended::ConnectionLost);
@@ -92,10 +93,15 @@ impl NodeLock {
         }
     }
 
-    fn keep(running: Running) -> NodeLock {
+    fn keep(node: String, running: Running) -> NodeLock {
         let (stop, stopped) = oneshot::channel();
         let (told, lost) = watch::channel(false);
-        NodeLock { stop: Some(stop), lost, task: tokio::spawn(beat(running, stopped, told)) }
+        NodeLock { node, stop: Some(stop), lost, task: tokio::spawn(beat(running, stopped, told)) }
+    }
+
+    /// Where it is held.
+    pub fn node(&self) -> &str {
+        &self.node
     }
 
     /// Waits until the lock is lost against our will: the connection died, or somebody ended the holder.
