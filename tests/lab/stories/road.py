@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import shutil
+import signal
 import stat
 from pathlib import Path
 
@@ -173,10 +174,14 @@ def a_second_run_is_refused_while_one_goes_on(s):
     log = s.work / "first.log"
     first = s.start(s.cowhand, "up", "--output", "plain", "-i", s.inventory, log=log)
     try:
-        until(30, lambda: "check" in log.read_text(), 0.05)
+        # It has its locks when it gets to the cluster; held still there, it cannot be done before the others come.
+        until(60, lambda: re.search(r"^cluster +started", log.read_text(), re.M) or first.poll() is not None, 0.02)
+        assert first.poll() is None, f"it was done before it could be held:\n{log.read_text()}"
+        first.send_signal(signal.SIGSTOP)
         here = s.cow("up", inventory=s.inventory)
         there = s.cow("up", inventory=other / "lab.yml")
     finally:
+        first.send_signal(signal.SIGCONT)
         first.wait(timeout=300)
     assert here.code != 0 and there.code != 0, f"{here}\n{there}"
     here.says("cowhand up")

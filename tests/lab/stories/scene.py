@@ -132,8 +132,9 @@ class Scene:
 
     def fresh_lab(self):
         """Three virgin machines; the environment that goes with them."""
-        status = self.run(self.lab_command, "status")
-        self.lab(*(["reset"] if status.code == 0 else ["up"]))
+        status = json.loads(self.run(self.lab_command, "status", "--json").out or "{}")
+        # Also when a fault of an earlier story has left them stopped, frozen or without sshd: `up` would keep them.
+        self.lab("reset" if status.get("up") else "up")
         self.use_lab()
 
     def use_lab(self):
