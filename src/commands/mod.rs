@@ -6,6 +6,7 @@ pub mod down;
 pub mod explain;
 pub mod init;
 pub mod kubeconfig;
+pub mod lb;
 pub mod plan;
 pub mod recover_state;
 pub mod schema;
@@ -15,8 +16,10 @@ pub mod verify;
 
 mod alone;
 mod find_inventory;
+mod former;
 mod look;
 mod machines;
+mod new_file;
 mod outside;
 mod prepare;
 mod run;

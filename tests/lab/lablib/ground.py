@@ -12,7 +12,7 @@ disk_build, disk_modules, disk_go, disk_run = 6 * GiB, 10 * GiB, 12 * GiB, 7 * G
 memory_build, memory_run = 5 * GiB, 4 * GiB
 watches = 1024   # inotify instances; a node with a cluster takes about 15
 
-packages = ["docker.io", "mmdebstrap", "debian-archive-keyring", "dnsmasq-base", "jq", "haproxy", "nginx", "libnginx-mod-stream", "openssh-client",
+packages = ["docker.io", "mmdebstrap", "debian-archive-keyring", "dnsmasq-base", "jq", "haproxy", "nginx", "libnginx-mod-stream", "keepalived", "openssh-client",
             "openssh-server", "openssl", "socat", "gcc", "libc6-dev", "libcap2-bin", "git", "ca-certificates", "curl", "iproute2", "procps",
             "etcd-server", "busybox", "dash"]   # the last three for the tests of the rooms, beside the lab
 programs = {"docker": "docker.io", "mmdebstrap": "mmdebstrap", "dnsmasq": "dnsmasq-base", "ssh-keygen": "openssh-client", "openssl": "openssl",
