@@ -14,6 +14,7 @@ pub mod status;
 pub mod up;
 pub mod verify;
 
+mod alone;
 mod find_inventory;
 mod former;
 mod look;

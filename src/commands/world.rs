@@ -88,8 +88,8 @@ impl<'a> World<'a> {
 
 /// RKE's state in the workspace, when it is there and whole.
 pub fn state(site: &Site) -> Option<State> {
-    let text = std::fs::read_to_string(site.workspace.cluster_state()).ok()?;
-    State::parse(&text).ok()
+    let bytes = site.workspace.state_bytes().ok()??;
+    State::parse(std::str::from_utf8(&bytes).ok()?).ok()
 }
 
 /// Opens the way to the API and asks for its version; `None` when there is no cluster yet, or it does not answer.
