@@ -46,6 +46,7 @@ async fn stale(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Re
     }
     let Some(chain) = public_part(cluster, INGRESS_SECRET).await? else { return Ok(None) };
     let not_of = |ca: &[u8]| tls::signed_by(&chain, ca) == Some(false);
+    let of = |ca: &[u8]| tls::signed_by(&chain, ca) == Some(true);
     let issuer = tls::issuer_name(&chain).unwrap_or_default();
     let because = match recipe.origin {
         Origin::CaIssuer if world.material.ca().is_some_and(|ca| not_of(ca.as_bytes())) => {
@@ -64,10 +65,16 @@ async fn stale(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Re
                 Some(ca) if not_of(&ca) => "the certificate that is there is not from Rancher's own CA",
                 Some(_) | None => return Ok(None),
             },
-            Variant::Staging if !issuer.contains("(STAGING)") => "the certificate that is there is not from staging",
-            Variant::Production if !issuer.contains("Let's Encrypt") || issuer.contains("(STAGING)") => {
-                "the certificate that is there is not from Let's Encrypt's production"
+            Variant::Staging | Variant::Production
+                if public_part(cluster, "tls-rancher").await?.is_some_and(|ca| of(&ca)) =>
+            {
+                "the certificate that is there is from Rancher's own CA"
             }
+            // The issuer bears one name in both, so cert-manager sees no difference; Let's Encrypt's own names tell.
+            Variant::Staging if issuer.contains("Let's Encrypt") && !issuer.contains("(STAGING)") => {
+                "the certificate that is there is not from staging"
+            }
+            Variant::Production if issuer.contains("(STAGING)") => "the certificate that is there is from staging",
             Variant::Staging
             | Variant::Production
             | Variant::PublicCa

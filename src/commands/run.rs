@@ -223,7 +223,7 @@ pub struct Remover<'a> {
 impl Remover<'_> {
     pub async fn rke_remove(&self) -> Result<(), Failure> {
         let Some(wanted) = self.site.rke() else { return Ok(()) };
-        let found = super::world::find(ToolKind::Rke, &wanted.binary, &wanted.version).await?;
+        let found = super::world::find(ToolKind::Rke, &wanted.binary, &wanted.version, self.tell).await?;
         let config = crate::plan::rke::cluster_yml(&self.site.inventory, wanted, &Additions::default());
         let way = Way { site: self.site, machines: self.machines, stop: self.stop, tell: self.tell };
         way.rke(Stage::Remove, &found.path, Verb::Remove, &config).await

@@ -109,7 +109,7 @@ async fn act(
     }
     prepare::finish(site)?;
     prepare::carry_out(site, &prepare::plan(site).steps)?;
-    let world = guarded(stop, World::see(site, machines)).await?;
+    let world = guarded(stop, World::see(site, machines, tell)).await?;
     let run = Run { world: &world, stop, tell };
     let mut reached = guarded(stop, world.reach()).await?;
     let mut changed = false;

@@ -81,6 +81,7 @@ fn is_end(event: &Event) -> bool {
         | Event::StepStarted { .. }
         | Event::StepFinished { .. }
         | Event::Finding { .. }
+        | Event::Download { .. }
         | Event::Warning { .. }
         | Event::Note { .. }
         | Event::Result { .. } => false,
