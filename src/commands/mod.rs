@@ -15,6 +15,7 @@ pub mod up;
 pub mod verify;
 
 mod find_inventory;
+mod former;
 mod look;
 mod machines;
 mod new_file;

@@ -87,6 +87,9 @@ impl Run<'_> {
                 | Step::Helm(_)
                 | Step::HelmRemove { .. }
                 | Step::Restart { .. }
+                | Step::Remove { .. }
+                | Step::Reissue { .. }
+                | Step::Touch { .. }
                 | Step::Wait(_) => guarded(self.stop, self.on_cluster(stage, step, reached.as_ref())).await?,
             }
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::Value;
 
+use super::former;
 use super::world::{Reached, World};
 use crate::cluster::{Apply, ClusterError, HelmError, HelmRun, ObjectRef, SecretDigest};
 use crate::execute::{MADE_BY, chart};
@@ -127,6 +128,7 @@ async fn rancher(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
         inventory: &world.site.inventory,
         picture: &world.picture,
         values: world.values.clone(),
+        addon: &world.parts.addon,
         later: world.parts.later.clone(),
     };
     let found = match reached {
@@ -163,6 +165,7 @@ async fn rancher_found(
     if wanted.inventory.rancher.delivery == Delivery::Helm {
         found.release = release(world, reached, NAMESPACE, RANCHER, &wanted.inventory.rancher.chart).await?;
     }
+    former::look(world, reached, wanted, &mut found).await?;
     Ok(found)
 }
 
@@ -200,7 +203,7 @@ async fn release(
     }))
 }
 
-fn unseen(error: ClusterError) -> Failure {
+pub(super) fn unseen(error: ClusterError) -> Failure {
     Failure::with_cause(Exit::Unreachable, "the cluster cannot be looked at", &error).maybe_hint(error.hint())
 }
 

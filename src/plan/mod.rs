@@ -3,6 +3,7 @@
 pub mod applied;
 pub mod cert_manager;
 pub mod ingress;
+pub mod leftovers;
 pub mod playbook;
 pub mod rancher;
 pub mod release;

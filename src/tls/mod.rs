@@ -5,6 +5,7 @@
 mod authority;
 mod certificate;
 mod checksum;
+mod issued;
 mod judge;
 mod key;
 mod material;
@@ -18,8 +19,9 @@ mod table;
 pub use authority::{CannotMakeCa, MadeCa, NotACa, check_ca, make_ca};
 pub use certificate::{CertificateFacts, Unreadable, describe, describe_der};
 pub use checksum::{NotKept, ca_checksum, cacerts_setting, survives_secret};
+pub use issued::{issuer_name, signed_by};
 pub use judge::{Grade, Judgement, NodeClock, RULES, Request, Rule, judge};
 pub use material::{Files, Material, SecretSource, UnusableFile};
-pub use objects::{INGRESS_SECRET, NAMESPACE, Needs, OwnObject, When};
+pub use objects::{INGRESS_SECRET, MAKEABLE, NAMESPACE, Needs, OwnObject, When};
 pub use picture::{IngressSettings, Picture, Predicted, Refusal, SecretKind, SecretWanted, Trust, picture};
 pub use table::{Cacerts, Cell, Origin, Passage, Recipe, Sense, Source, TABLE, Variant};

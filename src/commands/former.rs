@@ -1,0 +1,140 @@
+//! What there is of a former TLS set-up: objects, mounts, a certificate of another issuer, pods that know older files.
+
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::stages::unseen;
+use super::world::{Reached, World};
+use crate::cluster::{Cluster, ClusterError, FIELD_MANAGER, ObjectRef};
+use crate::plan::leftovers::{candidates, has_part_of_ours, part};
+use crate::plan::rancher::{NAMESPACE, RANCHER, READ_AT_START, RancherFound, RancherWanted};
+use crate::report::Failure;
+use crate::tls::{self, INGRESS_SECRET, Origin, Sense, Variant};
+
+/// Adds it to what was found of the wanted objects.
+pub async fn look(
+    world: &World<'_>,
+    reached: &Reached,
+    wanted: &RancherWanted<'_>,
+    found: &mut RancherFound,
+) -> Result<(), Failure> {
+    let cluster = &reached.cluster;
+    let release = cluster.list("v1", "Secret", Some(NAMESPACE), Some("owner=helm,name=rancher")).await;
+    let release = !release.map_err(unseen)?.is_empty();
+    let looks = candidates(wanted).into_iter().map(async |object| {
+        let metadata = cluster.metadata(&object).await?;
+        Ok::<_, ClusterError>(metadata.map(|metadata| (object, metadata)))
+    });
+    let there = futures::future::try_join_all(looks).await.map_err(unseen)?;
+    found.leftovers = part(&world.picture, release, there.into_iter().flatten().collect());
+    let extends = world.picture.objects.iter().any(|object| object.manifest["kind"] == "Deployment");
+    let deployment = ObjectRef::new("apps/v1", "Deployment", Some(NAMESPACE), RANCHER);
+    let deployment = cluster.metadata(&deployment).await.map_err(unseen)?;
+    found.leftovers.mounts = !extends && deployment.as_ref().is_some_and(has_part_of_ours);
+    found.stale = stale(world, cluster, found).await.map_err(unseen)?;
+    found.unread = unread(world, cluster).await.map_err(unseen)?;
+    Ok(())
+}
+
+/// Why the certificate that is there is not from the wanted issuer although it bears its name.
+async fn stale(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Result<Option<String>, ClusterError> {
+    let certificate = ObjectRef::new("cert-manager.io/v1", "Certificate", Some(NAMESPACE), INGRESS_SECRET);
+    let leaves = found.leftovers.first.contains(&certificate);
+    let Sense::Makes(recipe) = world.picture.cell.sense else { return Ok(None) };
+    if leaves || cluster.metadata(&certificate).await?.is_none() {
+        return Ok(None);
+    }
+    let Some(chain) = public_part(cluster, INGRESS_SECRET).await? else { return Ok(None) };
+    let not_of = |ca: &[u8]| tls::signed_by(&chain, ca) == Some(false);
+    let issuer = tls::issuer_name(&chain).unwrap_or_default();
+    let because = match recipe.origin {
+        Origin::CaIssuer if world.material.ca().is_some_and(|ca| not_of(ca.as_bytes())) => {
+            "the certificate that is there is not from the CA that is given now"
+        }
+        Origin::AcmeIssuer => {
+            let name = "Issuer/cattle-issuer-acme".to_string();
+            let issuer = ObjectRef::new("cert-manager.io/v1", "Issuer", Some(NAMESPACE), "cattle-issuer-acme");
+            match !found.objects_as_wanted.contains(&name) && cluster.metadata(&issuer).await?.is_some() {
+                true => "the ACME issuer is another one now",
+                false => return Ok(None),
+            }
+        }
+        Origin::ChartIssuer => match world.picture.cell.variant {
+            Variant::ChartCa => match public_part(cluster, "tls-rancher").await? {
+                Some(ca) if not_of(&ca) => "the certificate that is there is not from Rancher's own CA",
+                Some(_) | None => return Ok(None),
+            },
+            Variant::Staging if !issuer.contains("(STAGING)") => "the certificate that is there is not from staging",
+            Variant::Production if !issuer.contains("Let's Encrypt") || issuer.contains("(STAGING)") => {
+                "the certificate that is there is not from Let's Encrypt's production"
+            }
+            Variant::Staging
+            | Variant::Production
+            | Variant::PublicCa
+            | Variant::PrivateCa
+            | Variant::OwnCa
+            | Variant::MadeCa
+            | Variant::OwnAcme => return Ok(None),
+        },
+        Origin::CaIssuer | Origin::Files | Origin::Balancer | Origin::PodFiles | Origin::PodCa | Origin::PodOwn => {
+            return Ok(None);
+        }
+    };
+    Ok(Some(because.into()))
+}
+
+/// The certificates of a TLS Secret, never its key.
+async fn public_part(cluster: &Cluster, name: &str) -> Result<Option<Vec<u8>>, ClusterError> {
+    let data = cluster.read_secret(NAMESPACE, name).await?;
+    Ok(data.and_then(|data| data.get("tls.crt").map(|bytes| bytes.expose_secret().to_vec())))
+}
+
+/// Secrets that cowhand wrote after one of Rancher's running pods had started: a run was ended before the restart.
+async fn unread(world: &World<'_>, cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    let mut unread = Vec::new();
+    let pods = cluster.list("v1", "Pod", Some(NAMESPACE), Some("app=rancher")).await?;
+    let Some(oldest) = pods.iter().filter_map(started).min() else { return Ok(unread) };
+    let wanted = world.picture.secrets.iter().filter(|secret| READ_AT_START.contains(&secret.name));
+    for secret in wanted {
+        let object = ObjectRef::new("v1", "Secret", Some(NAMESPACE), secret.name);
+        let metadata = cluster.metadata(&object).await?;
+        if metadata.as_ref().and_then(written).is_some_and(|written| written > oldest) {
+            unread.push(secret.name.to_string());
+        }
+    }
+    Ok(unread)
+}
+
+fn time(value: &Value) -> Option<jiff::Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
+/// When the container of a running pod started.
+fn started(pod: &Value) -> Option<jiff::Timestamp> {
+    let containers = pod.pointer("/status/containerStatuses")?.as_array()?;
+    containers.iter().filter_map(|one| time(one.pointer("/state/running/startedAt")?)).min()
+}
+
+/// When cowhand last changed the object.
+fn written(metadata: &Value) -> Option<jiff::Timestamp> {
+    let entries = metadata["managedFields"].as_array()?;
+    let own = entries.iter().filter(|entry| entry["manager"] == FIELD_MANAGER);
+    own.filter_map(|entry| time(&entry["time"])).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_that_started_before_the_secret_was_written_has_not_read_it() {
+        let pod =
+            json!({"status": {"containerStatuses": [{"state": {"running": {"startedAt": "2026-11-23T10:00:05Z"}}}]}});
+        let entry = |manager: &str, time: &str| json!({"manager": manager, "time": time});
+        let secret =
+            json!({"managedFields": [entry("cowhand", "2026-11-23T10:00:06Z"), entry("x", "2026-11-23T11:00:00Z")]});
+        assert!(written(&secret).unwrap() > started(&pod).unwrap());
+        assert_eq!(started(&json!({"status": {"containerStatuses": [{"state": {"waiting": {}}}]}})), None);
+    }
+}
