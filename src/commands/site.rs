@@ -69,7 +69,8 @@ impl Site {
     /// What the workspace knows of the cluster: its state file's CAs, never its keys.
     pub fn workspace_facts(&self) -> Result<WorkspaceFacts, Failure> {
         let path = self.workspace.cluster_state();
-        let state = match read_optional(&path)? {
+        let bytes = self.workspace.state_bytes().map_err(|error| Failure::of(Exit::StepFailed, &error))?;
+        let state = match bytes {
             None => facts::StateFile::Absent,
             Some(bytes) => facts::StateFile::read(path, &String::from_utf8_lossy(&bytes)),
         };

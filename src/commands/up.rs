@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use super::alone::Alone;
 use super::look::{heading, look, skips};
 use super::machines::Machines;
 use super::run::{Run, guarded, holder, untouched};
@@ -11,7 +12,7 @@ use super::site::Site;
 use super::world::World;
 use super::{Answer, Connect, Context, Skip, former, outside, prepare, stages};
 use crate::check;
-use crate::execute::{Event, Lock, Outcome, Stage, Tell};
+use crate::execute::{Event, Lock, Outcome, Stage, Tell, WorkspaceError};
 use crate::facts::etcd;
 use crate::plan::agents::AgentsSee;
 use crate::plan::playbook;
@@ -76,27 +77,33 @@ async fn walk(
         }
     };
     // Nothing on any disk has changed up to here; from here on this run is alone.
-    site.workspace.prepare().map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
     let lock = Lock::take(&site.workspace.lock(), "up");
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     let tell = &tell.clone().and(super::run::journal(site)?);
-    let locks = machines.lock(&site.inventory.name, &holder("up")).await?;
+    let alone = Alone::on(&machines, &site.inventory.name, &holder("up"), &context.stop, tell).await?;
     finish(tell, Stage::Check, Outcome::Passed, &counts, began);
+<<<<<<< HEAD
     // A lock that is lost means that nobody keeps others away any more: the run ends where it is.
     let stop = context.stop.child_token();
     let watch = tokio::spawn(watch(locks, stop.clone(), tell.clone()));
     let run = Acting { stages: &stages, stop: &stop, tell, replace_ca: wanted.replace_ca };
     let answer = act(site, &machines, &cleared, &run).await;
     watch.abort();
+=======
+    let answer = act(site, &machines, &cleared, &stages, alone.stop(), tell).await;
+    let answer = alone.end(&machines, answer).await;
+>>>>>>> main
     machines.disconnect().await;
     answer
 }
 
-async fn watch(locks: Vec<crate::remote::NodeLock>, stop: CancellationToken, tell: Tell) {
-    let lost = locks.iter().map(|lock| Box::pin(lock.lost()));
-    futures::future::select_all(lost).await;
-    tell.warning("the lock on a node was lost, with it the certainty to be the only run; stopping");
-    stop.cancel();
+/// A workspace without room is found before anything was changed.
+pub(super) fn unprepared(error: &WorkspaceError) -> Exit {
+    match error {
+        WorkspaceError::Full { .. } => Exit::ChecksFailed,
+        WorkspaceError::File { .. } => Exit::StepFailed,
+    }
 }
 
 /// What a run that changes things goes by.
@@ -117,7 +124,7 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
     }
     prepare::finish(site)?;
     prepare::carry_out(site, &prepare::plan(site).steps)?;
-    let world = guarded(stop, World::see(site, machines)).await?;
+    let world = guarded(stop, World::see(site, machines, tell)).await?;
     let run = Run { world: &world, stop, tell };
     let mut reached = guarded(stop, world.reach()).await?;
     if let AgentsSee::Stranger(locked) = guarded(stop, former::agents(&world, reached.as_ref())).await?

@@ -267,7 +267,12 @@ fn own_objects(
         }
         Origin::AcmeIssuer => {
             if let Some(acme @ Acme { server: Some(server), .. }) = &inventory.rancher.tls.acme {
-                all.push(objects::acme_issuer(acme, server, material.acme_server_ca(), &solver_class(inventory)));
+                all.push(objects::acme_issuer(
+                    acme,
+                    server,
+                    material.acme_server_ca(),
+                    &solver_class(inventory, controller),
+                ));
             }
             all.push(objects::certificate(hostname, objects::ACME_ISSUER, false));
         }
@@ -294,8 +299,14 @@ fn own_objects(
     Ok(all)
 }
 
-fn solver_class(inventory: &Inventory) -> SolverClass<'_> {
+/// A controller's own word in the annotation is understood by every version of cert-manager, also by one that was there before
+/// and whose version nobody tells; Rancher's chart goes by it too. Another class needs the field, which has to be known.
+fn solver_class(inventory: &Inventory, controller: Controller) -> SolverClass<'_> {
     let class = inventory.ingress.class.as_str();
+    match (controller, class) {
+        (Controller::Nginx, "nginx") | (Controller::Traefik, "traefik") => return SolverClass::Annotation(class),
+        (Controller::Nginx | Controller::Traefik | Controller::Unknown, _) => {}
+    }
     let version = &inventory.cert_manager.chart.version;
     match semver::Version::parse(version.trim_start_matches('v')) {
         Ok(version) if version >= semver::Version::new(1, 12, 0) => SolverClass::Field(class),

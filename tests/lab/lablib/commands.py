@@ -52,6 +52,7 @@ class Commands:
             missing = self.store.missing(self.artefacts)
             ground.look_at_programs(missing)
             ground.look_at_room(self.lab.cache, missing, nodes=not self.done.exists())
+            ground.look_at_watches()
             if self.lab.run.exists() and not self.done.exists():
                 say("an earlier `up` did not come to its end; clearing what it left")
                 self._clear()
