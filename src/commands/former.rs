@@ -74,11 +74,6 @@ async fn stale(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Re
     let secret = ObjectRef::new("v1", "Secret", Some(NAMESPACE), INGRESS_SECRET);
     let given = cluster.metadata(&secret).await?.as_ref().is_some_and(is_given);
     let not_of = |ca: &[u8]| tls::signed_by(&chain, ca) == Some(false);
-<<<<<<< HEAD
-=======
-    let of = |ca: &[u8]| tls::signed_by(&chain, ca) == Some(true);
-    let issuer = tls::issuer_name(&chain).unwrap_or_default();
->>>>>>> main
     let because = match recipe.origin {
         Origin::CaIssuer | Origin::AcmeIssuer | Origin::ChartIssuer if given => {
             "the one that is there was given as a file"
@@ -89,34 +84,9 @@ async fn stale(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Re
         Origin::AcmeIssuer if another_server(cluster, found).await? => {
             "the one that is there is from another ACME server"
         }
-<<<<<<< HEAD
         Origin::ChartIssuer => match another_source(world, cluster, &chain).await? {
             Some(because) => because,
             None => return Ok(None),
-=======
-        Origin::ChartIssuer => match world.picture.cell.variant {
-            Variant::ChartCa => match public_part(cluster, "tls-rancher").await? {
-                Some(ca) if not_of(&ca) => "the certificate that is there is not from Rancher's own CA",
-                Some(_) | None => return Ok(None),
-            },
-            Variant::Staging | Variant::Production
-                if public_part(cluster, "tls-rancher").await?.is_some_and(|ca| of(&ca)) =>
-            {
-                "the certificate that is there is from Rancher's own CA"
-            }
-            // The issuer bears one name in both, so cert-manager sees no difference; Let's Encrypt's own names tell.
-            Variant::Staging if issuer.contains("Let's Encrypt") && !issuer.contains("(STAGING)") => {
-                "the certificate that is there is not from staging"
-            }
-            Variant::Production if issuer.contains("(STAGING)") => "the certificate that is there is from staging",
-            Variant::Staging
-            | Variant::Production
-            | Variant::PublicCa
-            | Variant::PrivateCa
-            | Variant::OwnCa
-            | Variant::MadeCa
-            | Variant::OwnAcme => return Ok(None),
->>>>>>> main
         },
         Origin::CaIssuer
         | Origin::AcmeIssuer
@@ -145,17 +115,25 @@ async fn another_source(
 ) -> Result<Option<&'static str>, ClusterError> {
     let issuer = tls::issuer_name(chain).unwrap_or_default();
     let (lets_encrypt, staging) = (issuer.contains("Let's Encrypt"), issuer.contains("(STAGING)"));
+    let by_rancher = public_part(cluster, "tls-rancher").await?.map(|ca| tls::signed_by(chain, &ca));
+    // Let's Encrypt's own names tell staging and production apart.
     Ok(match world.picture.cell.variant {
-        Variant::ChartCa => {
-            let own = public_part(cluster, "tls-rancher").await?;
-            let other = own.is_some_and(|ca| tls::signed_by(chain, &ca) == Some(false));
-            other.then_some("the one that is there is not from Rancher's own CA")
+        Variant::ChartCa if by_rancher == Some(Some(false)) => {
+            Some("the one that is there is not from Rancher's own CA")
         }
-        Variant::Staging => (!staging).then_some("the one that is there is not from Let's Encrypt's staging"),
-        Variant::Production => {
-            (!lets_encrypt || staging).then_some("the one that is there is not from Let's Encrypt's production")
+        Variant::Staging | Variant::Production if by_rancher == Some(Some(true)) => {
+            Some("the one that is there is from Rancher's own CA")
         }
-        Variant::PublicCa | Variant::PrivateCa | Variant::OwnCa | Variant::MadeCa | Variant::OwnAcme => None,
+        Variant::Staging if lets_encrypt && !staging => Some("the one that is there is not from staging"),
+        Variant::Production if staging => Some("the one that is there is from staging"),
+        Variant::ChartCa
+        | Variant::Staging
+        | Variant::Production
+        | Variant::PublicCa
+        | Variant::PrivateCa
+        | Variant::OwnCa
+        | Variant::MadeCa
+        | Variant::OwnAcme => None,
     })
 }
 

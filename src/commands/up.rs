@@ -83,17 +83,9 @@ async fn walk(
     let tell = &tell.clone().and(super::run::journal(site)?);
     let alone = Alone::on(&machines, &site.inventory.name, &holder("up"), &context.stop, tell).await?;
     finish(tell, Stage::Check, Outcome::Passed, &counts, began);
-<<<<<<< HEAD
-    // A lock that is lost means that nobody keeps others away any more: the run ends where it is.
-    let stop = context.stop.child_token();
-    let watch = tokio::spawn(watch(locks, stop.clone(), tell.clone()));
-    let run = Acting { stages: &stages, stop: &stop, tell, replace_ca: wanted.replace_ca };
+    let run = Acting { stages: &stages, stop: alone.stop(), tell, replace_ca: wanted.replace_ca };
     let answer = act(site, &machines, &cleared, &run).await;
-    watch.abort();
-=======
-    let answer = act(site, &machines, &cleared, &stages, alone.stop(), tell).await;
     let answer = alone.end(&machines, answer).await;
->>>>>>> main
     machines.disconnect().await;
     answer
 }
