@@ -10,10 +10,11 @@ use super::machines::Machines;
 use super::run::{Run, guarded, holder, untouched};
 use super::site::Site;
 use super::world::World;
-use super::{Answer, Connect, Context, Skip, outside, prepare, stages};
+use super::{Answer, Connect, Context, Skip, former, outside, prepare, stages};
 use crate::check;
 use crate::execute::{Event, Lock, Outcome, Stage, Tell, WorkspaceError};
 use crate::facts::etcd;
+use crate::plan::agents::AgentsSee;
 use crate::plan::playbook;
 use crate::report::{Exit, Failure, Pauser, Shower};
 
@@ -24,6 +25,9 @@ pub struct Up {
     pub skip: Skip,
     #[command(flatten)]
     pub connect: Connect,
+    /// Replace the CA at once, although agents of other clusters know only the former one and will be locked out
+    #[arg(long)]
+    pub replace_ca: bool,
 }
 
 pub async fn run(context: &Context, wanted: Up) -> Answer {
@@ -79,7 +83,8 @@ async fn walk(
     let tell = &tell.clone().and(super::run::journal(site)?);
     let alone = Alone::on(&machines, &site.inventory.name, &holder("up"), &context.stop, tell).await?;
     finish(tell, Stage::Check, Outcome::Passed, &counts, began);
-    let answer = act(site, &machines, &cleared, &stages, alone.stop(), tell).await;
+    let run = Acting { stages: &stages, stop: alone.stop(), tell, replace_ca: wanted.replace_ca };
+    let answer = act(site, &machines, &cleared, &run).await;
     let answer = alone.end(&machines, answer).await;
     machines.disconnect().await;
     answer
@@ -93,15 +98,17 @@ pub(super) fn unprepared(error: &WorkspaceError) -> Exit {
     }
 }
 
+/// What a run that changes things goes by.
+struct Acting<'a> {
+    stages: &'a [Stage],
+    stop: &'a CancellationToken,
+    tell: &'a Tell,
+    replace_ca: bool,
+}
+
 /// The stages that change something, and the proof at the end. Nobody gets here without the checks' leave.
-async fn act(
-    site: &Site,
-    machines: &Machines,
-    _cleared: &check::Cleared,
-    stages: &[Stage],
-    stop: &CancellationToken,
-    tell: &Tell,
-) -> Answer {
+async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting: &Acting<'_>) -> Answer {
+    let Acting { stages, stop, tell, replace_ca } = *acting;
     let guard = site.workspace.guard_keys().and_then(|closed| Ok((closed, site.workspace.mend_state()?)));
     let (closed, mended) = guard.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     for note in closed.into_iter().chain(mended) {
@@ -112,6 +119,11 @@ async fn act(
     let world = guarded(stop, World::see(site, machines, tell)).await?;
     let run = Run { world: &world, stop, tell };
     let mut reached = guarded(stop, world.reach()).await?;
+    if let AgentsSee::Stranger(locked) = guarded(stop, former::agents(&world, reached.as_ref())).await?
+        && !replace_ca
+    {
+        return Err(Failure::of(Exit::ChecksFailed, &locked).hint(locked.hint()));
+    }
     let mut changed = false;
     for stage in stages.iter().copied() {
         match stage {
