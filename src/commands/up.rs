@@ -81,7 +81,7 @@ async fn walk(
     // A lock that is lost means that nobody keeps others away any more: the run ends where it is.
     let stop = context.stop.child_token();
     let watch = tokio::spawn(watch(locks, stop.clone(), tell.clone()));
-    let answer = act(site, &machines, &cleared, &stages, &stop, tell).await;
+    let answer = act(site, &machines, (&cleared, skips), &stages, &stop, tell).await;
     watch.abort();
     machines.disconnect().await;
     answer
@@ -98,7 +98,7 @@ async fn watch(locks: Vec<crate::remote::NodeLock>, stop: CancellationToken, tel
 async fn act(
     site: &Site,
     machines: &Machines,
-    _cleared: &check::Cleared,
+    (_cleared, skips): (&check::Cleared, &check::Skips),
     stages: &[Stage],
     stop: &CancellationToken,
     tell: &Tell,
@@ -117,7 +117,7 @@ async fn act(
     for stage in stages.iter().copied() {
         match stage {
             Stage::Check | Stage::Remove => continue,
-            Stage::Verify => return verify(&run, reached.as_ref(), changed).await,
+            Stage::Verify => return verify(&run, reached.as_ref(), changed, skips).await,
             Stage::Cluster | Stage::Ingress | Stage::CertManager | Stage::Rancher => {}
         }
         let began = start(tell, stage);
@@ -195,13 +195,14 @@ async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) 
     Ok(format!("{ready} nodes Ready, etcd {}/{}{ca}", members.len(), members.len()))
 }
 
-async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool) -> Answer {
+async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool, skips: &check::Skips) -> Answer {
     let began = start(run.tell, Stage::Verify);
     let Some(reached) = reached else {
         return Err(Failure::new(Exit::NotVerified, "the Kubernetes API does not answer"));
     };
     let world = run.world;
-    // The last step's pods may have come up a moment ago: the proof gets a second and a third try before it counts.
+    // The last step's pods may have come up a moment ago: the proof gets further tries before it counts. It is the
+    // usual one each time; what takes a minute of silence is for `verify --thorough`.
     let mut findings = Vec::new();
     for attempt in 0..6 {
         if attempt > 0 {
@@ -211,7 +212,8 @@ async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed:
             })
             .await?;
         }
-        findings = guarded(run.stop, outside::verify(world.site, world.machines, &world.picture, reached)).await?;
+        let seen = guarded(run.stop, outside::verify(world.site, world.machines, &world.picture, reached)).await?;
+        findings = seen.into_iter().map(|finding| skips.mark(finding)).collect::<Vec<_>>();
         if !findings.iter().any(check::Finding::blocks) || !changed {
             break;
         }
