@@ -116,6 +116,16 @@ Examples:
   cowhand kubeconfig --print > ~/.kube/prod")]
     Kubeconfig(commands::kubeconfig::Kubeconfig),
 
+    /// Print a load balancer's whole configuration: haproxy, nginx, keepalived or AWS
+    ///
+    /// Made from the inventory: the nodes' addresses, the load_balancers, the host name and the TLS mode. Layer 4 (TCP goes
+    /// through) in modes ingress and rancher, layer 7 with certificates in mode external. Nothing is touched, no key is read.
+    #[command(after_long_help = "\
+Examples:
+  cowhand lb haproxy -o haproxy.cfg
+  cowhand lb keepalived --virtual-ip 10.0.0.100    # an address that two balancers share")]
+    Lb(commands::lb::Lb),
+
     /// Bring back a lost cluster.rkestate from the running cluster
     ///
     /// Without that file rke would make a new CA over a living cluster; `up` refuses to let it.
@@ -183,6 +193,7 @@ impl Command {
     fn run(self, context: &Context) -> Answer {
         match self {
             Command::Init(wanted) => commands::init::run(context, &wanted),
+            Command::Lb(wanted) => commands::lb::run(context, &wanted),
             Command::Explain(wanted) => commands::explain::run(context, &wanted, &explanations()),
             Command::Completions(wanted) => commands::completions::run(context, &wanted, Cli::command()),
             Command::Schema => commands::schema::run(context),

@@ -6,6 +6,7 @@ pub mod remote;
 pub mod cluster;
 pub mod inventory;
 pub mod tls;
+pub mod balancer;
 pub mod facts;
 pub mod check;
 pub mod plan;

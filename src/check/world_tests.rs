@@ -78,6 +78,7 @@ pub fn inventory() -> Inventory {
                 key: None,
                 ca: None,
                 ca_key: None,
+                also_trust: None,
                 acme: None,
                 passthrough: false,
                 agent_tls_mode: None,

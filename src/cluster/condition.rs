@@ -8,7 +8,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::nodes::condition;
-use super::{Apply, Cluster, ClusterError, NodeSeen, ObjectRef};
+use super::{Apply, Cluster, ClusterError, NodeSeen, ObjectRef, certificate};
 
 /// Something that becomes true by itself, given time.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,10 +39,16 @@ pub enum Condition {
         namespace: String,
         service: String,
     },
-    /// cert-manager's Certificate is Ready.
+    /// cert-manager's Certificate is Ready, and its Secret is of the issuer that it names.
     CertificateReady {
         namespace: String,
         name: String,
+    },
+    /// The same, and it was issued anew: its revision is above this one.
+    CertificateReissued {
+        namespace: String,
+        name: String,
+        after: i64,
     },
     /// cainjector has put a CA into every webhook of this ValidatingWebhookConfiguration.
     WebhookCaInjected {
@@ -83,7 +89,10 @@ impl fmt::Display for Condition {
             Condition::JobComplete { namespace, name } => write!(f, "job {namespace}/{name}"),
             Condition::CrdEstablished { name } => write!(f, "definition {name}"),
             Condition::EndpointsNonEmpty { namespace, service } => write!(f, "service {namespace}/{service}"),
-            Condition::CertificateReady { namespace, name } => write!(f, "certificate {namespace}/{name}"),
+            Condition::CertificateReady { namespace, name }
+            | Condition::CertificateReissued { namespace, name, .. } => {
+                write!(f, "certificate {namespace}/{name}")
+            }
             Condition::WebhookCaInjected { name } => write!(f, "CA of webhook {name}"),
             Condition::Gone(object) => write!(f, "removal of {object}"),
             Condition::DryRunAccepted { manifest } => {
@@ -106,7 +115,8 @@ impl Condition {
             Condition::JobComplete { namespace, name } => of("batch/v1", "Job", Some(namespace), name),
             Condition::CrdEstablished { name } => of("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, name),
             Condition::EndpointsNonEmpty { namespace, service } => of("v1", "Endpoints", Some(namespace), service),
-            Condition::CertificateReady { namespace, name } => {
+            Condition::CertificateReady { namespace, name }
+            | Condition::CertificateReissued { namespace, name, .. } => {
                 of("cert-manager.io/v1", "Certificate", Some(namespace), name)
             }
             Condition::WebhookCaInjected { name } => {
@@ -122,16 +132,17 @@ impl Condition {
         if let Condition::Gone(object) = self {
             return gone(object, found);
         }
-        let Some(found) = found else { return Seen::NotYet("not there yet".into()) };
+        let Some(found) = found else { return absent() };
         match self {
             Condition::DeploymentReady { .. } => deployment(found),
             Condition::DaemonSetReady { .. } => daemon_set(found),
             Condition::JobComplete { .. } => job(found),
             Condition::CrdEstablished { .. } => by_condition(found, "Established"),
             Condition::EndpointsNonEmpty { .. } => endpoints(found),
-            Condition::CertificateReady { .. } => by_condition(found, "Ready"),
             Condition::WebhookCaInjected { .. } => webhook(found),
             Condition::Gone(_)
+            | Condition::CertificateReady { .. }
+            | Condition::CertificateReissued { .. }
             | Condition::ApiAnswers
             | Condition::NodesReady { .. }
             | Condition::DryRunAccepted { .. } => Seen::Met("there".into()),
@@ -150,12 +161,19 @@ impl Cluster {
                 Err(error) if error.is_passing() => Ok(Seen::NotYet(error.to_string())),
                 Err(error) => Err(error),
             },
+            Condition::CertificateReady { namespace, name } => {
+                let seen = self.certificate(namespace, name).await?;
+                Ok(seen.map_or_else(absent, |(found, secret)| certificate::issued(&found, &secret)))
+            }
+            Condition::CertificateReissued { namespace, name, after } => {
+                let seen = self.certificate(namespace, name).await?;
+                Ok(seen.map_or_else(absent, |(found, secret)| certificate::reissued(&found, &secret, *after)))
+            }
             Condition::DeploymentReady { .. }
             | Condition::DaemonSetReady { .. }
             | Condition::JobComplete { .. }
             | Condition::CrdEstablished { .. }
             | Condition::EndpointsNonEmpty { .. }
-            | Condition::CertificateReady { .. }
             | Condition::WebhookCaInjected { .. }
             | Condition::Gone(_) => {
                 let found = match what.object() {
@@ -166,6 +184,10 @@ impl Cluster {
             }
         }
     }
+}
+
+fn absent() -> Seen {
+    Seen::NotYet("not there yet".into())
 }
 
 fn number(object: &Value, pointer: &str) -> i64 {

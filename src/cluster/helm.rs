@@ -102,6 +102,7 @@ const REMEDIES: &[(&str, &str)] = &[
         "requires kubeVersion",
         "the chart does not take this Kubernetes version: choose another `engine.rke.kubernetes` or another version of the chart",
     ),
+    ("no space left on device", "a disk is full: make room where the message says, then run the same command again"),
     ("cannot re-use a name", "a release of that name is there already; `helm list -A -a` shows it"),
     (
         "another operation (install/upgrade/rollback) is in progress",

@@ -20,4 +20,20 @@ impl Cluster {
         let answer = answer.map_err(|error| self.error(&doing, error))?;
         to_value(&doing, answer).map(drop)
     }
+
+    /// Takes away annotations that somebody else left on an object, all those whose names begin so.
+    pub async fn unmark(&self, object: &ObjectRef, prefix: &str) -> Result<(), ClusterError> {
+        let Some(metadata) = self.metadata(object).await? else { return Ok(()) };
+        let there = metadata["annotations"].as_object().into_iter().flatten();
+        let gone: serde_json::Map<String, Value> =
+            there.filter(|(name, _)| name.starts_with(prefix)).map(|(name, _)| (name.clone(), Value::Null)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let doing = format!("unmark {object}");
+        let api = self.api(&doing, &object.api_version, &object.kind, object.namespace.as_deref()).await?;
+        let patch = Patch::Merge(serde_json::json!({"metadata": {"annotations": gone}}));
+        let answer = api.patch_metadata(&object.name, &PatchParams::default(), &patch).await;
+        answer.map(drop).map_err(|error| self.error(&doing, error))
+    }
 }

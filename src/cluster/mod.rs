@@ -1,6 +1,7 @@
 //! A cluster, reached: the Kubernetes API, server-side apply, waits with an end, helm.
 
 mod apply;
+mod certificate;
 mod condition;
 mod connect;
 mod error;

@@ -74,6 +74,18 @@ impl Cluster {
         found.map(|found| to_value(&doing, found)).transpose()
     }
 
+    /// The metadata alone: of a Secret, nothing that is secret.
+    pub async fn metadata(&self, object: &ObjectRef) -> Result<Option<Value>, ClusterError> {
+        let doing = format!("look at {object}");
+        let api = match self.api(&doing, &object.api_version, &object.kind, object.namespace.as_deref()).await {
+            Err(ClusterError::UnknownKind { .. }) => return Ok(None),
+            other => other?,
+        };
+        let found = api.get_metadata_opt(&object.name).await.map_err(|error| self.error(&doing, error))?;
+        let unreadable = |error: serde_json::Error| ClusterError::Answer { doing, why: error.to_string() };
+        found.map(|found| serde_json::to_value(found.metadata).map_err(unreadable)).transpose()
+    }
+
     /// All objects of a kind, in one namespace or in all; none when the cluster does not know the kind.
     /// `labels` is a selector such as `app=rancher`.
     pub async fn list(

@@ -17,7 +17,9 @@ impl Cluster {
             | Condition::DaemonSetReady { namespace, .. }
             | Condition::JobComplete { namespace, .. } => self.explain_workload(what, namespace).await,
             Condition::EndpointsNonEmpty { namespace, service } => self.explain_service(namespace, service).await,
-            Condition::CertificateReady { namespace, .. } => self.explain_certificate(namespace).await,
+            Condition::CertificateReady { namespace, .. } | Condition::CertificateReissued { namespace, .. } => {
+                self.explain_certificate(namespace).await
+            }
             Condition::ApiAnswers
             | Condition::NodesReady { .. }
             | Condition::CrdEstablished { .. }

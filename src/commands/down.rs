@@ -2,11 +2,14 @@
 
 use std::time::Instant;
 
+use tokio_util::sync::CancellationToken;
+
+use super::alone::Alone;
 use super::look::heading;
 use super::machines::{Machine, Machines};
 use super::run::{Remover, guarded, holder, untouched};
 use super::site::Site;
-use super::up::{finish, start};
+use super::up::{finish, start, unprepared};
 use super::{Answer, Connect, Context};
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
 use crate::remote::{Remote, Stdin, Words};
@@ -82,23 +85,29 @@ async fn confirm(context: &Context, site: &Site, yes: Option<&str>) -> Result<()
 }
 
 async fn remove(context: &Context, site: &Site, machines: &Machines, tell: &Tell) -> Result<String, Failure> {
-    let step = |error: crate::execute::WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
-    site.workspace.prepare().map_err(step)?;
+    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
     let lock = Lock::take(&site.workspace.lock(), "down");
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     let tell = &tell.clone().and(super::run::journal(site)?);
-    let _locks = machines.lock(&site.inventory.name, &holder("down")).await?;
+    let alone = Alone::on(machines, &site.inventory.name, &holder("down"), &context.stop, tell).await?;
+    let answer = take_away(site, machines, alone.stop(), tell).await;
+    alone.end(machines, answer).await
+}
+
+/// Nobody gets here without the lock of every node.
+async fn take_away(site: &Site, machines: &Machines, stop: &CancellationToken, tell: &Tell) -> Result<String, Failure> {
+    let step = |error: crate::execute::WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
     refuse_foreign(site, machines).await?;
     if let Some(note) = site.workspace.mend_state().map_err(step)? {
         tell.warning(note);
     }
     if site.workspace.cluster_state().exists() {
-        Remover { site, machines, stop: &context.stop, tell }.rke_remove().await?;
+        Remover { site, machines, stop, tell }.rke_remove().await?;
     } else {
         tell.note("there is no cluster.rkestate: only what lies on the nodes is removed");
     }
     tell.progress(Stage::Remove, "taking away what rke leaves on the nodes");
-    let left = guarded(&context.stop, sweep(machines, tell)).await?;
+    let left = guarded(stop, sweep(machines, tell)).await?;
     if !left.is_empty() {
         return Err(Failure::new(Exit::StepFailed, "something of the cluster is still on the nodes")
             .because(left.join("\n"))

@@ -1,13 +1,12 @@
 //! Writes an inventory to begin with.
 
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::wanted::environment;
-use super::{Answer, Context, find_inventory};
+use super::{Answer, Context, find_inventory, new_file};
 use crate::inventory::{self, InitNode, InitRequest};
 use crate::report::{Exit, Failure};
 
@@ -50,7 +49,7 @@ pub fn run(context: &Context, wanted: &Init) -> Answer {
         context.console.raw(&text)?;
         return Ok(Exit::Done);
     }
-    write(&wanted.to, &text, wanted.force)?;
+    new_file::write(&wanted.to, &text, wanted.force)?;
     let open = open(&text, &wanted.to)?;
     let file = &wanted.to;
     context.console.data("written", &Written { file, open: open.clone() }, |look| {
@@ -113,31 +112,6 @@ fn ssh_config(file: &Path) -> Result<String, Failure> {
 
 fn called(file: &Path) -> String {
     if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() }
-}
-
-/// The whole file or nothing of it; one that is there already only with `force`.
-fn write(file: &Path, text: &str, force: bool) -> Result<(), Failure> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = || -> std::io::Result<()> {
-        // Nothing in it is secret; others may read it.
-        let mut beside = tempfile::Builder::new()
-            .prefix(".inventory-")
-            .permissions(std::fs::Permissions::from_mode(0o644))
-            .tempfile_in(folder)?;
-        beside.write_all(text.as_bytes())?;
-        beside.as_file().sync_all()?;
-        if force {
-            beside.persist(file)?
-        } else {
-            beside.persist_noclobber(file)?
-        };
-        Ok(())
-    };
-    written().map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::new(Exit::Usage, format!("{} is there already", file.display()))
-            .hint("write to another file with -o FILE, or over this one with --force"),
-        _ => Failure::with_cause(Exit::Usage, format!("{} cannot be written", file.display()), &error),
-    })
 }
 
 /// What `check` would say of the file as it stands.

@@ -8,10 +8,13 @@ use super::{Connect, Context};
 use crate::facts::outside::{Open, Opened, Origin};
 use crate::inventory::{Inventory, Node};
 use crate::remote::{
-    Ask, ConnectError, ConnectOptions, Connection, Door, Forward, FrontNode, Nobody, NodeLock, Offered, Remote, Target,
-    connect_all,
+    Ask, ConnectError, ConnectOptions, Connection, Door, Forward, FrontNode, Nobody, NodeLock, Offered, Remote, Stdin,
+    Target, Words, connect_all,
 };
 use crate::report::{Console, Exit, Failure, Output, Pauser, TerminalAsk};
+
+/// How long saying goodbye may take.
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// A node and the connection to it.
 pub struct Machine {
@@ -50,6 +53,22 @@ impl Machines {
         let more = if others > 0 { format!(", nor can {others} more") } else { String::new() };
         let failure = Failure::with_cause(Exit::Unreachable, format!("{name} cannot be reached{more}"), error);
         Some(failure.maybe_hint(error.hint()))
+    }
+
+    /// The nodes that do not answer any more, each with the reason; `limit` is what a slow one is given.
+    pub async fn lost(&self, limit: std::time::Duration) -> Vec<(String, String)> {
+        let asked = self.reached.iter().map(async |machine| {
+            let words = Words::new("true").within(limit);
+            let answer = tokio::time::timeout(limit, machine.connection.text(&words, Stdin::Empty)).await;
+            let reason = match answer {
+                Ok(Ok(_)) => return None,
+                Ok(Err(_)) if machine.connection.is_closed() => machine.connection.closed().await,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {} s", limit.as_secs()),
+            };
+            Some((machine.node.name.clone(), reason))
+        });
+        futures::future::join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// Connections to the nodes with a control plane, in the inventory's order.
@@ -93,9 +112,9 @@ impl Machines {
 
     /// Says goodbye, so that no session lingers on the nodes.
     pub async fn disconnect(&self) {
-        for machine in &self.reached {
-            machine.connection.disconnect().await;
-        }
+        let goodbyes = futures::future::join_all(self.reached.iter().map(|machine| machine.connection.disconnect()));
+        // One that is gone does not hear it; nobody waits for that.
+        let _ = tokio::time::timeout(GOODBYE, goodbyes).await;
     }
 }
 

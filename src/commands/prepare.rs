@@ -42,6 +42,9 @@ pub fn carry_out(site: &Site, steps: &[Step]) -> Result<(), Failure> {
             | Step::Helm(_)
             | Step::HelmRemove { .. }
             | Step::Restart { .. }
+            | Step::Remove { .. }
+            | Step::Reissue { .. }
+            | Step::Touch { .. }
             | Step::Wait(_) => {}
         }
     }

@@ -87,6 +87,9 @@ impl Run<'_> {
                 | Step::Helm(_)
                 | Step::HelmRemove { .. }
                 | Step::Restart { .. }
+                | Step::Remove { .. }
+                | Step::Reissue { .. }
+                | Step::Touch { .. }
                 | Step::Wait(_) => guarded(self.stop, self.on_cluster(stage, step, reached.as_ref())).await?,
             }
         }
@@ -165,7 +168,9 @@ impl Way<'_> {
         let site = self.site;
         let step = |error: &(dyn std::error::Error + 'static)| Failure::of(Exit::StepFailed, error);
         let front = Front::start(self.machines.front_nodes(), &site.workspace.rke_folder()).await;
-        let front = front.map_err(|error| step(&error))?;
+        let front = front.map_err(|error| {
+            Failure::with_cause(Exit::StepFailed, "the way on which rke goes to the nodes could not be opened", &error)
+        })?;
         let way = rke::Front { port: front.port(), user: "cowhand".into(), key: front.key_path() };
         let through = rke::through_front(config, &way);
         self.redirect_state(&through)?;
@@ -184,13 +189,15 @@ impl Way<'_> {
                 }
                 News::Trouble(trouble) => tell.warning(format!("rke: {trouble}")),
             })
-            .await
-            .map_err(|error| step(&error).maybe_hint(error.hint()))?;
-        self.redirect_state(config)?;
+            .await;
+        // Back to the way of the kept cluster.yml, however rke ended.
+        let redirected = self.redirect_state(config);
+        let outcome = outcome.map_err(|error| step(&error).maybe_hint(error.hint()))?;
         if self.stop.is_cancelled() {
             return Err(interrupted());
         }
-        outcome.success().map_err(|error| step(&error).maybe_hint(error.hint()))
+        outcome.success().map_err(|error| step(&error).maybe_hint(error.hint()))?;
+        redirected
     }
 }
 
@@ -216,7 +223,7 @@ pub struct Remover<'a> {
 impl Remover<'_> {
     pub async fn rke_remove(&self) -> Result<(), Failure> {
         let Some(wanted) = self.site.rke() else { return Ok(()) };
-        let found = super::world::find(ToolKind::Rke, &wanted.binary, &wanted.version).await?;
+        let found = super::world::find(ToolKind::Rke, &wanted.binary, &wanted.version, self.tell).await?;
         let config = crate::plan::rke::cluster_yml(&self.site.inventory, wanted, &Additions::default());
         let way = Way { site: self.site, machines: self.machines, stop: self.stop, tell: self.tell };
         way.rke(Stage::Remove, &found.path, Verb::Remove, &config).await

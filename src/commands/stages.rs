@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::Value;
 
+use super::former;
 use super::world::{Reached, World};
 use crate::cluster::{Apply, ClusterError, HelmError, HelmRun, ObjectRef, SecretDigest};
 use crate::execute::{MADE_BY, chart};
 use crate::facts;
 use crate::inventory::{Chart, Delivery, IngressProvider};
+use crate::plan::agents::AgentsSee;
 use crate::plan::cert_manager::{CERT_MANAGER, CertManagerFound};
 use crate::plan::ingress::TRAEFIK;
 use crate::plan::rancher::{BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
@@ -35,6 +37,11 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
     let mut steps = Vec::new();
     let mut notes = Vec::new();
     let inventory = &world.site.inventory;
+    match former::agents(world, reached).await? {
+        AgentsSee::Nothing => {}
+        AgentsSee::AnotherText(text) => notes.push(text),
+        AgentsSee::Stranger(locked) => notes.push(format!("{locked}; {}", locked.hint())),
+    }
     if let Some((config, cluster_yml)) = world.cluster_yml() {
         if !config.contains_key("addons") && world.state().is_some_and(|state| state.has_addon()) {
             return Err(Failure::new(Exit::ChecksFailed, "Rancher runs as RKE's addon here; without it in cluster.yml, rke would delete Rancher and its namespace")
@@ -127,6 +134,7 @@ async fn rancher(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
         inventory: &world.site.inventory,
         picture: &world.picture,
         values: world.values.clone(),
+        addon: &world.parts.addon,
         later: world.parts.later.clone(),
     };
     let found = match reached {
@@ -163,6 +171,7 @@ async fn rancher_found(
     if wanted.inventory.rancher.delivery == Delivery::Helm {
         found.release = release(world, reached, NAMESPACE, RANCHER, &wanted.inventory.rancher.chart).await?;
     }
+    former::look(world, reached, wanted, &mut found).await?;
     Ok(found)
 }
 
@@ -200,7 +209,7 @@ async fn release(
     }))
 }
 
-fn unseen(error: ClusterError) -> Failure {
+pub(super) fn unseen(error: ClusterError) -> Failure {
     Failure::with_cause(Exit::Unreachable, "the cluster cannot be looked at", &error).maybe_hint(error.hint())
 }
 

@@ -4,15 +4,17 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use super::alone::Alone;
 use super::look::{heading, look, skips};
 use super::machines::Machines;
 use super::run::{Run, guarded, holder, untouched};
 use super::site::Site;
 use super::world::World;
-use super::{Answer, Connect, Context, Skip, outside, prepare, stages};
+use super::{Answer, Connect, Context, Skip, former, outside, prepare, stages};
 use crate::check;
-use crate::execute::{Event, Lock, Outcome, Stage, Tell};
+use crate::execute::{Event, Lock, Outcome, Stage, Tell, WorkspaceError};
 use crate::facts::etcd;
+use crate::plan::agents::AgentsSee;
 use crate::plan::playbook;
 use crate::report::{Exit, Failure, Pauser, Shower};
 
@@ -23,6 +25,9 @@ pub struct Up {
     pub skip: Skip,
     #[command(flatten)]
     pub connect: Connect,
+    /// Replace the CA at once, although agents of other clusters know only the former one and will be locked out
+    #[arg(long)]
+    pub replace_ca: bool,
 }
 
 pub async fn run(context: &Context, wanted: Up) -> Answer {
@@ -72,37 +77,39 @@ async fn walk(
         }
     };
     // Nothing on any disk has changed up to here; from here on this run is alone.
-    site.workspace.prepare().map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
     let lock = Lock::take(&site.workspace.lock(), "up");
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     let tell = &tell.clone().and(super::run::journal(site)?);
-    let locks = machines.lock(&site.inventory.name, &holder("up")).await?;
+    let alone = Alone::on(&machines, &site.inventory.name, &holder("up"), &context.stop, tell).await?;
     finish(tell, Stage::Check, Outcome::Passed, &counts, began);
-    // A lock that is lost means that nobody keeps others away any more: the run ends where it is.
-    let stop = context.stop.child_token();
-    let watch = tokio::spawn(watch(locks, stop.clone(), tell.clone()));
-    let answer = act(site, &machines, (&cleared, skips), &stages, &stop, tell).await;
-    watch.abort();
+    let run = Acting { stages: &stages, skips, stop: alone.stop(), tell, replace_ca: wanted.replace_ca };
+    let answer = act(site, &machines, &cleared, &run).await;
+    let answer = alone.end(&machines, answer).await;
     machines.disconnect().await;
     answer
 }
 
-async fn watch(locks: Vec<crate::remote::NodeLock>, stop: CancellationToken, tell: Tell) {
-    let lost = locks.iter().map(|lock| Box::pin(lock.lost()));
-    futures::future::select_all(lost).await;
-    tell.warning("the lock on a node was lost, with it the certainty to be the only run; stopping");
-    stop.cancel();
+/// A workspace without room is found before anything was changed.
+pub(super) fn unprepared(error: &WorkspaceError) -> Exit {
+    match error {
+        WorkspaceError::Full { .. } => Exit::ChecksFailed,
+        WorkspaceError::File { .. } => Exit::StepFailed,
+    }
+}
+
+/// What a run that changes things goes by.
+struct Acting<'a> {
+    stages: &'a [Stage],
+    skips: &'a check::Skips,
+    stop: &'a CancellationToken,
+    tell: &'a Tell,
+    replace_ca: bool,
 }
 
 /// The stages that change something, and the proof at the end. Nobody gets here without the checks' leave.
-async fn act(
-    site: &Site,
-    machines: &Machines,
-    (_cleared, skips): (&check::Cleared, &check::Skips),
-    stages: &[Stage],
-    stop: &CancellationToken,
-    tell: &Tell,
-) -> Answer {
+async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting: &Acting<'_>) -> Answer {
+    let Acting { stages, skips, stop, tell, replace_ca } = *acting;
     let guard = site.workspace.guard_keys().and_then(|closed| Ok((closed, site.workspace.mend_state()?)));
     let (closed, mended) = guard.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     for note in closed.into_iter().chain(mended) {
@@ -110,9 +117,14 @@ async fn act(
     }
     prepare::finish(site)?;
     prepare::carry_out(site, &prepare::plan(site).steps)?;
-    let world = guarded(stop, World::see(site, machines)).await?;
+    let world = guarded(stop, World::see(site, machines, tell)).await?;
     let run = Run { world: &world, stop, tell };
     let mut reached = guarded(stop, world.reach()).await?;
+    if let AgentsSee::Stranger(locked) = guarded(stop, former::agents(&world, reached.as_ref())).await?
+        && !replace_ca
+    {
+        return Err(Failure::of(Exit::ChecksFailed, &locked).hint(locked.hint()));
+    }
     let mut changed = false;
     for stage in stages.iter().copied() {
         match stage {

@@ -159,7 +159,7 @@ mod tests {
     async fn a_stopped_program_is_gone_with_all_it_started() {
         let stop = CancellationToken::new();
         let mut pids = Vec::new();
-        let script = "trap 'echo bye; exit 0' INT; sleep 600 & echo $! $$; wait";
+        let script = "trap 'echo bye; exit 0' INT; sleep 600 & echo $! $$; while :; do sleep 0.1; done";
         let ended = run_lines(&shell(script), &stop, |line| {
             pids.push(line.to_owned());
             stop.cancel();

@@ -44,6 +44,14 @@ pub enum Event {
     Finding {
         finding: Finding,
     },
+    /// A program that is fetched: told at its beginning, at each twentieth (or each 4 MiB, when its size is not told),
+    /// and at its end.
+    Download {
+        /// Name and version, e.g. "helm v3.18.6".
+        what: String,
+        #[serde(flatten)]
+        fetched: Fetched,
+    },
     /// Something that matters although nothing failed.
     Warning {
         text: String,
@@ -59,6 +67,20 @@ pub enum Event {
         ok: bool,
         seconds: f64,
     },
+}
+
+/// How far a download is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Fetched {
+    /// In bytes.
+    Part {
+        done: u64,
+        total: Option<u64>,
+    },
+    /// Checked and kept.
+    Whole,
+    Failed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -18,6 +18,8 @@ use crate::tls::Material;
 
 /// Limit for each wait of a step.
 const WAIT: Duration = Duration::from_secs(600);
+/// Limit for what is to be removed to be gone.
+const REMOVAL: Duration = Duration::from_secs(120);
 /// Helm's own limit, for its hooks.
 const HELM: Duration = Duration::from_secs(300);
 /// Marks a namespace that cowhand made, so that it may change and remove what is in it.
@@ -87,6 +89,9 @@ impl Hands<'_> {
                 removed.map(drop).map_err(|source| StepError::Helm { step: name.into(), source: Box::new(source) })
             }
             Step::Restart { namespace, deployment, .. } => self.restart(namespace, deployment).await.map_err(cluster),
+            Step::Remove { objects, .. } => self.remove(objects, name).await,
+            Step::Reissue { namespace, name: certificate, .. } => self.reissue(namespace, certificate, name).await,
+            Step::Touch { object, .. } => self.touch(object).await.map_err(cluster),
             Step::Wait(wait) => {
                 self.wait(wait).await.map_err(|source| StepError::Wait { step: name.into(), source: Box::new(source) })
             }
@@ -111,12 +116,23 @@ impl Hands<'_> {
         let cluster = |source| StepError::Cluster { step: name.into(), source: Box::new(source) };
         // The kind of a Secret cannot be changed; one of another kind has to go first.
         let there = self.cluster.secret_digest(&secret.namespace, &secret.name).await.map_err(cluster)?;
-        if there.is_some_and(|there| there.kind != secret.kind) {
-            let object = ObjectRef::new("v1", "Secret", Some(&secret.namespace), &secret.name);
-            self.cluster.delete(&object).await.map_err(cluster)?;
+        let object = ObjectRef::new("v1", "Secret", Some(&secret.namespace), &secret.name);
+        let mut strange = Vec::new();
+        match there {
+            Some(there) if there.kind != secret.kind => {
+                self.cluster.delete(&object).await.map_err(cluster)?;
+            }
+            Some(there) => strange.extend(there.keys.into_keys().filter(|key| !data.contains_key(key))),
+            None => {}
         }
         let sent = self.cluster.apply_secret(&secret.namespace, &secret.name, &secret.kind, &data).await;
         sent.map_err(cluster)?;
+        if !strange.is_empty() {
+            let dropped = self.cluster.drop_secret_keys(&secret.namespace, &secret.name, &strange).await;
+            dropped.map_err(cluster)?;
+        }
+        // What cert-manager noted when it wrote this Secret is true no longer, and would keep it from writing it again.
+        self.cluster.unmark(&object, "cert-manager.io/").await.map_err(cluster)?;
         match &secret.helm_release {
             Some(release) => self.let_helm_adopt(secret, release).await.map_err(cluster),
             None => Ok(()),
@@ -171,18 +187,52 @@ impl Hands<'_> {
 
     /// As `kubectl rollout restart` does it: an annotation on the pods' template.
     async fn restart(&self, namespace: &str, name: &str) -> Result<(), ClusterError> {
-        let now = jiff::Timestamp::now().to_string();
         let manifest = json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace},
-            "spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}}},
+            "spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": now()}}}},
         });
         self.cluster.mark(&manifest).await
+    }
+
+    /// Removes the objects in their order and waits until they are gone.
+    async fn remove(&self, objects: &[ObjectRef], name: &str) -> Result<(), StepError> {
+        for object in objects {
+            let deleted = self.cluster.delete(object).await;
+            deleted.map_err(|source| StepError::Cluster { step: name.into(), source: Box::new(source) })?;
+        }
+        let gone: Vec<Condition> = objects.iter().cloned().map(Condition::Gone).collect();
+        self.wait_for(&gone, REMOVAL, name).await
+    }
+
+    async fn reissue(&self, namespace: &str, certificate: &str, name: &str) -> Result<(), StepError> {
+        let after = self.cluster.reissue(namespace, certificate).await;
+        let after = after.map_err(|source| StepError::Cluster { step: name.into(), source: Box::new(source) })?;
+        let condition = Condition::CertificateReissued { namespace: namespace.into(), name: certificate.into(), after };
+        self.wait_for(&[condition], WAIT, name).await
+    }
+
+    async fn touch(&self, object: &ObjectRef) -> Result<(), ClusterError> {
+        let metadata = json!({
+            "name": object.name, "namespace": object.namespace, "annotations": {"cowhand/touched": now()},
+        });
+        let manifest = json!({"apiVersion": object.api_version, "kind": object.kind, "metadata": metadata});
+        self.cluster.mark(&manifest).await
+    }
+
+    async fn wait_for(&self, all: &[Condition], limit: Duration, name: &str) -> Result<(), StepError> {
+        let progress = |text: &str| self.tell.progress(self.stage, text);
+        let done = self.cluster.wait_all(all, limit, progress).await;
+        done.map_err(|source| StepError::Wait { step: name.into(), source: Box::new(source) })
     }
 
     async fn wait(&self, wait: &Wait) -> Result<(), WaitError> {
         let progress = |text: &str| self.tell.progress(self.stage, text);
         self.cluster.wait_all(&conditions(wait), WAIT, progress).await
     }
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().to_string()
 }
 
 /// A release as helm is to render or install it.

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use secrecy::zeroize::Zeroizing;
 use serde_json::Value;
 
 /// How many state files are kept aside.
@@ -55,9 +56,6 @@ impl WorkspaceError {
         match self {
             WorkspaceError::Full { .. } => {
                 Some("make room, then run the same command again; nothing was changed".into())
-            }
-            WorkspaceError::File { source, .. } if source.kind() == ErrorKind::StorageFull => {
-                Some("the disk is full: make room, then run the same command again".into())
             }
             WorkspaceError::File { source, path, .. } if source.kind() == ErrorKind::PermissionDenied => {
                 Some(format!("is {} owned by somebody else? a run with sudo does that", path.display()))
@@ -141,12 +139,8 @@ impl Workspace {
         self.inside().join("helm")
     }
 
-    /// Makes the folders (0700) and sees that there is room, before anything else is touched.
+    /// Sees that there is room, then makes the folders (0700), before anything else is touched.
     pub fn prepare(&self) -> Done<()> {
-        for folder in [self.inside(), self.logs(), self.rke_folder(), self.backups(), self.states(), self.secrets()] {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-            made.map_err(|source| WorkspaceError::File { what: "made", path: folder, source })?;
-        }
         let statistics = rustix::fs::statvfs(&self.folder).map_err(|error| WorkspaceError::File {
             what: "looked at",
             path: self.folder.clone(),
@@ -155,6 +149,10 @@ impl Workspace {
         let free = statistics.f_bavail.saturating_mul(statistics.f_frsize);
         if free < NEEDED {
             return Err(WorkspaceError::Full { path: self.folder.clone(), free });
+        }
+        for folder in [self.inside(), self.logs(), self.rke_folder(), self.backups(), self.states(), self.secrets()] {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+            made.map_err(|source| WorkspaceError::File { what: "made", path: folder, source })?;
         }
         // A quota or a read-only mount shows only when something is really written.
         // A name of its own: a second run may stand at this same place before it finds the lock taken.
@@ -259,15 +257,38 @@ impl Workspace {
             path: path.clone(),
             source,
         })?;
-        for copy in self.kept_states()?.iter().rev() {
-            let bytes =
-                fs::read(copy).map_err(|source| WorkspaceError::File { what: "read", path: copy.clone(), source })?;
-            if judge_state(&bytes) == StateFile::Whole {
-                self.write(&path, &bytes, Secrecy::Private)?;
-                return Ok(Some(format!("{} was {why}; {} was put back", path.display(), copy.display())));
-            }
+        if let Some((copy, bytes)) = self.newest_whole_copy()? {
+            self.write(&path, &bytes, Secrecy::Private)?;
+            return Ok(Some(format!("{} was {why}; {} was put back", path.display(), copy.display())));
         }
         Ok(Some(format!("{} was {why} and no whole copy was kept; it is at {} now", path.display(), broken.display())))
+    }
+
+    /// RKE's state as the next run will have it: a broken file counts for the copy that [`Workspace::mend_state`] will
+    /// put back, if there is one. Nothing is written.
+    pub fn state_bytes(&self) -> Done<Option<Zeroizing<Vec<u8>>>> {
+        let path = self.cluster_state();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(WorkspaceError::File { what: "read", path, source }),
+        };
+        if judge_state(&bytes) == StateFile::Whole {
+            return Ok(Some(bytes));
+        }
+        let copy = self.newest_whole_copy()?;
+        Ok(Some(copy.map_or(bytes, |(_, bytes)| bytes)))
+    }
+
+    fn newest_whole_copy(&self) -> Done<Option<(PathBuf, Zeroizing<Vec<u8>>)>> {
+        for copy in self.kept_states()?.into_iter().rev() {
+            let read = fs::read(&copy).map(Zeroizing::new);
+            let bytes = read.map_err(|source| WorkspaceError::File { what: "read", path: copy.clone(), source })?;
+            if judge_state(&bytes) == StateFile::Whole {
+                return Ok(Some((copy, bytes)));
+            }
+        }
+        Ok(None)
     }
 
     /// After the cluster was removed: its state (kept aside first) and its kubeconfig go.

@@ -74,6 +74,17 @@ fn a_cut_off_state_is_mended_from_the_newest_copy() {
 }
 
 #[test]
+fn a_cut_off_state_is_looked_at_as_it_will_be_mended() {
+    let (_folder, workspace) = workspace();
+    assert_eq!(workspace.state_bytes().unwrap(), None);
+    fs::write(workspace.cluster_state(), state(1)).unwrap();
+    workspace.keep_state_aside().unwrap();
+    fs::write(workspace.cluster_state(), &state(2)[..9]).unwrap();
+    assert_eq!(*workspace.state_bytes().unwrap().unwrap(), state(1).as_bytes());
+    assert_eq!(fs::read_to_string(workspace.cluster_state()).unwrap(), state(2)[..9], "nothing was written");
+}
+
+#[test]
 fn a_broken_state_without_copy_is_moved_never_deleted() {
     let (_folder, workspace) = workspace();
     fs::write(workspace.cluster_state(), "").unwrap();

@@ -1,8 +1,10 @@
 //! What to do: steps, one file per subject. Pure: wanted and found in, steps out.
 
+pub mod agents;
 pub mod applied;
 pub mod cert_manager;
 pub mod ingress;
+pub mod leftovers;
 pub mod playbook;
 pub mod rancher;
 pub mod release;

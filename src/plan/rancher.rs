@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::leftovers::{Leftovers, bare_deployment};
 use super::playbook::Stage;
 use super::release::{self, ReleaseFound};
 use super::step::{ReleaseWanted, SecretFrom, SecretStep, StagePlan, Step, Wait};
+use crate::cluster::ObjectRef;
 use crate::inventory::{Delivery, Inventory, Values};
-use crate::tls::{OwnObject, Picture, When};
+use crate::tls::{INGRESS_SECRET, Origin, OwnObject, Picture, Sense, When};
 
 /// The namespace Rancher insists on, and the name of its release and Deployment.
 pub const NAMESPACE: &str = "cattle-system";
@@ -27,6 +29,12 @@ pub struct RancherFound {
     pub release: Option<ReleaseFound>,
     /// The namespace is there.
     pub namespace: bool,
+    /// What a former TLS set-up left.
+    pub leftovers: Leftovers,
+    /// Why the certificate that cert-manager issued, and would keep, is not the wanted one.
+    pub stale: Option<String>,
+    /// Names of the Secrets that were written after the oldest of Rancher's pods had started.
+    pub unread: Vec<String>,
 }
 
 /// What the stage has to bring about.
@@ -35,6 +43,8 @@ pub struct RancherWanted<'a> {
     pub inventory: &'a Inventory,
     pub picture: &'a Picture,
     pub values: Values,
+    /// Objects of the rendered chart that RKE applies.
+    pub addon: &'a [Value],
     /// Objects of the rendered chart that could not go into the addon: they need cert-manager's CRDs.
     pub later: Vec<Value>,
 }
@@ -57,12 +67,16 @@ pub fn values(inventory: &Inventory, picture: &Picture) -> Values {
 }
 
 /// What the stage does.
+///
+/// The order leaves no gap longer than needed: what would undo the new goes first, then the new comes, and only when it
+/// stands the rest of the old goes.
 pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     let picture = wanted.picture;
     let mut steps = Vec::new();
     if !found.namespace {
         steps.push(apply("the namespace", vec![namespace()]));
     }
+    steps.extend(remove(&found.leftovers.first, "it would undo what comes next"));
     steps.extend(
         secrets(picture).into_iter().filter(|step| !found.secrets_as_wanted.contains(&step.name)).map(Step::Secret),
     );
@@ -75,20 +89,62 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
         Delivery::Addon => steps.extend(apply_missing("what the addon had to leave out", wanted.later.clone(), found)),
         Delivery::Helm => steps.extend(release::step(release_wanted(wanted), found.release.as_ref())),
     }
+    steps.extend(issue_anew(picture, found));
     steps.extend(apply_missing("what belongs to Rancher's objects", after, found));
-    // These are mounted by subPath: running pods never see new ones (kubernetes.io: volumes, subPath).
-    if found.secrets_changed.iter().any(|name| ["tls-ca", "cattle-server-keys"].contains(&name.as_str())) {
-        steps.push(Step::Restart {
-            namespace: NAMESPACE.into(),
-            deployment: RANCHER.into(),
-            because: "its pods read certificates only when they start".into(),
-        });
+    if found.leftovers.mounts {
+        steps.push(apply("Rancher's deployment without the former certificate files", vec![bare_deployment()]));
     }
-    steps.extend(certificates(&before).map(|name| Step::Wait(Wait::Certificate { namespace: NAMESPACE.into(), name })));
+    steps.extend(restart(found));
+    let wait = |name| Step::Wait(Wait::Certificate { namespace: NAMESPACE.into(), name });
+    steps.extend(certificates(&before).map(wait));
     steps.push(Step::Wait(Wait::Deployment { namespace: NAMESPACE.into(), name: RANCHER.into() }));
+    if by_chart(picture) {
+        // Its Issuer may need the CA that Rancher makes when it first starts.
+        steps.push(wait(INGRESS_SECRET.into()));
+    }
+    steps.extend(remove(&found.leftovers.last, "the TLS set-up has no use for it any more"));
     let mut notes = vec![format!("agentTLSMode {}: {}", mode(picture), picture.agent_reason)];
     notes.extend(picture.notes.iter().cloned());
+    let foreign = found.leftovers.foreign.iter();
+    notes.extend(
+        foreign.map(|object| format!("{object} is not wanted, but somebody else made or changed it: it is left")),
+    );
     StagePlan { stage: Stage::Rancher, steps, notes }
+}
+
+fn remove(objects: &[ObjectRef], because: &str) -> Option<Step> {
+    (!objects.is_empty()).then(|| Step::Remove { objects: objects.to_vec(), because: because.into() })
+}
+
+/// What makes cert-manager issue a certificate that it would otherwise keep, or not make at all.
+fn issue_anew(picture: &Picture, found: &RancherFound) -> Option<Step> {
+    if by_chart(picture) && found.leftovers.first.iter().any(|object| object.kind == "Certificate") {
+        // It refused to touch a Certificate that was not its own, and would look again only after hours.
+        let object = ObjectRef::new("networking.k8s.io/v1", "Ingress", Some(NAMESPACE), RANCHER);
+        let because = "cert-manager makes its own certificate for it now".into();
+        return Some(Step::Touch { object, because });
+    }
+    let because = found.stale.clone()?;
+    Some(Step::Reissue { namespace: NAMESPACE.into(), name: INGRESS_SECRET.into(), because })
+}
+
+/// What Rancher's pods read only when they start: files mounted by subPath (kubernetes.io: volumes, subPath), and
+/// their own CA.
+pub const READ_AT_START: [&str; 3] = ["tls-ca", "cattle-server-keys", "tls-rancher"];
+
+fn restart(found: &RancherFound) -> Option<Step> {
+    let removed = found.leftovers.first.iter().filter(|object| object.kind == "Secret").map(|object| &object.name);
+    let mut changed = found.secrets_changed.iter().chain(&found.unread).chain(removed);
+    changed.any(|name| READ_AT_START.contains(&name.as_str())).then(|| Step::Restart {
+        namespace: NAMESPACE.into(),
+        deployment: RANCHER.into(),
+        because: "its pods read certificates only when they start".into(),
+    })
+}
+
+/// Whether the chart's Issuer and its Ingress bring about the certificate.
+pub fn by_chart(picture: &Picture) -> bool {
+    matches!(picture.cell.sense, Sense::Makes(recipe) if recipe.origin == Origin::ChartIssuer)
 }
 
 pub fn mode(picture: &Picture) -> &'static str {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::playbook::Stage;
+use crate::cluster::ObjectRef;
 use crate::inventory::{Chart, ChartSource, Values};
 use crate::tls::SecretSource;
 
@@ -57,6 +58,22 @@ pub enum Step {
         deployment: String,
         because: String,
     },
+    /// Remove what cowhand made and nothing wants any more.
+    Remove {
+        objects: Vec<ObjectRef>,
+        because: String,
+    },
+    /// Ask cert-manager for a new certificate in the place of a valid one, and wait for it.
+    Reissue {
+        namespace: String,
+        name: String,
+        because: String,
+    },
+    /// Change an annotation of an object, so that whoever watches it looks again.
+    Touch {
+        object: ObjectRef,
+        because: String,
+    },
     Wait(Wait),
 }
 
@@ -85,6 +102,7 @@ impl fmt::Display for SecretFrom {
             SecretFrom::Tls(SecretSource::Certificate) => "the certificate",
             SecretFrom::Tls(SecretSource::Key) => "the certificate's key",
             SecretFrom::Tls(SecretSource::Ca) => "the CA's certificate",
+            SecretFrom::Tls(SecretSource::Cacerts) => "the CA's certificate and those trusted beside it",
             SecretFrom::Tls(SecretSource::CaKey) => "the CA's key",
             SecretFrom::BootstrapPassword => "the first login's password",
         })
@@ -156,6 +174,12 @@ impl fmt::Display for Step {
             Step::Restart { namespace, deployment, because } => {
                 write!(to, "restart {namespace}/{deployment}: {because}")
             }
+            Step::Remove { objects, .. } => match &objects[..] {
+                [only] => write!(to, "remove {only}"),
+                several => write!(to, "remove {} of a former TLS set-up", self::objects(several.len())),
+            },
+            Step::Reissue { namespace, name, .. } => write!(to, "issue certificate {namespace}/{name} anew"),
+            Step::Touch { object, .. } => write!(to, "touch {object}"),
             Step::Wait(wait) => write!(to, "wait until {wait}"),
         }
     }
@@ -169,6 +193,11 @@ impl Step {
             Step::Apply { manifests, .. } => documents(manifests),
             Step::Secret(secret) => secret.entries.iter().map(|(key, from)| format!("{key}: ({from})\n")).collect(),
             Step::Helm(wanted) => reasons(&wanted.because) + &yaml(&Value::Object(wanted.values.clone())),
+            Step::Remove { objects, because } => {
+                let several = objects.iter().filter(|_| objects.len() > 1).map(|object| format!("{object}\n"));
+                several.fold(format!("# {because}\n"), |text, line| text + &line)
+            }
+            Step::Reissue { because, .. } | Step::Touch { because, .. } => format!("# {because}\n"),
             Step::MakeCa { .. }
             | Step::MakePassword { .. }
             | Step::HelmRemove { .. }

@@ -43,7 +43,8 @@ impl Console {
     /// Looks at the streams; `wanted` is what `--output` said.
     pub fn detect(wanted: Option<Output>, verbosity: Verbosity) -> Self {
         let (out, err) = (Look::of(&io::stdout()), Look::of(&io::stderr()));
-        let dumb = std::env::var("TERM").is_ok_and(|name| name == "dumb");
+        // Moving the cursor needs a terminal that says what it is.
+        let dumb = std::env::var("TERM").map_or(true, |name| name.is_empty() || name == "dumb");
         let lively = io::stderr().is_terminal() && !dumb && verbosity != Verbosity::Quiet;
         let output = match wanted {
             Some(Output::Json) => Output::Json,

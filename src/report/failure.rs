@@ -1,6 +1,7 @@
 //! An error as a person gets to see it: what failed, because of what, what to do, and the exit code.
 
 use std::fmt::{self, Display, Write as _};
+use std::io::ErrorKind;
 
 use serde::Serialize;
 
@@ -14,6 +15,14 @@ pub struct Failure {
     /// From the nearest cause to the farthest; a cause may have several lines.
     pub because: Vec<String>,
     pub hint: Option<String>,
+}
+
+/// What helps wherever a file could not be written for want of room.
+const FULL: &str =
+    "the disk is full, or a quota is used up: make room there, then run the same command again; it goes on from here";
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 impl Failure {
@@ -46,6 +55,9 @@ impl Failure {
         let mut next = cause;
         while let Some(cause) = next {
             self = self.because(cause);
+            if self.hint.is_none() && cause.downcast_ref::<std::io::Error>().is_some_and(is_full) {
+                self.hint = Some(FULL.into());
+            }
             next = cause.source();
         }
         self
@@ -121,6 +133,16 @@ mod tests {
              hint: look at it\n\
              \x20     then try again\n"
         );
+    }
+
+    #[test]
+    fn a_full_disk_has_its_remedy_wherever_it_is_met() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("/w/journal cannot be written")]
+        struct Unwritten(#[source] std::io::Error);
+        let of = |kind: ErrorKind| Failure::of(Exit::StepFailed, &Unwritten(kind.into())).maybe_hint(None);
+        assert_eq!(of(ErrorKind::StorageFull).hint.as_deref(), Some(FULL));
+        assert_eq!(of(ErrorKind::NotFound).hint, None);
     }
 
     #[test]

@@ -17,9 +17,9 @@ mod plain;
 mod shower;
 mod table;
 
+pub use self::console::{Console, Output, Verbosity};
 pub use ask::TerminalAsk;
 pub use bug::install_panic_hook;
-pub use console::{Console, Output, Verbosity};
 pub use diff::diff;
 pub use duration::{so_far, took};
 pub use exit::Exit;

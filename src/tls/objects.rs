@@ -16,6 +16,26 @@ pub(super) const CA_ISSUER: &str = "cattle-issuer-ca";
 pub(super) const ACME_ISSUER: &str = "cattle-issuer-acme";
 pub(super) const POD_SECRET: &str = "cattle-server-keys";
 
+/// All that a set-up of the table, or the chart for it, makes in [`NAMESPACE`] and another one does without: API, kind and
+/// name. Rancher's own Secret `tls-rancher` is among them because one set-up puts the user's CA there.
+pub const MAKEABLE: [(&str, &str, &str); 15] = [
+    ("networking.k8s.io/v1", "Ingress", "rancher"),
+    ("networking.k8s.io/v1", "Ingress", "rancher-passthrough"),
+    ("traefik.io/v1alpha1", "IngressRouteTCP", "rancher-passthrough"),
+    ("traefik.io/v1alpha1", "IngressRoute", "rancher-redirect"),
+    ("traefik.io/v1alpha1", "ServersTransport", "rancher"),
+    ("traefik.io/v1alpha1", "Middleware", "rancher-https"),
+    ("cert-manager.io/v1", "Certificate", INGRESS_SECRET),
+    ("cert-manager.io/v1", "Issuer", "rancher"),
+    ("cert-manager.io/v1", "Issuer", CA_ISSUER),
+    ("cert-manager.io/v1", "Issuer", ACME_ISSUER),
+    ("v1", "Secret", INGRESS_SECRET),
+    ("v1", "Secret", CA_ISSUER),
+    ("v1", "Secret", POD_SECRET),
+    ("v1", "Secret", "tls-ca"),
+    ("v1", "Secret", "tls-rancher"),
+];
+
 /// When an object can be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

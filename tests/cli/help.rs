@@ -2,7 +2,7 @@
 
 use super::{cowhand, folder};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "init",
     "check",
     "plan",
@@ -11,6 +11,7 @@ const COMMANDS: [&str; 12] = [
     "status",
     "down",
     "kubeconfig",
+    "lb",
     "recover-state",
     "explain",
     "completions",

@@ -3,6 +3,7 @@
 mod help;
 mod init;
 mod inventories;
+mod lb;
 mod output;
 mod terminal;
 mod usage;

@@ -3,7 +3,7 @@
 use cowhand::plan::Step;
 
 use crate::again::state;
-use crate::stages::{BALANCER, FILES, MADE_CA, POD_FILES, TRAEFIK};
+use crate::stages::{BALANCER, FILES, MADE_CA, POD_FILES, TRAEFIK, set_ups};
 use crate::world::{Cluster, Given, World};
 use crate::{by_helm, inventory};
 
@@ -139,7 +139,7 @@ fn a_load_balancer_in_front_of_nginx_is_for_rke() {
 }
 
 #[test]
-fn a_replaced_ca_is_its_secrets_and_a_restart() {
+fn a_replaced_ca_is_its_secrets_a_new_certificate_and_a_restart() {
     let text = inventory(MADE_CA, "");
     let (before, after) = (World::new(&text, Given::CA), World::new(&text, Given::OTHER_CA));
     assert_eq!(
@@ -147,6 +147,7 @@ fn a_replaced_ca_is_its_secrets_and_a_restart() {
         [
             "create secret cattle-system/cattle-issuer-ca (kubernetes.io/tls)",
             "create secret cattle-system/tls-ca (Opaque)",
+            "issue certificate cattle-system/tls-rancher-ingress anew",
             "restart cattle-system/rancher: its pods read certificates only when they start",
         ]
     );
@@ -169,4 +170,54 @@ fn a_replaced_certificate_in_ranchers_pods_needs_a_restart() {
     let steps = steps(&before, &after);
     assert!(steps.contains(&"create secret cattle-system/cattle-server-keys (Opaque)".to_owned()), "{steps:?}");
     assert!(steps.iter().any(|step| step.starts_with("restart cattle-system/rancher")), "{steps:?}");
+}
+
+/// Going from any set-up to any other, nothing of the former one stays, and nothing is done twice.
+#[test]
+fn from_each_set_up_to_each_other_nothing_of_the_former_stays() {
+    for (from, former, given) in set_ups() {
+        for (to, text, new) in set_ups().into_iter().filter(|(name, ..)| *name != from) {
+            // Another way of delivery is another story.
+            if former.contains("delivery: helm") != text.contains("delivery: helm") {
+                continue;
+            }
+            let (before, after) = (World::new(&former, given), World::new(&text, new));
+            let mut cluster = Cluster::after(&before);
+            cluster.become_as(&after);
+            let mut names = cluster.names();
+            let mut wanted = Cluster::after(&after).names();
+            names.sort();
+            wanted.sort();
+            assert_eq!(names, wanted, "{from} -> {to}");
+            let rest: Vec<String> = after.plan(&cluster).iter().flat_map(crate::changing).collect();
+            assert_eq!(rest, NONE, "{from} -> {to}, planned again");
+        }
+    }
+}
+
+#[test]
+fn cert_manager_lets_go_of_a_secret_before_files_are_put_into_it() {
+    let (before, after) =
+        (World::new(&inventory(MADE_CA, ""), Given::CA), World::new(&inventory(FILES, ""), Given::FILES));
+    let steps = steps(&before, &after);
+    assert_eq!(
+        steps,
+        [
+            "remove certificate cattle-system/tls-rancher-ingress",
+            "create secret cattle-system/tls-rancher-ingress (kubernetes.io/tls)",
+            "remove 2 objects of a former TLS set-up",
+        ]
+    );
+}
+
+#[test]
+fn what_takes_traffic_goes_only_when_the_new_stands() {
+    let before = World::new(&inventory(FILES, TRAEFIK), Given::FILES);
+    let passthrough = "mode: rancher, issuer: blank, passthrough: true";
+    let after = World::new(&inventory(passthrough, TRAEFIK), Given::NOTHING);
+    let plans = after.plan(&Cluster::after(&before));
+    let heads: Vec<String> = plans[2].steps.iter().map(ToString::to_string).collect();
+    assert_eq!(heads.last().unwrap(), "remove 3 objects of a former TLS set-up", "{heads:#?}");
+    let text = plans[2].steps.last().unwrap().text();
+    assert!(text.contains("ingress cattle-system/rancher\n"), "{text}");
 }

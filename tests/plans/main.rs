@@ -1,6 +1,7 @@
 //! From an inventory's text to what a person reads in a plan, and the laws that hold for every plan.
 
 mod again;
+mod balancers;
 mod changes;
 mod cluster_yml;
 mod secrets;

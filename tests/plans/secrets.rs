@@ -64,6 +64,9 @@ fn secrets_are_named_by_where_they_come_from_and_never_applied_as_objects() {
                 | Step::RkeUp { .. }
                 | Step::HelmRemove { .. }
                 | Step::Restart { .. }
+                | Step::Remove { .. }
+                | Step::Reissue { .. }
+                | Step::Touch { .. }
                 | Step::Wait(_) => {}
             }
         }

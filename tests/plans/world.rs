@@ -6,6 +6,7 @@ use cowhand::cluster::split_for_addon;
 use cowhand::inventory::{CertManagerInstall, Delivery, Engine, Inventory, Values};
 use cowhand::plan::cert_manager::{self, CERT_MANAGER, CertManagerFound};
 use cowhand::plan::ingress::{self, TRAEFIK};
+use cowhand::plan::leftovers::{self, bare_deployment};
 use cowhand::plan::rancher::{self, BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
 use cowhand::plan::release::ReleaseFound;
 use cowhand::plan::{SecretFrom, SecretStep, StagePlan, Step, documents, rke};
@@ -29,11 +30,13 @@ pub struct Given {
     pub key: Option<&'static str>,
     pub ca: Option<&'static str>,
     pub ca_key: Option<&'static str>,
+    pub also_trust: Option<&'static str>,
     pub acme_server_ca: Option<&'static str>,
 }
 
 impl Given {
-    pub const NOTHING: Given = Given { certificate: None, key: None, ca: None, ca_key: None, acme_server_ca: None };
+    pub const NOTHING: Given =
+        Given { certificate: None, key: None, ca: None, ca_key: None, also_trust: None, acme_server_ca: None };
     pub const CA: Given = Given { ca: Some("root.pem"), ca_key: Some("root.key"), ..Given::NOTHING };
     pub const OTHER_CA: Given = Given { ca: Some("root-other.pem"), ca_key: Some("root-other.key"), ..Given::NOTHING };
     pub const FILES: Given =
@@ -42,13 +45,14 @@ impl Given {
 
     fn material(self) -> Material {
         let bytes = |name: Option<&str>| name.map(|name| crate::file(&format!("tests/data/tls/{name}")).into_bytes());
-        let [certificate, key, ca, ca_key, acme_server_ca] =
-            [self.certificate, self.key, self.ca, self.ca_key, self.acme_server_ca].map(bytes);
+        let [certificate, key, ca, ca_key, also_trust, acme_server_ca] =
+            [self.certificate, self.key, self.ca, self.ca_key, self.also_trust, self.acme_server_ca].map(bytes);
         let files = Files {
             certificate: certificate.as_deref(),
             key: key.as_deref(),
             ca: ca.as_deref(),
             ca_key: ca_key.as_deref(),
+            also_trust: also_trust.as_deref(),
             acme_server_ca: acme_server_ca.as_deref(),
         };
         Material::read(&files).unwrap()
@@ -96,8 +100,8 @@ impl World {
 
     pub fn rancher(&self, cluster: &Cluster) -> StagePlan {
         let values = self.values();
-        let wanted =
-            RancherWanted { inventory: &self.inventory, picture: &self.picture, values, later: self.parts().1 };
+        let (addon, later) = self.parts();
+        let wanted = RancherWanted { inventory: &self.inventory, picture: &self.picture, values, addon: &addon, later };
         rancher::plan(&wanted, &cluster.found(self, &wanted))
     }
 
@@ -108,12 +112,13 @@ impl World {
         }
         let values = self.values();
         let metadata = |name: &str| json!({"name": name, "namespace": NAMESPACE});
-        let mut rendered = vec![
-            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(RANCHER),
-                   "spec": {"replicas": values["replicas"]}}),
-            json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata(RANCHER),
-                   "spec": {"rules": [{"host": values["hostname"]}]}}),
-        ];
+        let mut rendered = vec![json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(RANCHER),
+                   "spec": {"replicas": values["replicas"]}})];
+        if values["ingress"]["enabled"] != false {
+            rendered
+                .push(json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata(RANCHER),
+                                 "spec": {"rules": [{"host": values["hostname"]}]}}));
+        }
         if values["ingress"]["tls"]["source"] == "rancher" {
             rendered.push(json!({"apiVersion": "cert-manager.io/v1", "kind": "Issuer", "metadata": metadata(RANCHER),
                                  "spec": {"ca": {"secretName": "tls-rancher"}}}));
@@ -138,16 +143,38 @@ pub struct Cluster {
     secrets: BTreeMap<String, Vec<Option<String>>>,
     objects: Vec<Value>,
     releases: BTreeMap<String, (String, Values)>,
+    /// What RKE applied: it adds and changes, and takes nothing away.
+    addon: Vec<Value>,
+    /// The CA that signed the certificate in Secret `tls-rancher-ingress`, when cert-manager made it.
+    issued: Option<String>,
 }
 
 impl Cluster {
     /// After everything that the world plans for an empty cluster.
     pub fn after(world: &World) -> Cluster {
         let mut cluster = Cluster::default();
-        for step in world.plan(&cluster).into_iter().flat_map(|plan| plan.steps) {
-            cluster.carry_out(world, step);
-        }
+        cluster.become_as(world);
         cluster
+    }
+
+    /// `rke up` with the world's addon, and then what the stages plan.
+    pub fn become_as(&mut self, world: &World) {
+        let addon = world.parts().0;
+        let names: Vec<String> = addon.iter().map(rancher::identity).collect();
+        self.addon.retain(|there| !names.contains(&rancher::identity(there)));
+        self.addon.extend(addon);
+        for step in world.plan(self).into_iter().flat_map(|plan| plan.steps) {
+            self.carry_out(world, step);
+        }
+        if rancher::by_chart(&world.picture) {
+            self.secrets.entry("tls-rancher-ingress".into()).or_default();
+        }
+    }
+
+    /// `Kind/name` of all that is there besides the chart's objects of a release.
+    pub fn names(&self) -> Vec<String> {
+        let objects = self.objects.iter().chain(&self.addon).map(rancher::identity);
+        objects.chain(self.secrets.keys().map(|name| format!("Secret/{name}"))).collect()
     }
 
     pub fn carry_out(&mut self, world: &World, step: Step) {
@@ -155,8 +182,23 @@ impl Cluster {
             Step::Apply { manifests, .. } => {
                 self.namespace |= manifests.iter().any(|one| *one == rancher::namespace());
                 let names: Vec<String> = manifests.iter().map(rancher::identity).collect();
+                if manifests.iter().any(|one| one["kind"] == "Certificate") {
+                    // Files that lie there are taken for its own.
+                    self.issued = world.material.ca().map(str::to_owned);
+                    self.secrets.entry("tls-rancher-ingress".into()).or_default();
+                }
                 self.objects.retain(|there| !names.contains(&rancher::identity(there)));
-                self.objects.extend(manifests);
+                self.objects.extend(manifests.into_iter().filter(|one| *one != bare_deployment()));
+            }
+            Step::Remove { objects, .. } => {
+                let gone: Vec<String> = objects.iter().map(|one| format!("{}/{}", one.kind, one.name)).collect();
+                self.objects.retain(|there| !gone.contains(&rancher::identity(there)));
+                self.addon.retain(|there| !gone.contains(&rancher::identity(there)));
+                self.secrets.retain(|name, _| !gone.contains(&format!("Secret/{name}")));
+            }
+            Step::Reissue { .. } => {
+                self.issued = world.material.ca().map(str::to_owned);
+                self.secrets.insert("tls-rancher-ingress".into(), Vec::new());
             }
             Step::Secret(step) => {
                 self.secrets.insert(step.name.clone(), world.secret(&step));
@@ -165,7 +207,7 @@ impl Cluster {
                 let version = if wanted.release == CERT_MANAGER { CERT_MANAGER_VERSION } else { &wanted.chart.version };
                 self.releases.insert(wanted.release, (version.to_owned(), wanted.values));
             }
-            Step::Restart { .. } | Step::Wait(_) => {}
+            Step::Restart { .. } | Step::Touch { .. } | Step::Wait(_) => {}
             step @ (Step::MakeCa { .. } | Step::MakePassword { .. } | Step::RkeUp { .. } | Step::HelmRemove { .. }) => {
                 panic!("none of these stages does this: {step}")
             }
@@ -195,6 +237,23 @@ impl Cluster {
         let objects = before.iter().chain(&after).chain(&wanted.later);
         found.objects_as_wanted = objects.filter(|one| self.objects.contains(one)).map(rancher::identity).collect();
         found.release = self.release(RANCHER, &world.inventory.rancher.chart.version);
+        let candidates = leftovers::candidates(wanted).into_iter();
+        let there = candidates.filter_map(|object| {
+            let name = format!("{}/{}", object.kind, object.name);
+            let addon = self.addon.iter().find(|one| rancher::identity(one) == name);
+            let ours = self.names().contains(&name).then(|| json!({"managedFields": [{"manager": "cowhand"}]}));
+            let metadata = addon.map(|one| one["metadata"].clone()).or(ours)?;
+            Some((object, metadata))
+        });
+        found.leftovers = leftovers::part(&world.picture, found.release.is_some(), there.collect());
+        let extended = |one: &Value| one["kind"] == "Deployment";
+        found.leftovers.mounts = self.objects.iter().any(extended) && !after.iter().any(extended);
+        let has_certificate = self.objects.iter().any(|one| one["kind"] == "Certificate");
+        let by_ca = before.iter().any(|one| rancher::identity(one) == "Issuer/cattle-issuer-ca");
+        let other = has_certificate && by_ca && self.issued.as_deref() != world.material.ca();
+        let given = self.secrets.get("tls-rancher-ingress").is_some_and(|secret| !secret.is_empty());
+        let issued = rancher::by_chart(&world.picture) || before.iter().any(|one| one["kind"] == "Certificate");
+        found.stale = (other || given && issued).then(|| "another CA".to_owned());
         found
     }
 }

@@ -5,6 +5,7 @@
 
 mod api;
 mod applying;
+mod balancers;
 mod charts;
 mod engine;
 mod living;

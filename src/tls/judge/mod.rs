@@ -5,7 +5,7 @@ mod form;
 #[cfg(test)]
 mod hostile_tests;
 mod rules;
-mod signature;
+pub(super) mod signature;
 mod single;
 mod strict;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use x509_parser::signature_algorithm::RsaSsaPssParams;
 use super::super::key::{KeyKind, certificate_key_kind};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signed {
+pub(in crate::tls) enum Signed {
     Yes,
     No,
     /// Names and key identifiers fit, but ring cannot compute with this algorithm.
@@ -16,7 +16,7 @@ pub(super) enum Signed {
 
 /// Whether `issuer` signed `certificate`. ring verifies neither RSA below 2048 bits nor P-521, and x509-parser reports the first
 /// as a wrong signature: both are told apart here.
-pub(super) fn signed_by(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> Signed {
+pub(in crate::tls) fn signed_by(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> Signed {
     // bytes, as Go compares them (crypto/x509 findPotentialParents)
     if certificate.issuer().as_raw() != issuer.subject().as_raw() {
         return Signed::No;

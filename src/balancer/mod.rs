@@ -1,0 +1,26 @@
+//! Texts for what stands in front of the nodes: haproxy, nginx, keepalived, and AWS as Terraform.
+//!
+//! Pure: an inventory comes in, a whole configuration goes out. Layer 4 where TLS ends in the cluster (modes ingress and
+//! rancher), layer 7 where it ends at the balancer (mode external). Nothing here reads a certificate or a key.
+//! Facts: rancher-docs, helm-chart-options (external TLS termination) and infrastructure-tutorials; the manuals of each.
+
+mod aws;
+mod front;
+mod haproxy;
+mod keepalived;
+mod nginx;
+mod place;
+
+pub use aws::aws;
+pub use front::{Front, Layer, Refusal, Target};
+pub use haproxy::haproxy;
+pub use keepalived::{Floating, keepalived};
+pub use nginx::nginx;
+pub use place::{NotAPlace, Place};
+
+/// Where the certificate and its key lie on the balancer, as far as that was said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub certificate: Option<Place>,
+    pub key: Option<Place>,
+}

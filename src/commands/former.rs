@@ -1,0 +1,209 @@
+//! What there is of a former TLS set-up: objects, mounts, a certificate of another issuer, pods that know older files.
+
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::stages::unseen;
+use super::world::{Reached, World};
+use crate::cluster::{Cluster, ClusterError, FIELD_MANAGER, ObjectRef};
+use crate::facts;
+use crate::plan::agents::{AgentsFound, AgentsSee, AgentsWanted, see};
+use crate::plan::leftovers::{candidates, has_part_of_ours, part};
+use crate::plan::rancher::{NAMESPACE, RANCHER, READ_AT_START, RancherFound, RancherWanted};
+use crate::report::Failure;
+use crate::tls::{self, Cacerts, INGRESS_SECRET, Origin, Sense, Variant};
+
+/// Adds it to what was found of the wanted objects.
+pub async fn look(
+    world: &World<'_>,
+    reached: &Reached,
+    wanted: &RancherWanted<'_>,
+    found: &mut RancherFound,
+) -> Result<(), Failure> {
+    let cluster = &reached.cluster;
+    let release = cluster.list("v1", "Secret", Some(NAMESPACE), Some("owner=helm,name=rancher")).await;
+    let release = !release.map_err(unseen)?.is_empty();
+    let looks = candidates(wanted).into_iter().map(async |object| {
+        let metadata = cluster.metadata(&object).await?;
+        Ok::<_, ClusterError>(metadata.map(|metadata| (object, metadata)))
+    });
+    let there = futures::future::try_join_all(looks).await.map_err(unseen)?;
+    found.leftovers = part(&world.picture, release, there.into_iter().flatten().collect());
+    let extends = world.picture.objects.iter().any(|object| object.manifest["kind"] == "Deployment");
+    let deployment = ObjectRef::new("apps/v1", "Deployment", Some(NAMESPACE), RANCHER);
+    let deployment = cluster.metadata(&deployment).await.map_err(unseen)?;
+    found.leftovers.mounts = !extends && deployment.as_ref().is_some_and(has_part_of_ours);
+    found.stale = stale(world, cluster, found).await.map_err(unseen)?;
+    found.unread = unread(world, cluster).await.map_err(unseen)?;
+    Ok(())
+}
+
+/// What agents of other clusters would see.
+pub async fn agents(world: &World<'_>, reached: Option<&Reached>) -> Result<AgentsSee, Failure> {
+    let Some(Reached { cluster, .. }) = reached else { return Ok(AgentsSee::Nothing) };
+    let clusters = facts::cluster::downstream(cluster).await.map_err(unseen)?;
+    if clusters.is_empty() {
+        return Ok(AgentsSee::Nothing);
+    }
+    let cacerts = facts::cluster::handed_out(cluster).await.map_err(unseen)?;
+    let Sense::Makes(recipe) = world.picture.cell.sense else { return Ok(AgentsSee::Nothing) };
+    let material = &world.material;
+    let same =
+        |text: Option<String>| AgentsWanted { ca: text.clone().unwrap_or_default(), cacerts: text.unwrap_or_default() };
+    let given = || AgentsWanted {
+        ca: material.ca().unwrap_or_default().into(),
+        cacerts: material.cacerts().unwrap_or_default(),
+    };
+    let wanted = match recipe.cacerts {
+        Cacerts::Empty => AgentsWanted::default(),
+        Cacerts::Given | Cacerts::GivenOrEmpty => given(),
+        Cacerts::RancherMakes => {
+            let own = public_part(cluster, "tls-rancher").await.map_err(unseen)?;
+            same(own.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        }
+        Cacerts::TlsRancher => same(material.first_ca_rewritten()),
+    };
+    Ok(see(&AgentsFound { clusters, cacerts }, &wanted))
+}
+
+/// Why cert-manager has to be asked for a certificate although one is there. It would keep a CA's that was replaced, and
+/// files that were given before: it writes its marks upon them before it looks whose they are (seen with v1.11.5).
+async fn stale(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Result<Option<String>, ClusterError> {
+    let Sense::Makes(recipe) = world.picture.cell.sense else { return Ok(None) };
+    let Some(chain) = public_part(cluster, INGRESS_SECRET).await? else { return Ok(None) };
+    let secret = ObjectRef::new("v1", "Secret", Some(NAMESPACE), INGRESS_SECRET);
+    let given = cluster.metadata(&secret).await?.as_ref().is_some_and(is_given);
+    let not_of = |ca: &[u8]| tls::signed_by(&chain, ca) == Some(false);
+    let because = match recipe.origin {
+        Origin::CaIssuer | Origin::AcmeIssuer | Origin::ChartIssuer if given => {
+            "the one that is there was given as a file"
+        }
+        Origin::CaIssuer if world.material.ca().is_some_and(|ca| not_of(ca.as_bytes())) => {
+            "the one that is there is not from the CA that is given now"
+        }
+        Origin::AcmeIssuer if another_server(cluster, found).await? => {
+            "the one that is there is from another ACME server"
+        }
+        Origin::ChartIssuer => match another_source(world, cluster, &chain).await? {
+            Some(because) => because,
+            None => return Ok(None),
+        },
+        Origin::CaIssuer
+        | Origin::AcmeIssuer
+        | Origin::Files
+        | Origin::Balancer
+        | Origin::PodFiles
+        | Origin::PodCa
+        | Origin::PodOwn => return Ok(None),
+    };
+    Ok(Some(because.into()))
+}
+
+/// The Certificate stays, and the Issuer of the same name is another one.
+async fn another_server(cluster: &Cluster, found: &RancherFound) -> Result<bool, ClusterError> {
+    let as_wanted = |name: &str| found.objects_as_wanted.iter().any(|one| one == name);
+    let issuer = ObjectRef::new("cert-manager.io/v1", "Issuer", Some(NAMESPACE), "cattle-issuer-acme");
+    let stays = as_wanted(&format!("Certificate/{INGRESS_SECRET}")) && !as_wanted("Issuer/cattle-issuer-acme");
+    Ok(stays && cluster.metadata(&issuer).await?.is_some())
+}
+
+/// The chart gives all its Issuers one name.
+async fn another_source(
+    world: &World<'_>,
+    cluster: &Cluster,
+    chain: &[u8],
+) -> Result<Option<&'static str>, ClusterError> {
+    let issuer = tls::issuer_name(chain).unwrap_or_default();
+    let (lets_encrypt, staging) = (issuer.contains("Let's Encrypt"), issuer.contains("(STAGING)"));
+    let by_rancher = public_part(cluster, "tls-rancher").await?.map(|ca| tls::signed_by(chain, &ca));
+    // Let's Encrypt's own names tell staging and production apart.
+    Ok(match world.picture.cell.variant {
+        Variant::ChartCa if by_rancher == Some(Some(false)) => {
+            Some("the one that is there is not from Rancher's own CA")
+        }
+        Variant::Staging | Variant::Production if by_rancher == Some(Some(true)) => {
+            Some("the one that is there is from Rancher's own CA")
+        }
+        Variant::Staging if lets_encrypt && !staging => Some("the one that is there is not from staging"),
+        Variant::Production if staging => Some("the one that is there is from staging"),
+        Variant::ChartCa
+        | Variant::Staging
+        | Variant::Production
+        | Variant::PublicCa
+        | Variant::PrivateCa
+        | Variant::OwnCa
+        | Variant::MadeCa
+        | Variant::OwnAcme => None,
+    })
+}
+
+/// Whether cowhand wrote the certificate in this Secret, and nobody another one since.
+fn is_given(metadata: &Value) -> bool {
+    let entries = metadata["managedFields"].as_array().into_iter().flatten();
+    let mut own = entries.filter(|entry| entry["manager"] == FIELD_MANAGER);
+    own.any(|entry| entry.pointer("/fieldsV1/f:data/f:tls.crt").is_some())
+}
+
+/// The certificates of a TLS Secret, never its key.
+async fn public_part(cluster: &Cluster, name: &str) -> Result<Option<Vec<u8>>, ClusterError> {
+    let data = cluster.read_secret(NAMESPACE, name).await?;
+    Ok(data.and_then(|data| data.get("tls.crt").map(|bytes| bytes.expose_secret().to_vec())))
+}
+
+/// Secrets that cowhand wrote after one of Rancher's running pods had started: a run was ended before the restart.
+async fn unread(world: &World<'_>, cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    let mut unread = Vec::new();
+    let pods = cluster.list("v1", "Pod", Some(NAMESPACE), Some("app=rancher")).await?;
+    let Some(oldest) = pods.iter().filter_map(started).min() else { return Ok(unread) };
+    let wanted = world.picture.secrets.iter().filter(|secret| READ_AT_START.contains(&secret.name));
+    for secret in wanted {
+        let object = ObjectRef::new("v1", "Secret", Some(NAMESPACE), secret.name);
+        let metadata = cluster.metadata(&object).await?;
+        if metadata.as_ref().and_then(written).is_some_and(|written| written > oldest) {
+            unread.push(secret.name.to_string());
+        }
+    }
+    Ok(unread)
+}
+
+fn time(value: &Value) -> Option<jiff::Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
+/// When the container of a running pod started.
+fn started(pod: &Value) -> Option<jiff::Timestamp> {
+    let containers = pod.pointer("/status/containerStatuses")?.as_array()?;
+    containers.iter().filter_map(|one| time(one.pointer("/state/running/startedAt")?)).min()
+}
+
+/// When cowhand last changed the object.
+fn written(metadata: &Value) -> Option<jiff::Timestamp> {
+    let entries = metadata["managedFields"].as_array()?;
+    let own = entries.iter().filter(|entry| entry["manager"] == FIELD_MANAGER);
+    own.filter_map(|entry| time(&entry["time"])).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_given_certificate_is_known_by_who_wrote_it() {
+        let by = |manager: &str, field: &str| json!({"managedFields": [{"manager": manager, "fieldsV1": {"f:data": {field: {}}}}]});
+        assert!(is_given(&by("cowhand", "f:tls.crt")));
+        assert!(!is_given(&by("cowhand", "f:ca.crt")));
+        assert!(!is_given(&by("cert-manager-certificates-issuing", "f:tls.crt")));
+    }
+
+    #[test]
+    fn a_pod_that_started_before_the_secret_was_written_has_not_read_it() {
+        let pod =
+            json!({"status": {"containerStatuses": [{"state": {"running": {"startedAt": "2026-11-23T10:00:05Z"}}}]}});
+        let entry = |manager: &str, time: &str| json!({"manager": manager, "time": time});
+        let secret =
+            json!({"managedFields": [entry("cowhand", "2026-11-23T10:00:06Z"), entry("x", "2026-11-23T11:00:00Z")]});
+        assert!(written(&secret).unwrap() > started(&pod).unwrap());
+        assert_eq!(started(&json!({"status": {"containerStatuses": [{"state": {"waiting": {}}}]}})), None);
+    }
+}

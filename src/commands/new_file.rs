@@ -1,0 +1,31 @@
+//! A file for people to keep: the whole of it or nothing, and never over one that is there unless asked to.
+
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::report::{Exit, Failure};
+
+/// Writes it readable for everybody: nothing in it is secret. One that is there is replaced only with `force`.
+pub fn write(file: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = || -> std::io::Result<()> {
+        let mut beside = tempfile::Builder::new()
+            .prefix(".cowhand-")
+            .permissions(std::fs::Permissions::from_mode(0o644))
+            .tempfile_in(folder)?;
+        beside.write_all(text.as_bytes())?;
+        beside.as_file().sync_all()?;
+        if force {
+            beside.persist(file)?
+        } else {
+            beside.persist_noclobber(file)?
+        };
+        Ok(())
+    };
+    written().map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::new(Exit::Usage, format!("{} is there already", file.display()))
+            .hint("write to another file with -o FILE, or over this one with --force"),
+        _ => Failure::with_cause(Exit::Usage, format!("{} cannot be written", file.display()), &error),
+    })
+}
