@@ -27,6 +27,7 @@ pub struct TlsFiles {
     key: Option<Zeroizing<Vec<u8>>>,
     ca: Option<Zeroizing<Vec<u8>>>,
     ca_key: Option<Zeroizing<Vec<u8>>>,
+    also_trust: Option<Zeroizing<Vec<u8>>>,
     acme_server_ca: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -84,6 +85,7 @@ impl Site {
             key: named("rancher.tls.key", tls.key.as_deref())?,
             ca: named("rancher.tls.ca", tls.ca.as_deref())?,
             ca_key: named("rancher.tls.ca_key", tls.ca_key.as_deref())?,
+            also_trust: named("rancher.tls.also_trust", tls.also_trust.as_deref())?,
             acme_server_ca: None,
         };
         if let Some(acme) = &tls.acme {
@@ -123,6 +125,7 @@ impl Site {
             key: files.key.as_deref().map(Vec::as_slice),
             ca: files.ca.as_deref().map(Vec::as_slice),
             ca_key: files.ca_key.as_deref().map(Vec::as_slice),
+            also_trust: files.also_trust.as_deref().map(Vec::as_slice),
             acme_server_ca: files.acme_server_ca.as_deref().map(Vec::as_slice),
         });
         material.map_err(|error| Failure::of(Exit::Inventory, &error))

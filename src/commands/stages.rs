@@ -11,6 +11,7 @@ use crate::cluster::{Apply, ClusterError, HelmError, HelmRun, ObjectRef, SecretD
 use crate::execute::{MADE_BY, chart};
 use crate::facts;
 use crate::inventory::{Chart, Delivery, IngressProvider};
+use crate::plan::agents::AgentsSee;
 use crate::plan::cert_manager::{CERT_MANAGER, CertManagerFound};
 use crate::plan::ingress::TRAEFIK;
 use crate::plan::rancher::{BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
@@ -36,6 +37,11 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
     let mut steps = Vec::new();
     let mut notes = Vec::new();
     let inventory = &world.site.inventory;
+    match former::agents(world, reached).await? {
+        AgentsSee::Nothing => {}
+        AgentsSee::AnotherText(text) => notes.push(text),
+        AgentsSee::Stranger(locked) => notes.push(format!("{locked}; {}", locked.hint())),
+    }
     if let Some((config, cluster_yml)) = world.cluster_yml() {
         if !config.contains_key("addons") && world.state().is_some_and(|state| state.has_addon()) {
             return Err(Failure::new(Exit::ChecksFailed, "Rancher runs as RKE's addon here; without it in cluster.yml, rke would delete Rancher and its namespace")

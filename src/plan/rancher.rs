@@ -89,7 +89,7 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
         Delivery::Addon => steps.extend(apply_missing("what the addon had to leave out", wanted.later.clone(), found)),
         Delivery::Helm => steps.extend(release::step(release_wanted(wanted), found.release.as_ref())),
     }
-    steps.extend(issue_anew(picture, &before, found));
+    steps.extend(issue_anew(picture, found));
     steps.extend(apply_missing("what belongs to Rancher's objects", after, found));
     if found.leftovers.mounts {
         steps.push(apply("Rancher's deployment without the former certificate files", vec![bare_deployment()]));
@@ -117,17 +117,14 @@ fn remove(objects: &[ObjectRef], because: &str) -> Option<Step> {
 }
 
 /// What makes cert-manager issue a certificate that it would otherwise keep, or not make at all.
-fn issue_anew(picture: &Picture, own: &[Value], found: &RancherFound) -> Option<Step> {
+fn issue_anew(picture: &Picture, found: &RancherFound) -> Option<Step> {
     if by_chart(picture) && found.leftovers.first.iter().any(|object| object.kind == "Certificate") {
         // It refused to touch a Certificate that was not its own, and would look again only after hours.
         let object = ObjectRef::new("networking.k8s.io/v1", "Ingress", Some(NAMESPACE), RANCHER);
         let because = "cert-manager makes its own certificate for it now".into();
         return Some(Step::Touch { object, because });
     }
-    // A Certificate that is changed is issued anew by itself.
-    let unchanged = own.iter().filter(|one| one["kind"] == "Certificate");
-    let unchanged = unchanged.into_iter().all(|one| found.objects_as_wanted.contains(&identity(one)));
-    let because = found.stale.clone().filter(|_| unchanged)?;
+    let because = found.stale.clone()?;
     Some(Step::Reissue { namespace: NAMESPACE.into(), name: INGRESS_SECRET.into(), because })
 }
 

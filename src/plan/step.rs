@@ -102,6 +102,7 @@ impl fmt::Display for SecretFrom {
             SecretFrom::Tls(SecretSource::Certificate) => "the certificate",
             SecretFrom::Tls(SecretSource::Key) => "the certificate's key",
             SecretFrom::Tls(SecretSource::Ca) => "the CA's certificate",
+            SecretFrom::Tls(SecretSource::Cacerts) => "the CA's certificate and those trusted beside it",
             SecretFrom::Tls(SecretSource::CaKey) => "the CA's key",
             SecretFrom::BootstrapPassword => "the first login's password",
         })

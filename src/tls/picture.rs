@@ -151,7 +151,7 @@ pub fn picture(inventory: &Inventory, material: &Material) -> Result<Picture, Re
         chart_values: chart_values(inventory, cell, recipe, hands_out_ca, agent_tls_mode, controller),
         agent_tls_mode,
         agent_reason,
-        secrets: secrets(recipe, hands_out_ca),
+        secrets: secrets(recipe, hands_out_ca, tls.also_trust.is_some()),
         objects: own_objects(inventory, material, cell, recipe, controller)?,
         needs_cert_manager: needs_cert_manager(recipe),
         ingress: ingress_settings(inventory, cell),
@@ -222,7 +222,7 @@ fn chart_values(
     }
 }
 
-fn secrets(recipe: Recipe, hands_out_ca: bool) -> Vec<SecretWanted> {
+fn secrets(recipe: Recipe, hands_out_ca: bool, several: bool) -> Vec<SecretWanted> {
     let secret = |name, kind, entries| SecretWanted { namespace: NAMESPACE, name, kind, entries };
     let pair = |certificate, key| vec![("tls.crt", certificate), ("tls.key", key)];
     let mut secrets = Vec::new();
@@ -245,7 +245,8 @@ fn secrets(recipe: Recipe, hands_out_ca: bool) -> Vec<SecretWanted> {
         Origin::ChartIssuer | Origin::AcmeIssuer | Origin::Balancer | Origin::PodOwn => {}
     }
     if hands_out_ca {
-        secrets.push(secret("tls-ca", SecretKind::Opaque, vec![("cacerts.pem", SecretSource::Ca)]));
+        let source = if several { SecretSource::Cacerts } else { SecretSource::Ca };
+        secrets.push(secret("tls-ca", SecretKind::Opaque, vec![("cacerts.pem", source)]));
     }
     secrets
 }
@@ -348,7 +349,7 @@ fn predicted(recipe: Recipe, hands_out_ca: bool, material: &Material) -> Predict
     match recipe.cacerts {
         Cacerts::RancherMakes => Predicted::KnownAfterInstall { why: "Rancher makes the CA at its first start" },
         Cacerts::TlsRancher => of(material.first_ca_rewritten()),
-        Cacerts::Given | Cacerts::GivenOrEmpty if hands_out_ca => of(material.ca().map(String::from)),
+        Cacerts::Given | Cacerts::GivenOrEmpty if hands_out_ca => of(material.cacerts()),
         Cacerts::Given | Cacerts::GivenOrEmpty | Cacerts::Empty => Predicted::Empty,
     }
 }

@@ -59,6 +59,7 @@ fn tls_of(cell: &Cell, given: &Given) -> Tls {
         key: path(given.files, "tls.key"),
         ca: path(given.ca, "ca.pem"),
         ca_key: path(given.ca_key, "ca.key"),
+        also_trust: None,
         acme: match cell.variant {
             Variant::Staging => Some(acme(AcmeEnvironment::Staging, None)),
             Variant::Production => Some(acme(AcmeEnvironment::Production, None)),
@@ -91,6 +92,7 @@ fn material(given: &Given) -> Material {
         key: some(given.files, CA_KEY),
         ca: some(given.ca, CA),
         ca_key: some(given.ca_key, CA_KEY),
+        also_trust: None,
         acme_server_ca: Some(CA),
     })
     .unwrap()
