@@ -1,6 +1,7 @@
 //! What is: one probe script per machine, pure parsers, one gather.
 
 pub mod cluster;
+pub mod dns;
 pub mod etcd;
 pub mod outside;
 mod clock;
