@@ -1,5 +1,6 @@
 //! The proof from outside against real servers on loopback, each with one fault.
 
+mod checksum;
 mod server;
 
 use std::time::Duration;
