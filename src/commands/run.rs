@@ -11,7 +11,7 @@ use super::machines::Machines;
 use super::site::Site;
 use super::world::{Reached, World};
 use crate::execute::rke::{self, News, Rke, Verb};
-use crate::execute::rke_ways::redirected;
+use crate::execute::rke_ways::{begun_anew, redirected};
 use crate::execute::tool::ToolKind;
 use crate::execute::{Event, Hands, Journal, Secrecy, Stage, Tell, WorkspaceError};
 use crate::plan::rke::Additions;
@@ -77,7 +77,7 @@ impl Run<'_> {
         for step in steps {
             match step {
                 Step::RkeUp { cluster_yml, config, .. } => {
-                    self.rke_up(stage, step, cluster_yml, config).await?;
+                    self.rke_up(stage, step, (cluster_yml, config), reached.as_ref()).await?;
                     *reached = guarded(self.stop, self.world.reach()).await?;
                 }
                 Step::MakeCa { .. }
@@ -133,7 +133,13 @@ impl Run<'_> {
         written.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
     }
 
-    async fn rke_up(&self, stage: Stage, step: &Step, text: &str, config: &Map<String, Value>) -> Result<(), Failure> {
+    async fn rke_up(
+        &self,
+        stage: Stage,
+        step: &Step,
+        (text, config): (&str, &Map<String, Value>),
+        reached: Option<&Reached>,
+    ) -> Result<(), Failure> {
         let began = std::time::Instant::now();
         let name = step.to_string();
         self.tell.event(Event::StepStarted { stage, step: name.clone(), text: step.text() });
@@ -141,8 +147,33 @@ impl Run<'_> {
         self.write(&workspace.cluster_yml(), text)?;
         let values = documents(&[Value::Object(self.world.values.clone())]);
         self.write(&workspace.folder().join("rancher-values.yml"), &values)?;
+        self.begin_anew(config, reached).await?;
         self.rke(stage, Verb::Up, config).await?;
         self.tell.event(Event::StepFinished { stage, step: name, seconds: began.elapsed().as_secs_f64() });
+        Ok(())
+    }
+
+    /// Lets rke build again what an earlier run was cut off from before any node was Ready; see [`begun_anew`].
+    async fn begin_anew(&self, config: &Map<String, Value>, reached: Option<&Reached>) -> Result<(), Failure> {
+        let plugin = config.get("network").and_then(|network| network.get("plugin")?.as_str());
+        let Some(reached) = reached.filter(|_| plugin != Some("none")) else { return Ok(()) };
+        let never = guarded(self.stop, async {
+            crate::facts::cluster::never_networked(&reached.cluster).await.map_err(|error| {
+                Failure::with_cause(Exit::Unreachable, "the cluster cannot be looked at", &error)
+                    .maybe_hint(error.hint())
+            })
+        });
+        let workspace = &self.world.site.workspace;
+        let step = |error: WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
+        let Some(bytes) = workspace.state_bytes().map_err(step)? else { return Ok(()) };
+        let anew = std::str::from_utf8(&bytes).ok().and_then(begun_anew).map(Zeroizing::new);
+        if let Some(anew) = anew
+            && never.await?
+        {
+            self.tell.note("an earlier run was cut off before the network came up: rke builds on, under the same CA");
+            workspace.keep_state_aside().map_err(step)?;
+            self.write(&workspace.cluster_state(), &anew)?;
+        }
         Ok(())
     }
 
