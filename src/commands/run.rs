@@ -5,6 +5,8 @@ use std::path::Path;
 
 use secrecy::zeroize::Zeroizing;
 use serde_json::{Map, Value};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::machines::Machines;
@@ -55,20 +57,46 @@ pub fn holder(command: &str) -> String {
     format!("{user} on {host}, cowhand {command} (process {}), since {since}", std::process::id())
 }
 
-/// A listener that keeps every event of the run in the workspace's journal.
-pub fn journal(site: &Site) -> Result<Tell, Failure> {
-    let mut journal =
-        Journal::open(&site.workspace.journal()).map_err(|error| Failure::of(Exit::StepFailed, &error))?;
-    let (tell, mut events) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Some(event) = events.recv().await {
-            // A full disk must not stop the run; the screen has said the same.
-            if journal.note(&event).is_err() {
-                return;
+/// Keeps every event of a run in the workspace's journal. What is told before the journal is open (and the workspace
+/// locked for this run) waits until it is.
+pub struct Keeping {
+    waiting: Option<UnboundedReceiver<Event>>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// For the last lines, when a task that still holds the listener was just told to end.
+const LAST_LINES: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl Keeping {
+    /// The listener, and what keeps what it hears.
+    pub fn new() -> (Tell, Keeping) {
+        let (kept, waiting) = tokio::sync::mpsc::unbounded_channel();
+        (Tell::new(kept), Keeping { waiting: Some(waiting), task: None })
+    }
+
+    /// Opens the journal and writes what was told so far, and from now on everything.
+    pub fn open(&mut self, site: &Site) -> Result<(), Failure> {
+        let opened = Journal::open(&site.workspace.journal());
+        let mut journal = opened.map_err(|error| Failure::of(Exit::StepFailed, &error))?;
+        let Some(mut events) = self.waiting.take() else { return Ok(()) };
+        self.task = Some(tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                // A full disk must not stop the run; the screen has said the same.
+                if journal.note(&event).is_err() {
+                    return;
+                }
             }
+        }));
+        Ok(())
+    }
+
+    /// Waits until the last event is written; whoever tells has to be gone.
+    pub async fn finish(self) {
+        if let Some(task) = self.task {
+            // What is not written by then is lost to the journal only.
+            let _ = tokio::time::timeout(LAST_LINES, task).await;
         }
-    });
-    Ok(Tell::new(tell))
+    }
 }
 
 impl Run<'_> {
@@ -119,11 +147,7 @@ impl Run<'_> {
 
     /// The values of a release, for people who go on with helm by hand.
     fn keep_values(&self, wanted: &ReleaseWanted) -> Result<(), Failure> {
-        let folder = self.world.site.workspace.inside().join("values");
-        std::fs::create_dir_all(&folder).map_err(|error| {
-            Failure::with_cause(Exit::StepFailed, format!("{} cannot be made", folder.display()), &error)
-        })?;
-        let path = folder.join(format!("{}.yml", wanted.release));
+        let path = self.world.site.workspace.values().join(format!("{}.yml", wanted.release));
         self.write(&path, &documents(&[Value::Object(wanted.values.clone())]))
     }
 
