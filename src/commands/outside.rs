@@ -17,7 +17,7 @@ use super::world::Reached;
 use crate::check::outside::{Cacerts, Expected, judge};
 use crate::check::{Finding, Verdict};
 use crate::facts::cluster::{NAMESPACE, rancher};
-use crate::facts::outside::{Path, probe};
+use crate::facts::outside::{Path, PathSeen, probe};
 use crate::inventory::{IngressProvider, TlsMode};
 use crate::report::{Exit, Failure};
 use crate::tls::{Picture, Predicted, Trust};
@@ -90,6 +90,24 @@ fn cacerts(predicted: &Predicted) -> Cacerts {
         Predicted::Empty => Cacerts::Empty,
         Predicted::KnownAfterInstall { .. } => Cacerts::Any,
     }
+}
+
+/// What is served on every way that a client could go, whatever it is worth; and why the name has no address.
+pub(super) async fn served(site: &Site, machines: &Machines) -> (Vec<PathSeen>, Option<String>) {
+    let mut paths: Vec<Path> = site.inventory.load_balancers.iter().map(balancer_path).collect();
+    if site.inventory.rancher.tls.mode != TlsMode::External {
+        paths.extend(site.inventory.nodes.iter().map(node_path));
+    }
+    let unresolved = match resolve(site).await {
+        Ok(addresses) => {
+            paths.extend(addresses.iter().map(|address| dns_path(site, address)));
+            None
+        }
+        Err(error) => Some(error),
+    };
+    let (reach, nobody) = (Reach { machines }, RootCertStore::empty());
+    let walks = paths.iter().map(|path| probe(&reach, path, &site.inventory.rancher.hostname, &nobody));
+    (futures::future::join_all(walks).await, unresolved)
 }
 
 /// Rancher's name, asked of the inventory's DNS server or of this machine's own resolver.
