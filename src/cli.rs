@@ -91,6 +91,7 @@ Examples:
     #[command(after_long_help = "\
 Examples:
   cowhand verify
+  cowhand verify --thorough -v                 # a minute longer, and every answer with its evidence
   cowhand verify --output json | jq 'select(.finding).finding.seen'")]
     Verify(commands::verify::Verify),
 
@@ -221,9 +222,13 @@ impl Command {
 
 /// What `explain` can explain: every check, before and after the installation.
 fn explanations() -> Vec<commands::explain::Explanation> {
-    let before = crate::check::listed().into_iter().map(|one| (one.id, one.what, one.why, one.fix));
-    let after = crate::check::outside::TEXTS.iter().map(|one| (one.id, one.what, one.why, one.fix));
-    before.chain(after).map(|(id, what, why, fix)| commands::explain::Explanation { id, what, why, fix }).collect()
+    let explanation = |one: crate::check::Listed| commands::explain::Explanation {
+        id: one.id,
+        what: one.what,
+        why: one.why,
+        fix: one.fix,
+    };
+    crate::check::listed().into_iter().map(explanation).collect()
 }
 
 /// A command that changes nothing may be dropped at any moment.

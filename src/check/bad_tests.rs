@@ -143,6 +143,8 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
         Verdict::Fail,
         "127.0.0.11",
     ),
+    ("dns.laptop", || harmed(|w| w.name = Err("no such name".into())), Verdict::Warn, "no such name"),
+    ("dns.round-robin", World::good, Verdict::Warn, "3 addresses"),
     ("dns.nodes", || harmed(|w| w.n2().facts.rancher_addresses = Ok(vec![])), Verdict::Warn, "does not resolve"),
     ("net.bridge-netfilter", || World::with("ubuntu-24.04"), Verdict::Warn, "br_netfilter is not loaded"),
     ("net.ip-forward", || harmed(|w| w.n2().facts.kernel_settings.ip_forward = Ok(false)), Verdict::Fail, "0"),

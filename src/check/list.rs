@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::{Answer, Context, Finding};
-use super::{certificates, clock, compatibility, docker, former, machine, names, network, ports, ssh, topology};
+use super::{
+    certificates, clock, compatibility, dns, docker, former, machine, names, network, outside, ports, ssh, topology,
+};
 
 /// One question about the nodes, the inventory, or both.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +78,9 @@ pub const ALL: &[Check] = &[
     clock::TIME_SERVICE,
     ports::FREE,
     network::RESOLVER,
-    network::RANCHER_NAME,
+    dns::LAPTOP,
+    dns::NODES,
+    dns::ROUND_ROBIN,
     network::BRIDGE_NETFILTER,
     network::IP_FORWARD,
     network::FIREWALLD,
@@ -105,7 +109,14 @@ pub fn listed() -> Vec<Listed> {
         fix: check.fix,
         offline: check.offline,
     });
-    own.chain(certificates::rows()).collect()
+    let after = outside::TEXTS.iter().map(|text| Listed {
+        id: text.id,
+        what: text.what,
+        why: text.why,
+        fix: text.fix,
+        offline: false,
+    });
+    own.chain(certificates::rows()).chain(after).collect()
 }
 
 pub(super) fn known_ids() -> impl Iterator<Item = &'static str> {
@@ -115,6 +126,10 @@ pub(super) fn known_ids() -> impl Iterator<Item = &'static str> {
 /// What `cowhand explain` says of a check; `None` when there is no such check.
 pub fn explain(id: &str) -> Option<String> {
     let row = listed().into_iter().find(|row| row.id == id)?;
-    let needs = if row.offline { "no machine (also with --offline)" } else { "a look at the nodes" };
+    let needs = match row {
+        Listed { offline: true, .. } => "no machine (also with --offline)",
+        _ if outside::TEXTS.iter().any(|text| text.id == id) => "Rancher to be there (`cowhand verify`)",
+        _ => "a look at the nodes",
+    };
     Some(format!("{}\n  {}\n\n  why    {}\n  fix    {}\n  needs  {needs}\n", row.id, row.what, row.why, row.fix))
 }

@@ -4,6 +4,7 @@ mod certificates;
 mod clock;
 mod compatibility;
 mod context;
+pub mod dns;
 mod docker;
 mod finding;
 pub mod outside;

@@ -102,8 +102,9 @@ impl Skips {
         self.0.contains(&id)
     }
 
-    fn mark(&self, mut finding: Finding) -> Finding {
-        finding.skipped = self.contains(finding.check);
+    /// The finding, skipped if its check is; one that was skipped already stays so.
+    pub fn mark(&self, mut finding: Finding) -> Finding {
+        finding.skipped |= self.contains(finding.check);
         finding
     }
 }

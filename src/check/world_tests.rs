@@ -22,6 +22,7 @@ pub struct World {
     pub inventory: Inventory,
     pub observed: Observed,
     pub workspace: WorkspaceFacts,
+    pub name: facts::dns::Resolved,
 }
 
 pub fn node(index: u8) -> Node {
@@ -122,6 +123,7 @@ impl World {
             inventory: inventory(),
             observed: Observed { nodes: nodes.collect(), gathered_at: jiff::Timestamp::UNIX_EPOCH },
             workspace: WorkspaceFacts { state: StateFile::Absent },
+            name: Ok((1..=3).map(|index| IpAddr::from([10, 0, 0, 10 + index])).collect()),
         }
     }
 
@@ -163,6 +165,7 @@ impl World {
             observed: Some(&self.observed),
             workspace: &self.workspace,
             certificates: &[],
+            name: Some(&self.name),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::report::{Exit, Failure};
 
 /// How long a node may take to show that it still answers, once a step has failed.
 const ANSWER: Duration = Duration::from_secs(10);
+const GOES_ON: &str = "it goes on from here";
 
 /// Held for as long as the run may change something.
 pub struct Alone {
@@ -54,20 +55,22 @@ impl Alone {
         let lost = machines.lost(ANSWER).await;
         let stopped = self.stop.is_cancelled();
         self.watch.abort();
-        Err(match lost.split_first() {
-            Some(((first, _), others)) => {
+        Err(match lost.as_slice() {
+            [_, others @ ..] => {
                 let names = lost.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
                 let reasons = lost.iter().map(|(name, reason)| format!("{name}: {reason}")).collect::<Vec<_>>();
                 let word = if others.is_empty() { "the connection" } else { "the connections" };
                 let told = Failure::new(Exit::Unreachable, format!("{word} to {names} went away during the run"))
                     .because(reasons.join("\n"))
-                    .hint(format!("see that {first} is up and can be reached, then run the same command again: it goes on from here"));
+                    .hint(format!("see that {names} can be reached, then run the same command again: {GOES_ON}"));
                 if stopped { told } else { below(told, failure) }
             }
-            None if stopped => Failure::new(Exit::StepFailed, "the lock on a node was lost, so the run stopped")
+            [] if stopped => Failure::new(Exit::StepFailed, "the lock on a node was lost, so the run stopped")
                 .because("whoever holds it now could change the cluster at the same time")
-                .hint("see that nobody else is at work on these nodes, then run the same command again: it goes on from here"),
-            None => failure,
+                .hint(format!(
+                    "see that nobody else is at work on these nodes, then run the same command again: {GOES_ON}"
+                )),
+            [] => failure,
         })
     }
 }

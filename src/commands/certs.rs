@@ -99,16 +99,11 @@ fn leaf_renewer(site: &Site) -> Renewer {
 }
 
 async fn outside(site: &Site, machines: &Machines, seen: &mut Certificates, now: Timestamp) {
-    let (paths, unresolved) = served(site, machines).await;
-    if let Some(why) = unresolved {
-        seen.not_seen(&format!("served at {}", site.inventory.rancher.hostname), why);
-    }
-    for one in paths {
-        let place = format!("served by {}", one.path.name);
-        match (one.reached, one.tls) {
-            (Err(why), _) | (_, Some(Err(why))) => seen.not_seen(&place, why),
-            (Ok(_), Some(Ok(tls))) => seen.chain(&place, &tls.chain, leaf_renewer(site), now),
-            (Ok(_), None) => seen.not_seen(&place, "no TLS was tried"),
+    for one in served(site, machines).await {
+        let place = format!("served by {}", one.way);
+        match one.chain {
+            Ok(chain) => seen.chain(&place, &chain, leaf_renewer(site), now),
+            Err(why) => seen.not_seen(&place, why),
         }
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::{Connect, Context};
-use crate::facts::outside::Open;
+use crate::facts::outside::{Open, Opened, Origin};
 use crate::inventory::{Inventory, Node};
 use crate::remote::{
     Ask, ConnectError, ConnectOptions, Connection, Door, Forward, FrontNode, Nobody, NodeLock, Offered, Remote, Stdin,
-    Target, Wire, Words, connect_all,
+    Target, Words, connect_all,
 };
 use crate::report::{Console, Exit, Failure, Output, Pauser, TerminalAsk};
 
@@ -168,10 +168,26 @@ pub struct Reach<'a> {
 const DIRECT: std::time::Duration = std::time::Duration::from_secs(3);
 
 impl Open for Reach<'_> {
-    async fn open(&self, address: &str, port: u16) -> Result<(Box<dyn Wire>, String), String> {
+    async fn open(&self, from: &Origin, address: &str, port: u16) -> Result<Opened, String> {
+        match from {
+            Origin::Laptop => self.open_here(address, port).await,
+            Origin::Node(name) => {
+                let machine = self.machines.reached.iter().find(|machine| machine.node.name == *name);
+                let machine = machine.ok_or_else(|| format!("{name} is not reached"))?;
+                through(machine, address, port).await
+            }
+        }
+    }
+}
+
+impl Reach<'_> {
+    async fn open_here(&self, address: &str, port: u16) -> Result<Opened, String> {
         let direct = tokio::time::timeout(DIRECT, tokio::net::TcpStream::connect((address, port))).await;
         let why = match direct {
-            Ok(Ok(stream)) => return Ok((Box::new(stream), format!("reached at {address}:{port}"))),
+            Ok(Ok(stream)) => {
+                let from = stream.local_addr().ok().map(|address| address.ip());
+                return Ok(Opened { wire: Box::new(stream), way: format!("{address}:{port}, directly"), from });
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", DIRECT.as_secs()),
         };
@@ -179,13 +195,17 @@ impl Open for Reach<'_> {
         let own = self.machines.reached.iter().filter(|machine| machine.node.address == address);
         let others = self.machines.reached.iter().filter(|machine| machine.node.address != address);
         for machine in own.chain(others).take(2) {
-            if let Ok(stream) = machine.connection.open_tcp(address, port).await {
-                return Ok((
-                    stream,
-                    format!("reached at {address}:{port} through ssh on {}", machine.connection.name()),
-                ));
+            if let Ok(opened) = through(machine, address, port).await {
+                return Ok(opened);
             }
         }
         Err(format!("{address}:{port}: {why}"))
     }
+}
+
+/// A connection that begins on a node.
+async fn through(machine: &Machine, address: &str, port: u16) -> Result<Opened, String> {
+    let wire = machine.connection.open_tcp(address, port).await.map_err(|error| error.to_string())?;
+    let way = format!("{address}:{port}, through ssh on {}", machine.connection.name());
+    Ok(Opened { wire, way, from: None })
 }

@@ -83,7 +83,7 @@ async fn walk(
     let tell = &tell.clone().and(super::run::journal(site)?);
     let alone = Alone::on(&machines, &site.inventory.name, &holder("up"), &context.stop, tell).await?;
     finish(tell, Stage::Check, Outcome::Passed, &counts, began);
-    let run = Acting { stages: &stages, stop: alone.stop(), tell, replace_ca: wanted.replace_ca };
+    let run = Acting { stages: &stages, skips, stop: alone.stop(), tell, replace_ca: wanted.replace_ca };
     let answer = act(site, &machines, &cleared, &run).await;
     let answer = alone.end(&machines, answer).await;
     machines.disconnect().await;
@@ -101,6 +101,7 @@ pub(super) fn unprepared(error: &WorkspaceError) -> Exit {
 /// What a run that changes things goes by.
 struct Acting<'a> {
     stages: &'a [Stage],
+    skips: &'a check::Skips,
     stop: &'a CancellationToken,
     tell: &'a Tell,
     replace_ca: bool,
@@ -108,7 +109,7 @@ struct Acting<'a> {
 
 /// The stages that change something, and the proof at the end. Nobody gets here without the checks' leave.
 async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting: &Acting<'_>) -> Answer {
-    let Acting { stages, stop, tell, replace_ca } = *acting;
+    let Acting { stages, skips, stop, tell, replace_ca } = *acting;
     let guard = site.workspace.guard_keys().and_then(|closed| Ok((closed, site.workspace.mend_state()?)));
     let (closed, mended) = guard.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     for note in closed.into_iter().chain(mended) {
@@ -128,7 +129,7 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
     for stage in stages.iter().copied() {
         match stage {
             Stage::Check | Stage::Remove => continue,
-            Stage::Verify => return verify(&run, reached.as_ref(), changed).await,
+            Stage::Verify => return verify(&run, reached.as_ref(), changed, skips).await,
             Stage::Cluster | Stage::Ingress | Stage::CertManager | Stage::Rancher => {}
         }
         let began = start(tell, stage);
@@ -206,13 +207,14 @@ async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) 
     Ok(format!("{ready} nodes Ready, etcd {}/{}{ca}", members.len(), members.len()))
 }
 
-async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool) -> Answer {
+async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool, skips: &check::Skips) -> Answer {
     let began = start(run.tell, Stage::Verify);
     let Some(reached) = reached else {
         return Err(Failure::new(Exit::NotVerified, "the Kubernetes API does not answer"));
     };
     let world = run.world;
-    // The last step's pods may have come up a moment ago: the proof gets a second and a third try before it counts.
+    // The last step's pods may have come up a moment ago: the proof gets further tries before it counts. It is the
+    // usual one each time; what takes a minute of silence is for `verify --thorough`.
     let mut findings = Vec::new();
     for attempt in 0..6 {
         if attempt > 0 {
@@ -222,7 +224,8 @@ async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed:
             })
             .await?;
         }
-        findings = guarded(run.stop, outside::verify(world.site, world.machines, &world.picture, reached)).await?;
+        let seen = guarded(run.stop, outside::verify(world.site, world.machines, &world.picture, reached)).await?;
+        findings = seen.into_iter().map(|finding| skips.mark(finding)).collect::<Vec<_>>();
         if !findings.iter().any(check::Finding::blocks) || !changed {
             break;
         }

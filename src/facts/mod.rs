@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod cluster;
+pub mod dns;
 pub mod etcd;
 pub mod outside;
 mod clock;

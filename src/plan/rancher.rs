@@ -84,11 +84,14 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
         steps.push(Step::Secret(bootstrap()));
     }
     let (before, after) = own_objects(picture);
-    steps.extend(apply_missing("the certificates' issuers", before.clone(), found));
+    // While Rancher's Ingress still names the chart's issuer, cert-manager would write a Certificate of ours back.
+    let (own, issuers): (Vec<_>, Vec<_>) = before.into_iter().partition(|one| one["kind"] == "Certificate");
+    steps.extend(apply_missing("the certificates' issuers", issuers, found));
     match wanted.inventory.rancher.delivery {
         Delivery::Addon => steps.extend(apply_missing("what the addon had to leave out", wanted.later.clone(), found)),
         Delivery::Helm => steps.extend(release::step(release_wanted(wanted), found.release.as_ref())),
     }
+    steps.extend(apply_missing("the certificate", own.clone(), found));
     steps.extend(issue_anew(picture, found));
     steps.extend(apply_missing("what belongs to Rancher's objects", after, found));
     // While routes lead past the ingress, Rancher's pods need their certificate.
@@ -100,7 +103,7 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     }
     steps.extend(restart(found));
     let wait = |name| Step::Wait(Wait::Certificate { namespace: NAMESPACE.into(), name });
-    steps.extend(certificates(&before).map(wait));
+    steps.extend(own.iter().filter_map(name_of).map(wait));
     steps.push(Step::Wait(Wait::Deployment { namespace: NAMESPACE.into(), name: RANCHER.into() }));
     if by_chart(picture) {
         // Its Issuer may need the CA that Rancher makes when it first starts.
@@ -220,9 +223,8 @@ pub fn identity(manifest: &Value) -> String {
     format!("{}/{}", text("/kind"), text("/metadata/name"))
 }
 
-fn certificates(manifests: &[Value]) -> impl Iterator<Item = String> + '_ {
-    let certificates = manifests.iter().filter(|manifest| manifest["kind"] == "Certificate");
-    certificates.filter_map(|manifest| manifest.pointer("/metadata/name")?.as_str().map(str::to_string))
+fn name_of(manifest: &Value) -> Option<String> {
+    Some(manifest.pointer("/metadata/name")?.as_str()?.to_string())
 }
 
 /// Rancher's namespace, as an object.

@@ -118,7 +118,7 @@ fn rows(findings: &[Finding], verbosity: Verbosity, look: &Look) -> Vec<Row> {
         row.subject = match row.subjects.as_slice() {
             [one] if one.is_empty() => "all".to_owned(),
             _ if everywhere => "all".to_owned(),
-            some => some.join(", "),
+            some => many(some, row.verdict, asked(findings, row.check)),
         };
         let names = row.subjects.join(", ");
         row.subject = look.letters(&row.subject);
@@ -128,6 +128,22 @@ fn rows(findings: &[Finding], verbosity: Verbosity, look: &Look) -> Vec<Row> {
     // What blocks comes first; the sort keeps the order of the checks otherwise.
     rows.sort_by_key(|row| (row.skipped, std::cmp::Reverse(row.verdict)));
     rows
+}
+
+/// A few subjects by name. Of many, `all 15` when the check was asked of no others; when all is well, the first two will do.
+fn many(subjects: &[String], verdict: Verdict, asked: usize) -> String {
+    const FEW: usize = 3;
+    match subjects {
+        some if some.len() <= FEW => some.join(", "),
+        all if all.len() == asked => format!("all {asked}"),
+        [first, second, rest @ ..] if verdict == Verdict::Pass => format!("{first}, {second}, {} more", rest.len()),
+        some => some.join(", "),
+    }
+}
+
+/// Of how many subjects this check was asked.
+fn asked(findings: &[Finding], check: &str) -> usize {
+    findings.iter().filter(|finding| finding.check == check).count()
 }
 
 /// Stands for the subject's own name while texts are compared; cannot occur in a printable text.
@@ -282,6 +298,25 @@ mod tests {
         assert!(text.lines().nth(line).unwrap().starts_with("  - n2 "), "{text}");
         assert!(text.lines().nth(line).unwrap().ends_with("(skipped)"), "{text}");
         assert_eq!(Counts::of(&all).text(), "9 checks · 3 passed · 4 warnings · 1 unknown · 1 skipped");
+    }
+
+    #[test]
+    fn many_subjects_are_counted_and_those_in_trouble_are_named() {
+        let on = |subject: &str, verdict, seen| finding("outside.ping", subject, verdict, seen, "");
+        let subjects = ["n1", "n2", "dns 10.0.0.1", "dns 10.0.0.2", "n1→dns 10.0.0.1"];
+        let subject = |findings: &[Finding]| {
+            let text = super::findings(findings, 0.0, Verbosity::Verbose, &Look::PLAIN);
+            text.lines().next().unwrap()[6..].split("  ").next().unwrap().to_owned()
+        };
+        let mut all: Vec<Finding> = subjects.iter().map(|it| on(it, Verdict::Pass, "pong")).collect();
+        all.push(finding("outside.replicas", "rancher", Verdict::Pass, "3 of 3", ""));
+        assert_eq!(subject(&all), "all 5");
+        all.insert(5, on("balancer 192.0.2.7", Verdict::Pass, "pong, after a while"));
+        assert_eq!(subject(&all), "n1, n2, 3 more");
+        for it in all.iter_mut().filter(|it| it.seen == "pong") {
+            it.verdict = Verdict::Fail;
+        }
+        assert_eq!(subject(&all), "n1, n2, dns 10.0.0.1, dns 10.0.0.2, n1→dns 10.0.0.1");
     }
 
     #[test]

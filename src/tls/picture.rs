@@ -198,15 +198,20 @@ fn chart_values(
             "ingress": {"class": inventory.ingress.class},
         });
     }
+    let mut annotations = Values::new();
+    if recipe.origin == Origin::ChartIssuer {
+        // Before 1.18 cert-manager keeps a key for ever, and waits for a person where the former set-up's key does not suit
+        // (cert-manager docs: usage/certificate, rotationPolicy).
+        annotations.insert("cert-manager.io/private-key-rotation-policy".into(), json!("Always"));
+    }
     match cell.passage {
         Passage::Plain => {}
         Passage::Reencrypt => {
             ingress["servicePort"] = json!(443);
             values["service"] = json!({"disableHTTP": true});
             if controller == Controller::Traefik {
-                ingress["extraAnnotations"] = json!({
-                    "traefik.ingress.kubernetes.io/router.middlewares": format!("{NAMESPACE}-rancher-https@kubernetescrd"),
-                });
+                let middleware = json!(format!("{NAMESPACE}-rancher-https@kubernetescrd"));
+                annotations.insert("traefik.ingress.kubernetes.io/router.middlewares".into(), middleware);
                 values["service"]["annotations"] = json!({
                     "traefik.ingress.kubernetes.io/service.serversscheme": "https",
                     "traefik.ingress.kubernetes.io/service.serverstransport": format!("{NAMESPACE}-rancher@kubernetescrd"),
@@ -214,6 +219,9 @@ fn chart_values(
             }
         }
         Passage::Passthrough => ingress["enabled"] = json!(false),
+    }
+    if !annotations.is_empty() {
+        ingress["extraAnnotations"] = Value::Object(annotations);
     }
     values["ingress"] = ingress;
     match values {

@@ -78,7 +78,9 @@ def no_secret_is_anywhere(s):
     places["ConfigMaps"] = s.kubectl(s.inventory, "get", "configmaps", "-A", "-o", "yaml")
     releases = canary.helm_releases(s)
     assert any("rancher" in name for name in releases), releases.keys()
-    found = canary.stands_in(wanted, {**places, **releases}) + s.sampler.found(wanted)
+    # The chart itself looks the password's Secret up and renders it, so a release has it as the Secret has; keys it must not have.
+    keys = {what: forms for what, forms in wanted.items() if what != "the bootstrap password"}
+    found = canary.stands_in(wanted, places) + canary.stands_in(keys, releases) + s.sampler.found(wanted)
     assert not found, "\n".join(found)
     return f"{len(wanted)} secrets, {len(places) + len(releases)} texts, {s.sampler.told()}"
 

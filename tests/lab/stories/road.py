@@ -109,7 +109,17 @@ def verify_and_status_agree(s):
     assert findings and all(f["verdict"] == "pass" for f in findings), findings
     subjects = {f["subject"] for f in findings if f["check"] == "outside.trusted"}
     assert len(subjects) >= 4, f"three nodes and the DNS name: {subjects}"
+    agents = {f["subject"] for f in findings if f["check"] == "agent.connect"}
+    assert len(agents) == 3 + 9, f"an agent's way from here and from each node, to each address: {agents}"
     s.cow("status", inventory=s.inventory).must().says("etcd", "cert-manager", "rancher", "days")
+
+
+def a_name_that_leads_elsewhere_is_named(s):
+    s.lab("dns", "rancher.lab.test", "10.9.9.9")
+    try:
+        s.cow("verify", "--output", "plain", inventory=s.inventory).must(7).says("outside.name", "it leads to 10.9.9.9, expected the nodes")
+    finally:
+        s.lab("dns", "usual")
 
 
 def rke_never_logged_in_itself(s):
@@ -242,7 +252,7 @@ def down_leaves_nothing(s):
 STEPS = [
     machines_are_there, init_writes_an_inventory_that_checks, check_sees_three_good_machines_and_touches_nothing,
     check_names_what_is_wrong_and_where, plan_says_all_and_changes_nothing, up_arrives,
-    a_browser_with_only_the_ca_trusts_every_node, the_cluster_is_highly_available, verify_and_status_agree, rke_never_logged_in_itself,
-    up_again_changes_nothing, cluster_yml_serves_plain_rke, no_secret_is_anywhere, a_second_run_is_refused_while_one_goes_on,
+    a_browser_with_only_the_ca_trusts_every_node, the_cluster_is_highly_available, verify_and_status_agree, a_name_that_leads_elsewhere_is_named,
+    rke_never_logged_in_itself, up_again_changes_nothing, cluster_yml_serves_plain_rke, no_secret_is_anywhere, a_second_run_is_refused_while_one_goes_on,
     a_lost_state_is_never_built_over, a_state_cut_short_by_a_full_disk_is_put_back, helm_adopts_the_addon, down_leaves_nothing,
 ]
