@@ -109,7 +109,7 @@ Examples:
     #[command(after_long_help = "\
 Examples:
   cowhand certs
-  cowhand certs --fail-within 30 --quiet        # for cron: exit 5 when one ends soon or a place was not seen")]
+  cowhand certs --fail-within 30 --quiet        # for cron: exit 5 when one ends soon")]
     Certs(commands::certs::Certs),
 
     /// Remove what `up` made, after the cluster's name was typed
