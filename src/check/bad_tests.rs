@@ -20,6 +20,12 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
     ("rke.end-of-life", World::good, Verdict::Warn, "31 July 2025"),
     ("versions.rke-kubernetes", || harmed(|w| w.rke().kubernetes = "v1.33.1-rancher1-1".into()), Verdict::Fail, "1.33"),
     (
+        "inventory.secrets",
+        || harmed(|w| drop(w.inventory.rancher.values.insert("token".into(), "CANARY".into()))),
+        Verdict::Warn,
+        "rancher.values.token",
+    ),
+    (
         "versions.images",
         || harmed(|w| w.rke().kubernetes = "v1.32.13-rancher1-3".into()),
         Verdict::Warn,

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::{Answer, Context, Finding};
 use super::{
-    certificates, clock, compatibility, dns, docker, former, machine, names, network, outside, ports, ssh, topology,
+    certificates, clock, compatibility, dns, docker, former, machine, names, network, outside, ports, secrets, ssh,
+    topology,
 };
 
 /// One question about the nodes, the inventory, or both.
@@ -47,6 +48,7 @@ pub const ALL: &[Check] = &[
     compatibility::RANCHER_RKE,
     compatibility::RANCHER_KUBERNETES,
     compatibility::CERT_MANAGER,
+    secrets::IN_VALUES,
     ssh::REACHABLE,
     ssh::TCP_FORWARDING,
     ssh::DOCKER_SOCKET,

@@ -16,6 +16,7 @@ mod names;
 mod network;
 mod ports;
 mod run;
+mod secrets;
 mod ssh;
 mod topology;
 pub mod versions;

@@ -276,3 +276,27 @@ fn certificates_of_acme_need_the_name() {
     let said = world.say("dns.nodes");
     assert_eq!(said.last().unwrap().subject.as_deref(), Some("n2"), "the others come past the balancer: {said:#?}");
 }
+
+#[test]
+fn a_group_of_checks_is_not_skipped_but_listed() {
+    let hint = Skips::new(["net"]).unwrap_err().hint().unwrap_or_default();
+    assert!(hint.starts_with("each is skipped by itself: net."), "{hint}");
+}
+
+#[test]
+fn a_secret_in_the_inventorys_values_is_a_warning_without_the_secret() {
+    let mut world = World::good();
+    assert_eq!(world.say("inventory.secrets")[0].verdict, Verdict::Pass);
+    world.inventory.rancher.values.insert("proxy".into(), "http://me:CANARY@proxy.test".into());
+    world
+        .rke()
+        .cluster
+        .insert("private_registries".into(), serde_json::json!([{"url": "r.test", "password": "CANARY"}]));
+    let findings = world.say("inventory.secrets");
+    assert_eq!(findings[0].verdict, Verdict::Warn);
+    assert!(
+        findings[0].seen.starts_with("rancher.values.proxy and engine.rke.cluster.private_registries[0].password is"),
+        "{findings:?}"
+    );
+    assert!(!format!("{findings:?}").contains("CANARY"), "{findings:?}");
+}

@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::alone::Alone;
 use super::look::heading;
 use super::machines::{Machine, Machines};
-use super::run::{Remover, guarded, holder, untouched};
+use super::run::{Keeping, Remover, guarded, holder, untouched};
 use super::site::Site;
-use super::up::{finish, start, unprepared};
+use super::up::{finish, finished, start, unprepared};
 use super::{Answer, Connect, Context};
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
 use crate::remote::{Remote, Stdin, Words};
@@ -37,28 +37,38 @@ pub async fn run(context: &Context, wanted: Down) -> Answer {
             .hint("`helm uninstall rancher --namespace cattle-system` removes Rancher from it"));
     }
     confirm(context, &site, wanted.yes.as_deref()).await?;
+    context.log_into(&site.workspace, "down");
     Shower::during(&context.console, &context.stop, async |tell, pauser| {
+        let (kept, mut journal) = Keeping::new();
+        let tell = tell.and(kept);
         let began = Instant::now();
         let summary = heading(&site);
         let cluster = site.inventory.name.clone();
         tell.event(Event::RunStarted { command: "down", cluster, summary, stages: vec![Stage::Remove] });
         let stage = start(&tell, Stage::Remove);
-        let machines = guarded(&context.stop, async {
+        let connected = guarded(&context.stop, async {
             Ok(Machines::connect(&site.inventory, &wanted.connect, context, Some(pauser)).await)
-        })
-        .await
-        .map_err(untouched)?;
-        let answer = match machines.unreached() {
-            Some(failure) => Err(failure),
-            None => remove(context, &site, &machines, &tell).await,
+        });
+        let answer = match connected.await.map_err(untouched) {
+            Err(failure) => Err(failure),
+            Ok(machines) => {
+                let answer = match machines.unreached() {
+                    Some(failure) => Err(failure),
+                    None => remove(context, &site, &machines, &tell, &mut journal).await,
+                };
+                machines.disconnect().await;
+                answer
+            }
         };
-        machines.disconnect().await;
         match &answer {
             Ok(text) => finish(&tell, Stage::Remove, Outcome::Changed, text, stage),
             Err(failure) => finish(&tell, Stage::Remove, Outcome::Failed, &failure.error, stage),
         }
-        tell.event(Event::RunFinished { ok: answer.is_ok(), seconds: began.elapsed().as_secs_f64() });
-        answer.map(|_| Exit::Done)
+        let answer = answer.map(|_| Exit::Done);
+        tell.event(finished(&answer, began));
+        drop(tell);
+        journal.finish().await;
+        answer
     })
     .await
 }
@@ -84,11 +94,17 @@ async fn confirm(context: &Context, site: &Site, yes: Option<&str>) -> Result<()
     }
 }
 
-async fn remove(context: &Context, site: &Site, machines: &Machines, tell: &Tell) -> Result<String, Failure> {
+async fn remove(
+    context: &Context,
+    site: &Site,
+    machines: &Machines,
+    tell: &Tell,
+    journal: &mut Keeping,
+) -> Result<String, Failure> {
     site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
     let lock = Lock::take(&site.workspace.lock(), "down");
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
-    let tell = &tell.clone().and(super::run::journal(site)?);
+    journal.open(site)?;
     let alone = Alone::on(machines, &site.inventory.name, &holder("down"), &context.stop, tell).await?;
     let answer = take_away(site, machines, alone.stop(), tell).await;
     alone.end(machines, answer).await

@@ -47,12 +47,7 @@ impl Machines {
 
     /// Why not every node was reached, if so.
     pub fn unreached(&self) -> Option<Failure> {
-        let mut failed = self.answers.iter().filter_map(|(name, answer)| Some((name, answer.as_ref().err()?)));
-        let (name, error) = failed.next()?;
-        let others = failed.count();
-        let more = if others > 0 { format!(", nor can {others} more") } else { String::new() };
-        let failure = Failure::with_cause(Exit::Unreachable, format!("{name} cannot be reached{more}"), error);
-        Some(failure.maybe_hint(error.hint()))
+        unreached(self.answers.iter().filter_map(|(name, answer)| Some((name.as_str(), answer.as_ref().err()?))))
     }
 
     /// The nodes that do not answer any more, each with the reason; `limit` is what a slow one is given.
@@ -116,6 +111,35 @@ impl Machines {
         // One that is gone does not hear it; nobody waits for that.
         let _ = tokio::time::timeout(GOODBYE, goodbyes).await;
     }
+}
+
+/// One failure for all nodes that were not reached, each with its reason and its hint.
+fn unreached<'a>(failed: impl Iterator<Item = (&'a str, &'a ConnectError)>) -> Option<Failure> {
+    let failed: Vec<(&str, &ConnectError)> = failed.collect();
+    if let [(name, error)] = failed.as_slice() {
+        let failure = Failure::with_cause(Exit::Unreachable, format!("{name} cannot be reached"), *error);
+        return Some(failure.maybe_hint(error.hint()));
+    }
+    let names: Vec<&str> = failed.iter().map(|(name, _)| *name).collect();
+    let (last, before) = names.split_last()?;
+    let mut failure = Failure::new(Exit::Unreachable, format!("{} and {last} cannot be reached", before.join(", ")));
+    let mut hints: Vec<(Vec<&str>, String)> = Vec::new();
+    for (name, error) in &failed {
+        let Failure { error: said, because, .. } = Failure::of(Exit::Unreachable, *error);
+        let chain: Vec<String> = std::iter::once(said).chain(because).collect();
+        failure = failure.because(format!("{name}: {}", chain.join(": ")));
+        let Some(hint) = error.hint() else { continue };
+        match hints.iter_mut().find(|(_, known)| *known == hint) {
+            Some((names, _)) => names.push(name),
+            None => hints.push((vec![name], hint)),
+        }
+    }
+    let hint = |(names, hint): (Vec<&str>, String)| match names.len() == failed.len() {
+        true => hint,
+        false => format!("{}: {hint}", names.join(", ")),
+    };
+    let hints: Vec<String> = hints.into_iter().map(hint).collect();
+    Some(failure.maybe_hint((!hints.is_empty()).then(|| hints.join("\n"))))
 }
 
 /// How a node is reached over SSH.
@@ -208,4 +232,41 @@ async fn through(machine: &Machine, address: &str, port: u16) -> Result<Opened, 
     let wire = machine.connection.open_tcp(address, port).await.map_err(|error| error.to_string())?;
     let way = format!("{address}:{port}, through ssh on {}", machine.connection.name());
     Ok(Opened { wire, way, from: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timed_out(place: &str) -> ConnectError {
+        ConnectError::TimedOut { place: place.into(), after: std::time::Duration::from_secs(5) }
+    }
+
+    #[test]
+    fn every_node_that_was_not_reached_is_named_with_its_reason() {
+        let lost = ConnectError::Lost { place: "n2 (10.0.0.2)".into(), reason: "it went away".into() };
+        let slow = timed_out("n1 (10.0.0.1)");
+        let failure = unreached([("n1", &slow), ("n2", &lost), ("n3", &slow)].into_iter()).unwrap();
+        assert_eq!(failure.error, "n1, n2 and n3 cannot be reached");
+        let because = failure.because.join("\n");
+        assert_eq!(failure.because.len(), 3, "{because}");
+        assert!(
+            because.starts_with("n1: ") && because.contains("n2: ") && because.contains("it went away"),
+            "{because}"
+        );
+        let hint = failure.hint.unwrap_or_default();
+        assert!(hint.contains("n1, n3: "), "{hint}");
+    }
+
+    #[test]
+    fn one_node_keeps_its_own_sentence() {
+        let failure = unreached([("n1", &timed_out("n1 (10.0.0.1)"))].into_iter()).unwrap();
+        assert_eq!(failure.error, "n1 cannot be reached");
+        assert_eq!(failure.hint, timed_out("n1 (10.0.0.1)").hint());
+    }
+
+    #[test]
+    fn all_reached_is_no_failure() {
+        assert!(unreached(std::iter::empty()).is_none());
+    }
 }

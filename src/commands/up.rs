@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::alone::Alone;
 use super::look::{heading, look, skips};
 use super::machines::Machines;
-use super::run::{Run, guarded, holder, untouched};
+use super::run::{Keeping, Run, guarded, holder, untouched};
 use super::site::Site;
 use super::world::World;
 use super::{Answer, Connect, Context, Skip, former, outside, prepare, stages};
@@ -32,12 +33,16 @@ pub struct Up {
 
 pub async fn run(context: &Context, wanted: Up) -> Answer {
     let site = Site::open(context)?;
+    context.log_into(&site.workspace, "up");
     let skips = skips(&site, &wanted.skip)?;
     Shower::during(&context.console, &context.stop, async |tell, pauser| {
         let began = Instant::now();
-        let answer = walk(context, &site, &wanted, &skips, &tell, pauser).await;
-        let seconds = began.elapsed().as_secs_f64();
-        tell.event(Event::RunFinished { ok: matches!(answer, Ok(Exit::Done)), seconds });
+        let (kept, mut journal) = Keeping::new();
+        let tell = tell.and(kept);
+        let answer = walk(context, &site, &wanted, &skips, &tell, &mut journal, pauser).await;
+        tell.event(finished(&answer, began));
+        drop(tell);
+        journal.finish().await;
         answer
     })
     .await
@@ -49,12 +54,50 @@ async fn walk(
     wanted: &Up,
     skips: &check::Skips,
     tell: &Tell,
+    journal: &mut Keeping,
     pauser: Pauser,
 ) -> Answer {
     let stages: Vec<Stage> = playbook::up().into_iter().map(|entry| entry.stage).collect();
     let cluster = site.inventory.name.clone();
     tell.event(Event::RunStarted { command: "up", cluster, summary: heading(site), stages: stages.clone() });
     let began = start(tell, Stage::Check);
+    let looked = looked(context, site, wanted, skips, tell, journal, pauser);
+    let ready = match looked.instrument(tracing::info_span!("stage", name = "check")).await {
+        Ok(ready) => ready,
+        Err(failure) => {
+            finish(tell, Stage::Check, Outcome::Failed, &failure.error, began);
+            return Err(failure);
+        }
+    };
+    finish(tell, Stage::Check, Outcome::Passed, &ready.counts, began);
+    let Ready { machines, cleared, alone, _lock, .. } = ready;
+    let run = Acting { stages: &stages, skips, stop: alone.stop(), tell, replace_ca: wanted.replace_ca };
+    let answer = act(site, &machines, &cleared, &run).await;
+    let answer = alone.end(&machines, answer).await;
+    machines.disconnect().await;
+    answer
+}
+
+/// What has to be there before anything is changed.
+struct Ready {
+    machines: Machines,
+    cleared: check::Cleared,
+    /// What the checks came to, in a line.
+    counts: String,
+    alone: Alone,
+    _lock: Lock,
+}
+
+/// Looks at everything and, when nothing stands against it, locks workspace and nodes.
+async fn looked(
+    context: &Context,
+    site: &Site,
+    wanted: &Up,
+    skips: &check::Skips,
+    tell: &Tell,
+    journal: &mut Keeping,
+    pauser: Pauser,
+) -> Result<Ready, Failure> {
     let machines = guarded(&context.stop, async {
         Ok(Machines::connect(&site.inventory, &wanted.connect, context, Some(pauser)).await)
     })
@@ -66,28 +109,17 @@ async fn walk(
     }
     let counts = crate::report::Counts::of(&report.findings).text();
     if let Some(failure) = machines.unreached() {
-        finish(tell, Stage::Check, Outcome::Failed, &counts, began);
         return Err(failure);
     }
-    let cleared = match check::gate(report) {
-        Ok(cleared) => cleared,
-        Err(blocked) => {
-            finish(tell, Stage::Check, Outcome::Failed, &counts, began);
-            return Err(Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()));
-        }
-    };
-    // Nothing on any disk has changed up to here; from here on this run is alone.
+    let cleared =
+        check::gate(report).map_err(|blocked| Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()))?;
+    // Nothing but this run's log has changed on any disk up to here; from here on this run is alone.
     site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
     let lock = Lock::take(&site.workspace.lock(), "up");
-    let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
-    let tell = &tell.clone().and(super::run::journal(site)?);
+    let lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    journal.open(site)?;
     let alone = Alone::on(&machines, &site.inventory.name, &holder("up"), &context.stop, tell).await?;
-    finish(tell, Stage::Check, Outcome::Passed, &counts, began);
-    let run = Acting { stages: &stages, skips, stop: alone.stop(), tell, replace_ca: wanted.replace_ca };
-    let answer = act(site, &machines, &cleared, &run).await;
-    let answer = alone.end(&machines, answer).await;
-    machines.disconnect().await;
-    answer
+    Ok(Ready { machines, cleared, counts, alone, _lock: lock })
 }
 
 /// A workspace without room is found before anything was changed.
@@ -129,7 +161,10 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
     for stage in stages.iter().copied() {
         match stage {
             Stage::Check | Stage::Remove => continue,
-            Stage::Verify => return verify(&run, reached.as_ref(), changed, skips).await,
+            Stage::Verify => {
+                let span = tracing::info_span!("stage", name = stage.name());
+                return verify(&run, reached.as_ref(), changed, skips).instrument(span).await;
+            }
             Stage::Cluster | Stage::Ingress | Stage::CertManager | Stage::Rancher => {}
         }
         let began = start(tell, stage);
@@ -143,6 +178,7 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
             let text = settle(&run, stage, reached.as_ref()).await?;
             Ok::<_, Failure>((changes, text))
         }
+        .instrument(tracing::info_span!("stage", name = stage.name()))
         .await;
         match outcome {
             Ok((changes, text)) => {
@@ -209,6 +245,35 @@ async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) 
 
 async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool, skips: &check::Skips) -> Answer {
     let began = start(run.tell, Stage::Verify);
+    let findings = match proved(run, reached, changed, skips).await {
+        Ok(findings) => findings,
+        Err(failure) => {
+            finish(run.tell, Stage::Verify, Outcome::Failed, &failure.error, began);
+            return Err(failure);
+        }
+    };
+    for finding in &findings {
+        run.tell.event(Event::Finding { finding: finding.clone() });
+    }
+    let counts = crate::report::Counts::of(&findings).text();
+    if findings.iter().any(check::Finding::blocks) {
+        finish(run.tell, Stage::Verify, Outcome::Failed, &counts, began);
+        return Err(Failure::new(Exit::NotVerified, "Rancher is installed, but it is not reached as it should be")
+            .because(failing(&findings))
+            .hint("`cowhand verify` looks again; the findings above say where to look"));
+    }
+    finish(run.tell, Stage::Verify, Outcome::Passed, &counts, began);
+    run.tell.event(Event::Result { text: result(run.world) });
+    Ok(Exit::Done)
+}
+
+/// What the proof found.
+async fn proved(
+    run: &Run<'_>,
+    reached: Option<&super::world::Reached>,
+    changed: bool,
+    skips: &check::Skips,
+) -> Result<Vec<check::Finding>, Failure> {
     let Some(reached) = reached else {
         return Err(Failure::new(Exit::NotVerified, "the Kubernetes API does not answer"));
     };
@@ -230,19 +295,7 @@ async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed:
             break;
         }
     }
-    for finding in &findings {
-        run.tell.event(Event::Finding { finding: finding.clone() });
-    }
-    let counts = crate::report::Counts::of(&findings).text();
-    if findings.iter().any(check::Finding::blocks) {
-        finish(run.tell, Stage::Verify, Outcome::Failed, &counts, began);
-        return Err(Failure::new(Exit::NotVerified, "Rancher is installed, but it is not reached as it should be")
-            .because(failing(&findings))
-            .hint("`cowhand verify` looks again; the findings above say where to look"));
-    }
-    finish(run.tell, Stage::Verify, Outcome::Passed, &counts, began);
-    run.tell.event(Event::Result { text: result(world) });
-    Ok(Exit::Done)
+    Ok(findings)
 }
 
 fn failing(findings: &[check::Finding]) -> String {
@@ -270,6 +323,11 @@ fn result(world: &World<'_>) -> String {
         text += &format!("kubectl      export KUBECONFIG={}", site.workspace.kubeconfig().display());
     }
     text
+}
+
+pub(super) fn finished(answer: &Answer, began: Instant) -> Event {
+    let exit = answer.as_ref().map_or_else(|failure| failure.exit, |exit| *exit);
+    Event::RunFinished { ok: exit == Exit::Done, seconds: began.elapsed().as_secs_f64(), exit: exit.code() }
 }
 
 pub(super) fn start(tell: &Tell, stage: Stage) -> Instant {

@@ -42,9 +42,11 @@ pub async fn run_lines(
     stop: &CancellationToken,
     mut on_line: impl FnMut(&str),
 ) -> Result<HowEnded, ChildError> {
+    let begun = std::time::Instant::now();
     let start = |source| ChildError::Start { path: program.path.clone(), source };
     let (mut child, lines) = start_merged(program).await.map_err(start)?;
     let group = Group::of(&child);
+    tracing::debug!(%program, process = child.id(), "started");
     let mut lines = BufReader::new(lines);
     let mut line = Vec::new();
     let mut open = true;
@@ -73,6 +75,7 @@ pub async fn run_lines(
             tell(&mut line, &mut on_line);
         }
     };
+    tracing::debug!(%program, ?ended, millis = begun.elapsed().as_millis(), "ended");
     // Out of time: the lines so far are what there is.
     let _ = tokio::time::timeout(DRAIN, rest).await;
     Ok(ended)

@@ -63,10 +63,39 @@ pub enum Event {
     Result {
         text: String,
     },
+    /// The last one; `exit` is the exit code.
     RunFinished {
         ok: bool,
         seconds: f64,
+        exit: u8,
     },
+}
+
+impl Event {
+    /// What happens stands in the detailed log between what was done for it, without the texts of plans.
+    fn log(&self) {
+        match self {
+            Event::RunStarted { command, cluster, .. } => tracing::info!(command, %cluster, "run started"),
+            Event::StageStarted { stage } => tracing::info!(stage = stage.name(), "stage started"),
+            Event::Progress { stage, text } => tracing::debug!(stage = stage.name(), %text, "progress"),
+            Event::StepStarted { stage, step, .. } => tracing::info!(stage = stage.name(), %step, "step started"),
+            Event::StepFinished { stage, step, seconds } => {
+                tracing::info!(stage = stage.name(), %step, seconds, "step finished");
+            }
+            Event::StageFinished { stage, outcome, text, seconds } => {
+                tracing::info!(stage = stage.name(), ?outcome, %text, seconds, "stage finished");
+            }
+            Event::Finding { finding } if finding.blocks() => {
+                let (check, subject) = (finding.check, finding.subject.as_deref().unwrap_or_default());
+                tracing::info!(check, subject, seen = %finding.seen, "finding");
+            }
+            Event::Download { what, fetched } => tracing::debug!(%what, ?fetched, "download"),
+            Event::Warning { text } => tracing::warn!("{text}"),
+            Event::Note { text } => tracing::info!("{text}"),
+            Event::Finding { .. } | Event::Result { .. } => {}
+            Event::RunFinished { ok, seconds, exit } => tracing::info!(ok, seconds, exit, "run finished"),
+        }
+    }
 }
 
 /// How far a download is.
@@ -110,6 +139,7 @@ impl Tell {
     }
 
     pub fn event(&self, event: Event) {
+        event.log();
         for listener in &self.0 {
             // A closed receiver means the run is over and nobody listens any more.
             let _ = listener.send(event.clone());

@@ -1,9 +1,9 @@
 //! The folder of the inventory, where everything that outlives a run is kept, and how it is written: whole or not at
 //! all, keys for nobody else, the state file never lost.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use secrecy::zeroize::Zeroizing;
@@ -120,6 +120,30 @@ impl Workspace {
         self.inside().join("logs")
     }
 
+    /// A new log for a run of this command, open to nobody else: `.cowhand/logs/<UTC time>-up.log`. The newest 20 logs
+    /// of runs stay, and as many of rke.
+    pub fn run_log(&self, command: &str) -> Done<(PathBuf, File)> {
+        self.make(&self.logs())?;
+        let mut logs = self.files_in(&self.logs())?;
+        logs.sort();
+        let (of_rke, of_runs): (Vec<PathBuf>, Vec<PathBuf>) = logs
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            .partition(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rke-")));
+        for old in of_rke.iter().rev().skip(KEPT).chain(of_runs.iter().rev().skip(KEPT - 1)) {
+            fs::remove_file(old).map_err(|source| WorkspaceError::File {
+                what: "removed",
+                path: old.clone(),
+                source,
+            })?;
+        }
+        let path = self.logs().join(format!("{}-{command}.log", utc_stamp()));
+        match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path) {
+            Ok(file) => Ok((path, file)),
+            Err(source) => Err(WorkspaceError::File { what: "made", path, source }),
+        }
+    }
+
     /// Where rke is run: its cluster.yml through the front, and links to the real state and kubeconfig.
     pub fn rke_folder(&self) -> PathBuf {
         self.inside().join("rke")
@@ -132,6 +156,11 @@ impl Workspace {
     /// State files kept aside.
     pub fn states(&self) -> PathBuf {
         self.inside().join("state")
+    }
+
+    /// The values of each release, for people who go on with helm by hand.
+    pub fn values(&self) -> PathBuf {
+        self.inside().join("values")
     }
 
     /// Helm's own home.
@@ -150,9 +179,9 @@ impl Workspace {
         if free < NEEDED {
             return Err(WorkspaceError::Full { path: self.folder.clone(), free });
         }
-        for folder in [self.inside(), self.logs(), self.rke_folder(), self.backups(), self.states(), self.secrets()] {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-            made.map_err(|source| WorkspaceError::File { what: "made", path: folder, source })?;
+        let inside = [self.logs(), self.rke_folder(), self.backups(), self.states(), self.values(), self.helm_home()];
+        for folder in inside.into_iter().chain([self.inside(), self.secrets()]) {
+            self.make(&folder)?;
         }
         // A quota or a read-only mount shows only when something is really written.
         // A name of its own: a second run may stand at this same place before it finds the lock taken.
@@ -163,6 +192,18 @@ impl Workspace {
             file.close()
         };
         trial().map_err(|source| WorkspaceError::File { what: "written", path: self.inside(), source })
+    }
+
+    /// Makes a folder for nobody else; one that is there and open to others is closed.
+    fn make(&self, folder: &Path) -> Done<()> {
+        let make = || -> std::io::Result<()> {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            if fs::metadata(folder)?.permissions().mode() & 0o077 != 0 {
+                fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+            }
+            Ok(())
+        };
+        make().map_err(|source| WorkspaceError::File { what: "made", path: folder.into(), source })
     }
 
     /// Writes a file whole or not at all: a new file beside it, synced, then put in its place.

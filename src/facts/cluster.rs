@@ -123,10 +123,20 @@ pub async fn addon(cluster: &Cluster) -> Result<AddonSeen, ClusterError> {
     let map = ObjectRef::new("v1", "ConfigMap", Some("kube-system"), "rke-user-addon");
     let job = ObjectRef::new("batch/v1", "Job", Some("kube-system"), "rke-user-addon-deploy-job");
     let map = cluster.get(&map).await?;
-    let job = cluster.get(&job).await?;
     let text = map.and_then(|map| Some(map.get("data")?.get("rke-user-addon")?.as_str()?.to_string()));
-    let succeeded = job.and_then(|job| job.pointer("/status/succeeded").and_then(Value::as_u64)).unwrap_or_default();
-    Ok(AddonSeen { text, job_complete: succeeded > 0 })
+    Ok(AddonSeen { text, job_complete: is_complete(cluster, &job).await? })
+}
+
+/// Whether no pod network ever came up: RKE's job for it did not end well, and no node has become Ready.
+pub async fn never_networked(cluster: &Cluster) -> Result<bool, ClusterError> {
+    let job = ObjectRef::new("batch/v1", "Job", Some("kube-system"), "rke-network-plugin-deploy-job");
+    Ok(!is_complete(cluster, &job).await? && !cluster.nodes().await?.iter().any(|node| node.ready))
+}
+
+async fn is_complete(cluster: &Cluster, job: &ObjectRef) -> Result<bool, ClusterError> {
+    let job = cluster.get(job).await?;
+    let succeeded = job.and_then(|job| job.pointer("/status/succeeded").and_then(Value::as_u64));
+    Ok(succeeded.unwrap_or_default() > 0)
 }
 
 #[cfg(test)]

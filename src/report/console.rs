@@ -104,6 +104,21 @@ impl Console {
         }
     }
 
+    /// The last line of a command that streams events, in JSON: `run-finished`. For people the run has said it itself.
+    pub fn finished(&self, exit: Exit, seconds: f64) {
+        #[derive(Serialize)]
+        struct Finished {
+            ok: bool,
+            seconds: f64,
+            exit: Exit,
+        }
+        if self.output == Output::Json {
+            let line = json_line("run-finished", &Finished { ok: exit == Exit::Done, seconds, exit });
+            // The exit code still says it when stdout is gone.
+            drop(write_out(&line));
+        }
+    }
+
     /// Why the command did not do what was asked: on stderr, or in JSON as the event `failure` on stdout.
     pub fn failure(&self, failure: &Failure) {
         match self.output {
@@ -137,7 +152,7 @@ fn write_out(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::with_cause(Exit::StepFailed, "the answer cannot be written to standard output", &error))
+            Err(Failure::with_cause(Exit::Usage, "the answer cannot be written to standard output", &error))
         }
         Ok(()) | Err(_) => Ok(()),
     }

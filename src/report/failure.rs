@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -15,6 +16,9 @@ pub struct Failure {
     /// From the nearest cause to the farthest; a cause may have several lines.
     pub because: Vec<String>,
     pub hint: Option<String>,
+    /// The detailed log of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
 }
 
 /// What helps wherever a file could not be written for want of room.
@@ -27,7 +31,7 @@ fn is_full(error: &std::io::Error) -> bool {
 
 impl Failure {
     pub fn new(exit: Exit, error: impl Display) -> Self {
-        Failure { exit, error: error.to_string(), because: Vec::new(), hint: None }
+        Failure { exit, error: error.to_string(), because: Vec::new(), hint: None, log: None }
     }
 
     /// Takes over the error and its whole chain of sources, each level once.
@@ -74,6 +78,12 @@ impl Failure {
         self
     }
 
+    /// Says where the run is told in detail.
+    pub fn logged(mut self, log: Option<&Path>) -> Self {
+        self.log = log.map(Path::to_owned);
+        self
+    }
+
     /// Ctrl-C or SIGTERM.
     pub fn interrupted(what_is_left: impl Display) -> Self {
         Failure::new(Exit::Interrupted, "interrupted").hint(what_is_left)
@@ -96,6 +106,9 @@ impl Failure {
         }
         if let Some(hint) = &self.hint {
             part(Tone::Good, "hint:", hint);
+        }
+        if let Some(log) = &self.log {
+            part(Tone::Dim, "log:", &log.display().to_string());
         }
         look.letters(&text)
     }
@@ -124,14 +137,17 @@ mod tests {
     #[test]
     fn each_level_is_said_once_and_lines_are_indented() {
         let error = Unreachable(HostKey(std::io::Error::other("refused")));
-        let failure = Failure::of(Exit::Unreachable, &error).hint("look at it\nthen try again");
+        let failure = Failure::of(Exit::Unreachable, &error)
+            .hint("look at it\nthen try again")
+            .logged(Some(Path::new("/w/x.log")));
         assert_eq!(
             failure.text(&Look::PLAIN),
             "error: n2 cannot be reached\n\
              \x20 because: the host key of n2 is not the one known\n\
              \x20          known SHA256:3im5, offered SHA256:Jx0k: refused\n\
              hint: look at it\n\
-             \x20     then try again\n"
+             \x20     then try again\n\
+             log: /w/x.log\n"
         );
     }
 

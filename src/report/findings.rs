@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::look::columns;
 use super::{Look, Mark, Tone, Verbosity, printable, took};
 use crate::check::{Finding, Verdict};
 
@@ -206,7 +207,14 @@ fn table(rows: &[Row], look: &Look) -> String {
         let seen = look.wrap(&format!("{}{skipped}", row.seen), at_seen);
         let check = look.paint(tone, row.check);
         let gap = " ".repeat(checks.saturating_sub(row.check.chars().count()));
-        text.push_str(&format!("  {} {:<subjects$}  {check}{gap}  {seen}\n", look.mark(mark), row.subject));
+        let mark = look.mark(mark);
+        if look.width.is_some_and(|width| columns(&row.subject) > WIDEST.min(width / 2)) {
+            // So many names that they need lines of their own.
+            text.push_str(&format!("  {mark} {}\n{}", look.wrap(&row.subject, 4), " ".repeat(at_check)));
+            text.push_str(&format!("{check}{gap}  {seen}\n"));
+        } else {
+            text.push_str(&format!("  {mark} {:<subjects$}  {check}{gap}  {seen}\n", row.subject));
+        }
         if !row.fix.is_empty() {
             let fix = look.wrap(&row.fix.replace('\n', " "), at_check + 7);
             text.push_str(&format!("{}{}    {fix}\n", " ".repeat(at_check), look.paint(Tone::Strong, "fix")));
@@ -298,6 +306,19 @@ mod tests {
         assert!(text.lines().nth(line).unwrap().starts_with("  - n2 "), "{text}");
         assert!(text.lines().nth(line).unwrap().ends_with("(skipped)"), "{text}");
         assert_eq!(Counts::of(&all).text(), "9 checks · 3 passed · 4 warnings · 1 unknown · 1 skipped");
+    }
+
+    #[test]
+    fn many_names_get_lines_of_their_own_on_a_terminal() {
+        let pair =
+            |from: usize, to: usize| finding("net.overlay", &format!("node{from}→node{to}"), Verdict::Fail, "shut", "");
+        let all: Vec<Finding> = (1..4).flat_map(|from| (1..4).map(move |to| pair(from, to))).collect();
+        let look = Look { width: Some(60), ..Look::PLAIN };
+        let text = findings(&all, 0.0, Verbosity::Verbose, &look);
+        assert!(text.lines().all(|line| columns(line) <= 60), "{text}");
+        assert!(text.contains("node3→node3\n") && text.contains("  net.overlay   shut\n"), "{text}");
+        let file = findings(&all, 0.0, Verbosity::Verbose, &Look::PLAIN);
+        assert_eq!(file.lines().count(), 3, "one finding stays one line where grep reads it: {file}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod duration;
 mod exit;
 mod failure;
 mod findings;
+pub mod log;
 mod look;
 mod plain;
 mod shower;

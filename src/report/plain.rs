@@ -73,7 +73,7 @@ impl Plain {
             Event::Note { text } => self.when(normal, "note", text),
             // The result is data: it goes to stdout, see the shower.
             Event::Result { .. } => String::new(),
-            Event::RunFinished { ok, seconds } => {
+            Event::RunFinished { ok, seconds, exit: _ } => {
                 let ended = if *ok { "done in" } else { "failed after" };
                 self.found() + &self.when(normal, self.command, &format!("{ended} {}", took(*seconds)))
             }
@@ -169,7 +169,7 @@ pub(super) mod tests {
                 seconds: 300.0,
             },
             Event::Result { text: "https://rancher.example.com answers".into() },
-            Event::RunFinished { ok: false, seconds: 413.1 },
+            Event::RunFinished { ok: false, seconds: 413.1, exit: 6 },
         ]
     }
 

@@ -226,6 +226,17 @@ fn a_ca_that_is_made_later_is_read_from_the_cluster_and_known_after_it_is_made()
 }
 
 #[test]
+fn the_charts_issuer_may_change_the_key_that_a_former_set_up_left() {
+    for cell in TABLE {
+        let Sense::Makes(recipe) = cell.sense else { continue };
+        let picture = pictured(cell, IngressProvider::Traefik).unwrap();
+        let policy = "/extraAnnotations/cert-manager.io~1private-key-rotation-policy";
+        let policy = picture.chart_values["ingress"].pointer(policy).and_then(Value::as_str);
+        assert_eq!(policy == Some("Always"), recipe.origin == Origin::ChartIssuer, "{cell:?}");
+    }
+}
+
+#[test]
 fn no_object_and_no_value_holds_a_key() {
     for cell in TABLE {
         let text = shown(&pictured(cell, IngressProvider::Traefik)).to_string();

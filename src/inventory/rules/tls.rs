@@ -85,7 +85,7 @@ fn cell(tls: &Tls, given: &Given, judge: &mut Judge) {
             }
             stray(judge, &[("ca_key", given.ca_key, "ca"), ("acme", given.acme, "acme")]);
         }
-        (TlsMode::Ingress | TlsMode::Rancher, TlsIssuer::Blank) => blank(tls, given, judge),
+        (TlsMode::Ingress | TlsMode::Rancher, TlsIssuer::Blank) => blank(given, judge),
         (TlsMode::Ingress | TlsMode::Rancher, TlsIssuer::Ca) => {
             made(judge, given, "ca");
             stray(judge, &[("acme", given.acme, "acme")]);
@@ -102,7 +102,7 @@ fn cell(tls: &Tls, given: &Given, judge: &mut Judge) {
 }
 
 /// Files given, or none at all and Rancher is its own CA.
-fn blank(tls: &Tls, given: &Given, judge: &mut Judge) {
+fn blank(given: &Given, judge: &mut Judge) {
     stray(judge, &[("ca_key", given.ca_key, "ca"), ("acme", given.acme, "acme")]);
     pair(judge, ("certificate", given.certificate), ("key", given.key), "");
     if given.certificate || given.key {
@@ -114,13 +114,6 @@ fn blank(tls: &Tls, given: &Given, judge: &mut Judge) {
             "ca",
             "there is no certificate that it could have signed; give certificate and key, or choose issuer ca with \
                 ca and ca_key",
-        );
-    } else if tls.mode == TlsMode::Rancher && !tls.passthrough {
-        say(
-            judge,
-            "issuer",
-            "blank with mode rancher needs certificate and key, since the ingress encrypts anew; or choose issuer \
-                ca, or passthrough: true for Rancher's own certificate",
         );
     }
 }

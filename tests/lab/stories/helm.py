@@ -131,7 +131,7 @@ def a_changed_value_is_a_new_revision(s):
 def down_leaves_nothing(s):
     done = s.cow("down", "--yes", "lab", "--output", "plain", inventory=s.inventory, env=s.agent).must()
     for name in s.nodes:
-        left = s.node(name, "docker ps -aq; find /etc/kubernetes /var/lib/etcd /var/lib/kubelet /etc/cni /opt/cni /var/lib/rancher -mindepth 1 2>/dev/null")
+        left = s.node(name, "docker ps -aq; find /etc/kubernetes /var/lib/etcd /var/lib/kubelet /etc/cni /opt/cni /var/lib/rancher -mindepth 1 2>/dev/null || true")
         assert not left.strip(), f"{name}: {left}"
     until(10, lambda: not (s.inventory.parent / "cluster.rkestate").exists())
     return f"{done.seconds:.0f} s"

@@ -2,7 +2,8 @@
 
 Mode external is told by another story, with a real balancer. Certificates: openssl as a company's CA, cert-manager, real pebble."""
 import json
-import os
+import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def reencrypt(cell):
 
 
 def passthrough(cell):
-    """Rancher's pods end TLS. By RKE's addon, the others by helm: both deliveries are on the road."""
-    cell.passage, cell.delivery, cell.length = "passthrough", "addon", 2
+    """Rancher's pods end TLS."""
+    cell.passage, cell.length = "passthrough", 2
     cell.objects = {"ingressroutetcp/rancher-passthrough", "ingressroute/rancher-redirect"}
     del cell.secrets["tls-rancher-ingress"]
     if "certificate" in cell.tls:
@@ -111,11 +112,27 @@ def a_company_a_public_ca_and_a_stranger(s):
     s.inventory = s.workspace("tls")
     s.company, s.public, s.stranger = (company.Authority(s.work / "pki" / who.lower(), who) for who in ("Meadow", "Public", "Stranger"))
     s.company_of = lambda cell: s.company if "ca" in cell.tls else s.public
+    s.delivery, s.trusting = "addon", {}
     return "root, intermediate and leaf each"
 
 
-def the_cluster_stands(s):
-    done = s.cow("up", inventory=s.workspace("tls", lambda text: text.replace("rancher:\n", "rancher:\n  delivery: helm\n", 1))).must()
+def a_cluster_with_rancher_by_helm(s):
+    """Helm takes away by itself what its chart no longer has."""
+    s.delivery = "helm"
+    return stands(s)
+
+
+def a_cluster_with_rancher_as_addon(s):
+    """RKE takes away nothing; and an addon is never changed into a release, so the machines are fresh."""
+    s.lab("reset")
+    shutil.rmtree(s.inventory.parent)
+    s.delivery = "addon"
+    return stands(s)
+
+
+def stands(s):
+    s.workspace("tls", lambda text: text.replace("rancher:\n", f"rancher:\n  delivery: {s.delivery}\n", 1))
+    done = s.cow("up", inventory=s.inventory).must()
     return f"{done.seconds:.0f} s"
 
 
@@ -156,7 +173,7 @@ backend pebble
         s.lab("dns", name, gateway)
         until(10, lambda: s.run("curl", "-sS", "--max-time", "5", "--cacert", ca, "--resolve", f"{name}:443:{gateway}", f"https://{name}/directory").code == 0, 0.2)
     s.kubectl(s.inventory, "-n", "cert-manager", "create", "configmap", "lab-ca", f"--from-file=ca.pem={ca}")
-    s.trusting = {"cert_manager:\n": "cert_manager:\n", "  values:\n    image: {repository: lab/cert-manager-controller": """  values:
+    s.trusting = {"  values:\n    image: {repository: lab/cert-manager-controller": """  values:
     volumes: [{name: lab-ca, configMap: {name: lab-ca}}]
     volumeMounts: [{name: lab-ca, mountPath: /lab-ca}]
     extraEnv: [{name: SSL_CERT_FILE, value: /lab-ca/ca.pem}]
@@ -167,14 +184,14 @@ def lets_encrypts_names_are_given_back(s):
     for name in LETS_ENCRYPT.values():
         s.lab("dns", name)
     s.kill(s.front, signal.SIGTERM)
+    s.trusting = {}
 
 
 def cell(make, way=plain, **how):
     """The step that brings this cell about; it is called as the cell is."""
     def step(s):
         wanted = way(make(s, **how))
-        if "environment" in how:
-            wanted.more |= s.trusting
+        wanted.delivery, wanted.more = s.delivery, wanted.more | s.trusting
         note = proved(s, wanted)
         if "environment" in how:
             orders = s.kubectl(s.inventory, "-n", "cattle-system", "get", "orders.acme.cert-manager.io", "-o", "jsonpath={.items[*].status.url}")
@@ -203,7 +220,48 @@ def the_other_cells_are_refused(s):
     return f"{len(refused)} cells"
 
 
+def rkes_own_nginx_as_far_as_it_goes(s):
+    """Its images cannot be had here. What cowhand would do with it is planned, judged by the real rke and taken by the API, nothing more."""
+    wanted = {
+        "external": ({"mode": "external", "issuer": "blank"}, f"load_balancers: [{s.environment['LAB_GATEWAY']}]\n",
+                     "provider: nginx\n  options:\n    proxy-real-ip-cidr: " + s.environment["LAB_GATEWAY"] + "/32\n    use-forwarded-headers: \"true\"\n"),
+        "reencrypt": ({"mode": "rancher", "issuer": "ca"}, "", "provider: nginx\n"),
+        "passthrough": ({"mode": "rancher", "issuer": "blank", "passthrough": True}, "", "provider: nginx\n  extra_args:\n    enable-ssl-passthrough: \"\"\n"),
+    }
+    for name, (tls, top, ingress) in wanted.items():
+        folder = s.work / f"nginx-{name}"
+        shutil.copytree(s.inventory.parent, folder, symlinks=True)
+        text = re.sub(r"^ingress:\n(  .*\n)+", "ingress: {provider: nginx}\n", (folder / "lab.yml").read_text(), flags=re.M)
+        (folder / "lab.yml").write_text(top + re.sub(r"^  tls: .*$", f"  tls: {json.dumps(tls)}", text, flags=re.M))
+        plan = json.loads(s.cow("plan", "--output", "json", inventory=folder / "lab.yml").must().out.splitlines()[-1])["value"]
+        cluster = next(step["text"] for step in plan if "cluster.yml" in step["step"])
+        assert "ingress:\n  " + ingress in cluster, f"{name}: {cluster}"
+        (folder / "cluster.yml").write_text(cluster)
+        s.run("rke", "up", "--init", "--config", "cluster.yml", cwd=folder, limit=120).must().says("Successfully Deployed state file")
+        values = next(step["text"] for step in plan if step["step"].startswith("helm upgrade --install rancher "))
+        chart = Path(s.environment["LAB_CHARTS"]) / "rancher"
+        rendered = s.run("helm", "template", "rancher", chart, "-n", "cattle-system", "--kube-version", "1.32.2", "-f", "-", input=values).must().out
+        objects = [one for one in rendered.split("\n---\n") if "\nkind: Ingress\n" in one]
+        objects += [step["text"] for step in plan if "kind: Ingress\n" in step["text"] and not step["step"].startswith(("helm", "write"))]
+        assert len(objects) == 1, f"{name}: {objects}"
+        taken = json.loads(s.kubectl(s.inventory, "-n", "cattle-system", "create", "--dry-run=server", "--validate=strict", "-o", "json", "-f", "-",
+                                     input=objects[0].replace("name: rancher\n  namespace", "name: rancher-trial\n  namespace")))
+        notes = {key.split("/")[-1]: value for key, value in taken["metadata"]["annotations"].items() if key.startswith("nginx.")}
+        expected = {"external": {"ssl-redirect": "false"}, "reencrypt": {"backend-protocol": "HTTPS"},
+                    "passthrough": {"ssl-passthrough": "true", "force-ssl-redirect": "true", "backend-protocol": "HTTPS"}}[name]
+        assert expected.items() <= notes.items() and taken["spec"]["ingressClassName"] == "nginx", f"{name}: {taken}"
+
+
 STEPS = [
-    a_company_a_public_ca_and_a_stranger, the_cluster_stands,
-    cell(made_ca), cell(own_ca), cell(private_files), cell(public_files), cell(no_files),
+    a_company_a_public_ca_and_a_stranger, a_cluster_with_rancher_by_helm,
+    cell(made_ca), cell(own_ca), cell(private_files), cell(public_files), cell(no_files), pebble_runs, cell(own_acme), the_other_cells_are_refused,
+    rkes_own_nginx_as_far_as_it_goes,
+    # Between two cells of Let's Encrypt another one, so that each certificate is really asked for.
+    lets_encrypts_names_lead_to_pebble, cell(lets_encrypt, environment="staging"), cell(private_files, reencrypt),
+    cell(lets_encrypt, environment="production"), cell(own_ca, reencrypt), cell(lets_encrypt, reencrypt, environment="staging"),
+    cell(public_files, reencrypt), cell(lets_encrypt, reencrypt, environment="production"), lets_encrypts_names_are_given_back,
+    cell(no_files, reencrypt), cell(own_acme, reencrypt), cell(made_ca, reencrypt),
+    a_cluster_with_rancher_as_addon,
+    cell(no_files, passthrough), cell(private_files, passthrough), cell(public_files, passthrough), cell(own_ca, passthrough), cell(made_ca, passthrough),
+    cell(private_files), cell(own_acme), cell(no_files),
 ]
