@@ -33,7 +33,7 @@ struct Cli {
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
     quiet: bool,
 
-    /// Tell every step with its text, and every check that passed; -vv: also the detailed log, on stderr
+    /// Tell every step with its text, and what passed; -vv: the detailed log, too
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
     verbose: u8,
 
@@ -104,7 +104,7 @@ Examples:
   watch -n 10 cowhand status")]
     Status(commands::status::Status),
 
-    /// Show every certificate in the picture: where it is, how long it lasts, who renews it
+    /// Show every certificate: where it is, how long it lasts, who renews it
     ///
     /// What is served, what lies in the cluster, and RKE's own. Without a cluster that answers, what the workspace
     /// knows; places that could not be seen are named.
