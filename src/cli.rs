@@ -228,6 +228,7 @@ impl Command {
             Command::Plan(_) | Command::Up(_) | Command::Verify(_) | Command::Down(_) => true,
             Command::Init(_)
             | Command::Lb(_)
+            | Command::Certs(_)
             | Command::Status(_)
             | Command::Kubeconfig(_)
             | Command::RecoverState(_)
