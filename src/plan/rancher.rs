@@ -86,7 +86,7 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     let (before, after) = own_objects(picture);
     // While Rancher's Ingress still names the chart's issuer, cert-manager would write a Certificate of ours back.
     let (own, issuers): (Vec<_>, Vec<_>) = before.into_iter().partition(|one| one["kind"] == "Certificate");
-    steps.extend(apply_missing("cert-manager's issuers and certificates", issuers, found));
+    steps.extend(apply_missing("the objects of the TLS set-up", issuers, found));
     match wanted.inventory.rancher.delivery {
         Delivery::Addon => steps.extend(apply_missing("what the addon had to leave out", wanted.later.clone(), found)),
         Delivery::Helm => steps.extend(release::step(release_wanted(wanted), found.release.as_ref())),

@@ -134,11 +134,16 @@ fn rows(findings: &[Finding], verbosity: Verbosity, look: &Look) -> Vec<Row> {
 /// A few subjects by name. Of many, `all 15` when the check was asked of no others; when all is well, the first two will do.
 fn many(subjects: &[String], verdict: Verdict, asked: usize) -> String {
     const FEW: usize = 3;
+    const SHORT: usize = 24;
+    let few = subjects.join(", ");
     match subjects {
-        some if some.len() <= FEW => some.join(", "),
+        [_] => few,
+        some if some.len() <= FEW && few.chars().count() <= SHORT => few,
         all if all.len() == asked => format!("all {asked}"),
-        [first, second, rest @ ..] if verdict == Verdict::Pass => format!("{first}, {second}, {} more", rest.len()),
-        some => some.join(", "),
+        [first, second, rest @ ..] if verdict == Verdict::Pass && !rest.is_empty() => {
+            format!("{first}, {second}, {} more", rest.len())
+        }
+        _ => few,
     }
 }
 

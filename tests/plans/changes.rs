@@ -42,7 +42,7 @@ const NONE: [String; 0] = [];
 fn another_hostname_is_a_new_certificate_and_an_upgrade() {
     assert_eq!(
         helm(|text| with(text, "rancher.example.com", "other.example.com")),
-        ["apply cert-manager's issuers and certificates (1 object)", "helm rancher: value hostname changes"]
+        ["helm rancher: value hostname changes", "apply the certificate (1 object)"]
     );
 }
 
@@ -53,7 +53,7 @@ fn another_hostname_in_the_addon_is_for_rke() {
     let [only] = &rke(&before, &after)[..] else { panic!("{:?}", rke(&before, &after)) };
     assert!(only.starts_with("addons: ("), "{only}");
     let (before, after) = (World::new(&before, Given::CA), World::new(&after, Given::CA));
-    assert_eq!(steps(&before, &after), ["apply cert-manager's issuers and certificates (1 object)"]);
+    assert_eq!(steps(&before, &after), ["apply the certificate (1 object)"]);
 }
 
 #[test]
