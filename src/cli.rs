@@ -104,7 +104,7 @@ Examples:
   watch -n 10 cowhand status")]
     Status(commands::status::Status),
 
-    /// Show every certificate in the picture: where it is, how long it lasts, who renews it
+    /// Show every certificate in the picture, how long it lasts and who renews it
     ///
     /// What is served, what lies in the cluster, and RKE's own. Without a cluster that answers, what the workspace
     /// knows; places that could not be seen are named.
