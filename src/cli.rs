@@ -33,7 +33,7 @@ struct Cli {
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
     quiet: bool,
 
-    /// Tell every step with its text, and every check that passed; -vv: also the detailed log, on stderr
+    /// Tell every step with its text, and what passed; -vv: the detailed log, too
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
     verbose: u8,
 
@@ -103,6 +103,16 @@ Examples:
   cowhand status
   watch -n 10 cowhand status")]
     Status(commands::status::Status),
+
+    /// Show every certificate: where it is, how long it lasts, who renews it
+    ///
+    /// What is served, what lies in the cluster, and RKE's own. Without a cluster that answers, what the workspace
+    /// knows; places that could not be seen are named.
+    #[command(after_long_help = "\
+Examples:
+  cowhand certs
+  cowhand certs --fail-within 30 --quiet        # for cron: exit 5 when one ends soon")]
+    Certs(commands::certs::Certs),
 
     /// Remove what `up` made, after the cluster's name was typed
     #[command(after_long_help = "\
@@ -219,6 +229,7 @@ impl Command {
             Command::Init(_)
             | Command::Lb(_)
             | Command::Status(_)
+            | Command::Certs(_)
             | Command::Kubeconfig(_)
             | Command::RecoverState(_)
             | Command::Explain(_)
@@ -238,6 +249,7 @@ impl Command {
             Command::Check(wanted) => looking(context, commands::check::run(context, wanted)),
             Command::Plan(wanted) => looking(context, commands::plan::run(context, wanted)),
             Command::Verify(wanted) => looking(context, commands::verify::run(context, wanted)),
+            Command::Certs(wanted) => looking(context, commands::certs::run(context, wanted)),
             Command::Status(wanted) => looking(context, commands::status::run(context, wanted)),
             Command::Kubeconfig(wanted) => looking(context, commands::kubeconfig::run(context, wanted)),
             Command::Up(wanted) => changing(context, commands::up::run(context, wanted)),

@@ -1,5 +1,6 @@
 //! One file per verb; the only place that joins rooms.
 
+pub mod certs;
 pub mod check;
 pub mod completions;
 pub mod down;

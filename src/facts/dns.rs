@@ -42,8 +42,11 @@ async fn ask(server: SocketAddr, hostname: &str) -> Resolved {
     let config = ResolverConfig::from_name_servers(vec![server]);
     let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build();
     let resolver = resolver.map_err(|error| error.to_string())?;
-    let found = resolver.lookup_ip(format!("{hostname}.")).await.map_err(|error| error.to_string())?;
-    Ok(found.iter().collect())
+    match resolver.lookup_ip(format!("{hostname}.")).await {
+        Ok(found) => Ok(found.iter().collect()),
+        Err(error) if error.is_no_records_found() => Err(NO_ADDRESS.into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// As programs on that machine resolve it: files, DNS and whatever else its name service switch says.
@@ -119,6 +122,6 @@ mod tests {
             }
         });
         assert_eq!(resolve(Some(server), "rancher.example.com").await, Ok(vec!["10.9.9.9".parse().unwrap()]));
-        assert!(resolve(Some(server), "other.example.com").await.is_err());
+        assert_eq!(resolve(Some(server), "other.example.com").await, Err(NO_ADDRESS.into()));
     }
 }

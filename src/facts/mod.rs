@@ -1,5 +1,6 @@
 //! What is: one probe script per machine, pure parsers, one gather.
 
+pub mod certificates;
 pub mod cluster;
 pub mod dns;
 pub mod etcd;

@@ -76,7 +76,7 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     if !found.namespace {
         steps.push(apply("the namespace", vec![namespace()]));
     }
-    steps.extend(remove(&found.leftovers.first, "it would undo what comes next"));
+    steps.extend(remove(found.leftovers.first.iter(), "it would undo what comes next"));
     steps.extend(
         secrets(picture).into_iter().filter(|step| !found.secrets_as_wanted.contains(&step.name)).map(Step::Secret),
     );
@@ -94,6 +94,10 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     steps.extend(apply_missing("the certificate", own.clone(), found));
     steps.extend(issue_anew(picture, found));
     steps.extend(apply_missing("what belongs to Rancher's objects", after, found));
+    // While routes lead past the ingress, Rancher's pods need their certificate.
+    let is_route = |object: &&ObjectRef| found.leftovers.mounts && object.kind.starts_with("Ingress");
+    let (routes, rest): (Vec<&ObjectRef>, Vec<&ObjectRef>) = found.leftovers.last.iter().partition(is_route);
+    steps.extend(remove(routes, "Rancher's pods give up the certificate that it leads to"));
     if found.leftovers.mounts {
         steps.push(apply("Rancher's deployment without the former certificate files", vec![bare_deployment()]));
     }
@@ -105,7 +109,7 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
         // Its Issuer may need the CA that Rancher makes when it first starts.
         steps.push(wait(INGRESS_SECRET.into()));
     }
-    steps.extend(remove(&found.leftovers.last, "the TLS set-up has no use for it any more"));
+    steps.extend(remove(rest, "the TLS set-up has no use for it any more"));
     let mut notes = vec![format!("agentTLSMode {}: {}", mode(picture), picture.agent_reason)];
     notes.extend(picture.notes.iter().cloned());
     let foreign = found.leftovers.foreign.iter();
@@ -115,8 +119,9 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     StagePlan { stage: Stage::Rancher, steps, notes }
 }
 
-fn remove(objects: &[ObjectRef], because: &str) -> Option<Step> {
-    (!objects.is_empty()).then(|| Step::Remove { objects: objects.to_vec(), because: because.into() })
+fn remove<'a>(objects: impl IntoIterator<Item = &'a ObjectRef>, because: &str) -> Option<Step> {
+    let objects: Vec<ObjectRef> = objects.into_iter().cloned().collect();
+    (!objects.is_empty()).then(|| Step::Remove { objects, because: because.into() })
 }
 
 /// What makes cert-manager issue a certificate that it would otherwise keep, or not make at all.

@@ -134,11 +134,16 @@ fn rows(findings: &[Finding], verbosity: Verbosity, look: &Look) -> Vec<Row> {
 /// A few subjects by name. Of many, `all 15` when the check was asked of no others; when all is well, the first two will do.
 fn many(subjects: &[String], verdict: Verdict, asked: usize) -> String {
     const FEW: usize = 3;
+    const SHORT: usize = 24;
+    let few = subjects.join(", ");
     match subjects {
-        some if some.len() <= FEW => some.join(", "),
+        [_] => few,
+        some if some.len() <= FEW && few.chars().count() <= SHORT => few,
         all if all.len() == asked => format!("all {asked}"),
-        [first, second, rest @ ..] if verdict == Verdict::Pass => format!("{first}, {second}, {} more", rest.len()),
-        some => some.join(", "),
+        [first, second, rest @ ..] if verdict == Verdict::Pass && !rest.is_empty() => {
+            format!("{first}, {second}, {} more", rest.len())
+        }
+        _ => few,
     }
 }
 
@@ -312,13 +317,14 @@ mod tests {
     fn many_names_get_lines_of_their_own_on_a_terminal() {
         let pair =
             |from: usize, to: usize| finding("net.overlay", &format!("node{from}→node{to}"), Verdict::Fail, "shut", "");
-        let all: Vec<Finding> = (1..4).flat_map(|from| (1..4).map(move |to| pair(from, to))).collect();
+        let mut all: Vec<Finding> = (1..4).flat_map(|from| (1..4).map(move |to| pair(from, to))).collect();
+        all.push(finding("net.overlay", "node4", Verdict::Pass, "open", ""));
         let look = Look { width: Some(60), ..Look::PLAIN };
         let text = findings(&all, 0.0, Verbosity::Verbose, &look);
         assert!(text.lines().all(|line| columns(line) <= 60), "{text}");
         assert!(text.contains("node3→node3\n") && text.contains("  net.overlay   shut\n"), "{text}");
         let file = findings(&all, 0.0, Verbosity::Verbose, &Look::PLAIN);
-        assert_eq!(file.lines().count(), 3, "one finding stays one line where grep reads it: {file}");
+        assert_eq!(file.lines().count(), 4, "one finding stays one line where grep reads it: {file}");
     }
 
     #[test]

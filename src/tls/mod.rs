@@ -24,4 +24,5 @@ pub use judge::{Grade, Judgement, NodeClock, RULES, Request, Rule, judge};
 pub use material::{Files, Material, SecretSource, UnusableFile, share_a_certificate};
 pub use objects::{INGRESS_SECRET, MAKEABLE, NAMESPACE, Needs, OwnObject, When};
 pub use picture::{IngressSettings, Picture, Predicted, Refusal, SecretKind, SecretWanted, Trust, picture};
+pub use table::find as table_cell;
 pub use table::{Cacerts, Cell, Origin, Passage, Recipe, Sense, Source, TABLE, Variant};

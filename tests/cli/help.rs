@@ -2,13 +2,14 @@
 
 use super::{cowhand, folder};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "init",
     "check",
     "plan",
     "up",
     "verify",
     "status",
+    "certs",
     "down",
     "kubeconfig",
     "lb",

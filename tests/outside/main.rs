@@ -119,7 +119,7 @@ async fn strict_agents_need_a_ca_to_be_strict_about() {
     let findings = walk(&rancher, &ca, None).await;
     let trust = findings.iter().find(|one| one.check == "agent.trust").unwrap();
     assert_eq!(trust.verdict, Verdict::Fail);
-    assert!(trust.seen.contains("/cacerts is empty"), "{}", trust.seen);
+    assert!(trust.seen.contains("no CA in /cacerts"), "{}", trust.seen);
 }
 
 #[tokio::test]

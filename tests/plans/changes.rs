@@ -221,3 +221,18 @@ fn what_takes_traffic_goes_only_when_the_new_stands() {
     let text = plans[2].steps.last().unwrap().text();
     assert!(text.contains("ingress cattle-system/rancher\n"), "{text}");
 }
+
+#[test]
+fn routes_past_the_ingress_go_before_ranchers_pods_give_up_their_certificate() {
+    let (before, after) = (
+        World::new(&inventory(POD_FILES, TRAEFIK), Given::FILES),
+        World::new(&inventory(FILES, TRAEFIK), Given::FILES),
+    );
+    let steps = steps(&before, &after);
+    let at =
+        |word: &str| steps.iter().position(|step| step.contains(word)).unwrap_or_else(|| panic!("{word}: {steps:#?}"));
+    let (secret, routes) = (at("tls-rancher-ingress"), at("remove 2 objects"));
+    let (mounts, keys) =
+        (at("without the former certificate files"), at("remove secret cattle-system/cattle-server-keys"));
+    assert!(secret < routes && routes < mounts && mounts < keys, "{steps:#?}");
+}

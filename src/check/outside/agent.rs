@@ -49,9 +49,10 @@ fn trust(expected: &Expected, handshake: &TlsSeen, seen: &Trusted) -> Said {
         (AgentTlsMode::SystemStore, Trusted::Yes { roots }) => {
             (Verdict::Pass, format!("system-store: by the {roots} roots of this machine's system"))
         }
-        (_, Trusted::NoCa) => {
-            (Verdict::Fail, "strict, and /cacerts is empty: the agent finds no root CA and refuses to start".into())
-        }
+        (_, Trusted::NoCa) => (
+            Verdict::Fail,
+            "strict, and there is no CA in /cacerts: the agent finds no root and refuses to start".into(),
+        ),
         (AgentTlsMode::Strict, Trusted::No(error)) => {
             (Verdict::Fail, format!("strict: not by what /cacerts holds: {error}"))
         }

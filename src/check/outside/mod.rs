@@ -178,7 +178,7 @@ fn websocket(opened: &Result<(), NotOpened>) -> Said {
             (Verdict::Warn, "not seen: Rancher answers 401 to who has no token, before it looks at the upgrade".into())
         }
         Err(NotOpened::Answered { status, body }) => {
-            (Verdict::Fail, format!("answered {status} `{}` in the place of an upgrade", first_line(body)))
+            (Verdict::Fail, format!("answered {} in the place of an upgrade", brief(*status, body)))
         }
         Err(NotOpened::Broken(error)) => (Verdict::Fail, error.clone()),
     }
@@ -198,11 +198,13 @@ fn silence(socket: &SocketSeen) -> Said {
 /// What was answered in the place of what was asked for.
 fn unexpected(what: &str, answer: &Asked) -> String {
     match answer {
-        Ok(Answer { status, body, .. }) => format!("{what} answered {status} `{}`", first_line(body)),
+        Ok(Answer { status, body, .. }) => format!("{what} answered {}", brief(*status, body)),
         Err(error) => format!("{what}: {error}"),
     }
 }
 
-fn first_line(body: &str) -> String {
-    body.lines().next().unwrap_or_default().chars().take(60).collect()
+/// The status, and the beginning of what came with it.
+fn brief(status: u16, body: &str) -> String {
+    let first: String = body.lines().next().unwrap_or_default().chars().take(60).collect();
+    if first.is_empty() { status.to_string() } else { format!("{status} `{first}`") }
 }

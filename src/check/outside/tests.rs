@@ -151,7 +151,7 @@ fn each_fault_fails_its_own_check_and_no_other() {
         ("agent.ping-insecure", agent(|it| it.ping = Err("connection reset".into())), "connection reset"),
         ("agent.cacerts-checksum", agent(|it| it.setting = Err("answered 401".into())), "cacerts answered 401"),
         ("agent.cacerts-checksum", agent(|it| it.setting = Ok("other".into())), "another text"),
-        ("agent.trust", agent(|it| it.trust = Trusted::NoCa), "/cacerts is empty"),
+        ("agent.trust", agent(|it| it.trust = Trusted::NoCa), "no CA in /cacerts"),
         ("agent.trust", agent(|it| it.trust = Trusted::No("UnknownIssuer".into())), "strict: not by"),
         (
             "agent.connect",

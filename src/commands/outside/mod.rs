@@ -2,6 +2,7 @@
 
 mod paths;
 mod replicas;
+mod served;
 mod trust;
 
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ use crate::inventory::{AgentTlsMode, IngressProvider};
 use crate::report::Failure;
 use crate::tls::Picture;
 use paths::{Named, paths};
+pub use served::served;
 use trust::Trusting;
 
 /// How closely is looked.

@@ -52,7 +52,10 @@ pub(super) async fn walk(open: &impl Open, path: &Path, questions: &Questions<'_
     let (ping, cacerts, setting) = fetch(open, path, hostname).await;
     let roots = match questions.agent {
         AgentTrust::SystemStore(roots) => roots.clone(),
-        AgentTrust::Strict => parse(cacerts.as_ref().map_or("", |answer| &answer.body)),
+        AgentTrust::Strict => match &cacerts {
+            Ok(answer) if answer.status == 200 => parse(&answer.body),
+            Ok(_) | Err(_) => RootCertStore::empty(),
+        },
     };
     if roots.is_empty() && matches!(questions.agent, AgentTrust::Strict) {
         return AgentSeen { ping, cacerts, setting, trust: Trusted::NoCa, connect: None };

@@ -151,11 +151,13 @@ pub async fn probe(open: &impl Open, path: &Path, questions: &Questions<'_>) -> 
 async fn secure(open: &impl Open, path: &Path, questions: &Questions<'_>) -> Result<Reached, String> {
     let hostname = questions.hostname;
     let Opened { wire, way, .. } = limited(open.open(&path.origin, &path.address, 443)).await?;
-    let tls = match tls::shake(wire, hostname, questions.roots).await {
-        Ok((stream, handshake)) => Ok(Box::new(inside(open, path, questions, stream, handshake).await)),
-        Err(error) => Err(error),
+    let behind = async {
+        let (stream, handshake) = tls::shake(wire, hostname, questions.roots).await?;
+        Ok(Box::new(inside(open, path, questions, stream, handshake).await))
     };
-    let plain = http::follow(open, path, hostname, http::Url::front(hostname, false)).await;
+    // side by side: a WebSocket that is held silent must not keep the rest waiting
+    let plain = http::follow(open, path, hostname, http::Url::front(hostname, false));
+    let (tls, plain) = futures::join!(behind, plain);
     Ok(Reached { way, seen: Seen::Tls(Box::new(Secure { tls, plain })) })
 }
 

@@ -50,10 +50,9 @@ def a_name_that_leads_elsewhere_is_named_with_both_sides(s):
     try:
         done = s.cow("verify", "--output", "plain", inventory=s.inventory).must(7)
         done.says("outside.name", f"it leads to 10.9.9.9, expected the nodes {next(iter(s.nodes.values()))}")
-        done.says("outside.reached", "10.9.9.9:443")
         s.cow("check", "--output", "plain", inventory=s.inventory).must().says("dns.laptop", "dns.nodes", "10.9.9.9")
-        skipped = s.cow("verify", "--output", "json", "--skip", "outside.name,outside.reached", inventory=s.inventory).must()
-        assert [f for f in findings(skipped) if f["skipped"] and f["verdict"] == "fail"]
+        skipped = s.cow("verify", "--output", "json", "--skip", "outside.name", inventory=s.inventory)
+        assert all(f["skipped"] for f in findings(skipped) if f["check"] == "outside.name"), skipped
     finally:
         s.lab("dns", "usual")
 
@@ -71,7 +70,8 @@ def a_node_that_resolves_by_itself_is_named(s):
     name = list(s.nodes)[1]
     s.node(name, f"cp /etc/hosts /tmp/hosts && echo '10.9.9.9 {NAME}' >> /etc/hosts")
     try:
-        assert {("outside.name", f"{name}→dns"), ("outside.reached", f"{name}→dns 10.9.9.9")} == loud(verify(s, code=7))
+        found = loud(verify(s, code=7))
+        assert ("outside.name", f"{name}→dns") in found and all(subject.startswith(f"{name}→dns") for _, subject in found), found
     finally:
         # Docker mounts that file: it is written, not moved
         s.node(name, "cat /tmp/hosts > /etc/hosts && rm /tmp/hosts")
