@@ -3,13 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::{self, Answer, Context};
-use crate::report::{Console, Exit, Failure, Output, Verbosity, install_panic_hook};
+use crate::report::{Console, Exit, Failure, Output, Verbosity, install_panic_hook, log};
 
 /// Three Linux machines in, a highly available Rancher out, and kept alive afterwards
 ///
@@ -18,7 +19,7 @@ use crate::report::{Console, Exit, Failure, Output, Verbosity, install_panic_hoo
 /// browser and an agent would trust what they get. Running a command again is always safe and always the way to go on.
 #[derive(Debug, Parser)]
 #[command(name = "cowhand", version, propagate_version = false, max_term_width = 100)]
-#[command(disable_help_subcommand = true, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
     /// The inventory [default: the one in the current folder]
     #[arg(short, long, global = true, value_name = "FILE", help_heading = "Everywhere")]
@@ -32,9 +33,9 @@ struct Cli {
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
     quiet: bool,
 
-    /// Tell every step with its text, and every check that passed
-    #[arg(short, long, global = true, help_heading = "Everywhere")]
-    verbose: bool,
+    /// Tell every step with its text, and what passed; -vv: the detailed log, too
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
+    verbose: u8,
 
     #[command(subcommand)]
     command: Command,
@@ -51,7 +52,8 @@ Exit codes:
   7 changed, but not verified · 130 interrupted        (cowhand explain exit-codes tells more)
 
 Environment:
-  NO_COLOR=1 switches colours off; a locale that is not UTF-8 gets ASCII signs";
+  NO_COLOR=1 switches colours off; a locale that is not UTF-8 gets ASCII signs
+  COWHAND_LOG=debug tells the detailed log on stderr, as -vv does (also: trace, info, warn, error)";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -91,6 +93,7 @@ Examples:
     #[command(after_long_help = "\
 Examples:
   cowhand verify
+  cowhand verify --thorough -v                 # a minute longer, and every answer with its evidence
   cowhand verify --output json | jq 'select(.finding).finding.seen'")]
     Verify(commands::verify::Verify),
 
@@ -100,6 +103,16 @@ Examples:
   cowhand status
   watch -n 10 cowhand status")]
     Status(commands::status::Status),
+
+    /// Show every certificate: where it is, how long it lasts, who renews it
+    ///
+    /// What is served, what lies in the cluster, and RKE's own. Without a cluster that answers, what the workspace
+    /// knows; places that could not be seen are named.
+    #[command(after_long_help = "\
+Examples:
+  cowhand certs
+  cowhand certs --fail-within 30 --quiet        # for cron: exit 5 when one ends soon")]
+    Certs(commands::certs::Certs),
 
     /// Remove what `up` made, after the cluster's name was typed
     #[command(after_long_help = "\
@@ -170,24 +183,61 @@ pub fn main() -> ExitCode {
     install_panic_hook();
     let verbosity = match (said.quiet, said.verbose) {
         (true, _) => Verbosity::Quiet,
-        (false, true) => Verbosity::Verbose,
-        (false, false) => Verbosity::Normal,
+        (false, 1..) => Verbosity::Verbose,
+        (false, 0) => Verbosity::Normal,
     };
-    let console = Console::detect(said.output, verbosity);
-    let context = Context::new(console, CancellationToken::new(), said.inventory);
+    let mut console = Console::detect(said.output, verbosity);
+    let log = match log::wanted(said.verbose > 1) {
+        Ok(log) => log,
+        Err(word) => {
+            let failure = Failure::new(Exit::Usage, format!("{}={word} is no level of a log", log::VARIABLE))
+                .hint("the levels are error, warn, info, debug, trace and off");
+            console.failure(&failure);
+            return failure.exit.into();
+        }
+    };
+    // A log would break the living list: who asks for both by name gets the list, else the log goes before.
+    let log = log.filter(|_| said.output != Some(Output::Bars) || console.output != Output::Bars);
+    if log.is_some() && console.output == Output::Bars {
+        console.output = Output::Plain;
+    }
+    let context = Context::new(console, CancellationToken::new(), said.inventory, log);
+    let streams = said.command.streams();
+    let began = Instant::now();
     // The hook has said what there is to say on stderr.
     let exit = match catch_unwind(AssertUnwindSafe(|| said.command.run(&context))) {
         Ok(Ok(exit)) => exit,
         Ok(Err(failure)) => {
+            let failure = failure.logged(context.log_file());
             console.failure(&failure);
             failure.exit
         }
         Err(_) => Exit::Bug,
     };
+    if streams {
+        console.finished(exit, began.elapsed().as_secs_f64());
+    }
     exit.into()
 }
 
 impl Command {
+    /// Whether it tells events while it goes on, so that a reader of JSON needs to know where they end.
+    fn streams(&self) -> bool {
+        match self {
+            Command::Check(wanted) => !wanted.list,
+            Command::Plan(_) | Command::Up(_) | Command::Verify(_) | Command::Down(_) => true,
+            Command::Init(_)
+            | Command::Lb(_)
+            | Command::Certs(_)
+            | Command::Status(_)
+            | Command::Kubeconfig(_)
+            | Command::RecoverState(_)
+            | Command::Explain(_)
+            | Command::Completions(_)
+            | Command::Schema => false,
+        }
+    }
+
     /// Only what reaches machines or a cluster gets a runtime.
     fn run(self, context: &Context) -> Answer {
         match self {
@@ -199,6 +249,7 @@ impl Command {
             Command::Check(wanted) => looking(context, commands::check::run(context, wanted)),
             Command::Plan(wanted) => looking(context, commands::plan::run(context, wanted)),
             Command::Verify(wanted) => looking(context, commands::verify::run(context, wanted)),
+            Command::Certs(wanted) => looking(context, commands::certs::run(context, wanted)),
             Command::Status(wanted) => looking(context, commands::status::run(context, wanted)),
             Command::Kubeconfig(wanted) => looking(context, commands::kubeconfig::run(context, wanted)),
             Command::Up(wanted) => changing(context, commands::up::run(context, wanted)),
@@ -210,13 +261,18 @@ impl Command {
 
 /// What `explain` can explain: every check, before and after the installation.
 fn explanations() -> Vec<commands::explain::Explanation> {
-    let before = crate::check::listed().into_iter().map(|one| (one.id, one.what, one.why, one.fix));
-    let after = crate::check::outside::TEXTS.iter().map(|one| (one.id, one.what, one.why, one.fix));
-    before.chain(after).map(|(id, what, why, fix)| commands::explain::Explanation { id, what, why, fix }).collect()
+    let explanation = |one: crate::check::Listed| commands::explain::Explanation {
+        id: one.id,
+        what: one.what,
+        why: one.why,
+        fix: one.fix,
+    };
+    crate::check::listed().into_iter().map(explanation).collect()
 }
 
 /// A command that changes nothing may be dropped at any moment.
 fn looking(context: &Context, command: impl Future<Output = Answer>) -> Answer {
+    context.log_looking();
     in_runtime(context, async {
         tokio::select! {
             answer = command => answer,
@@ -287,7 +343,7 @@ mod tests {
 
     fn context() -> Context {
         let console = Console::detect(Some(Output::Plain), Verbosity::Quiet);
-        Context::new(console, CancellationToken::new(), None)
+        Context::new(console, CancellationToken::new(), None, None)
     }
 
     /// One test, since a signal is for the whole process: the second one would end it.

@@ -22,6 +22,12 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
     ("rke.end-of-life", World::good, Verdict::Warn, "31 July 2025"),
     ("versions.rke-kubernetes", || harmed(|w| w.rke().kubernetes = "v1.33.1-rancher1-1".into()), Verdict::Fail, "1.33"),
     (
+        "inventory.secrets",
+        || harmed(|w| drop(w.inventory.rancher.values.insert("token".into(), "CANARY".into()))),
+        Verdict::Warn,
+        "rancher.values.token",
+    ),
+    (
         "versions.images",
         || harmed(|w| w.rke().kubernetes = "v1.32.13-rancher1-3".into()),
         Verdict::Warn,
@@ -145,6 +151,8 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
         Verdict::Fail,
         "127.0.0.11",
     ),
+    ("dns.laptop", || harmed(|w| w.name = Err("no such name".into())), Verdict::Warn, "no such name"),
+    ("dns.round-robin", World::good, Verdict::Warn, "3 addresses"),
     ("dns.nodes", || harmed(|w| w.n2().facts.rancher_addresses = Ok(vec![])), Verdict::Warn, "does not resolve"),
     ("net.bridge-netfilter", || World::with("ubuntu-24.04"), Verdict::Warn, "br_netfilter is not loaded"),
     ("net.ip-forward", || harmed(|w| w.n2().facts.kernel_settings.ip_forward = Ok(false)), Verdict::Fail, "0"),

@@ -1,5 +1,6 @@
 //! What checks see, and how they answer.
 
+use crate::facts::dns::Resolved;
 use crate::facts::existing::ClusterObserved;
 use crate::facts::kubeconfig::KubeconfigSeen;
 use crate::facts::{DockerApi, Fact, Observed, Reached, Unseen, WorkspaceFacts};
@@ -22,6 +23,8 @@ pub struct Context<'a> {
     pub workspace: &'a WorkspaceFacts,
     /// What [`crate::tls::judge`] said of the TLS files; it also judges by the time.
     pub certificates: &'a [Judgement],
+    /// What Rancher's name means on this machine; `None` with `check --offline`.
+    pub name: Option<&'a Resolved>,
 }
 
 impl<'a> Context<'a> {

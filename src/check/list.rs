@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::{Answer, Context, Finding};
-use super::{certificates, clock, compatibility, docker, former, machine, names, network, ports, ssh, topology};
+use super::{
+    certificates, clock, compatibility, dns, docker, former, machine, names, network, outside, ports, secrets, ssh,
+    topology,
+};
 use super::{existing, inhabitants, kubeconfig};
 
 /// One question about the nodes, the inventory, or both.
@@ -46,6 +49,7 @@ pub const ALL: &[Check] = &[
     compatibility::RANCHER_RKE,
     compatibility::RANCHER_KUBERNETES,
     compatibility::CERT_MANAGER,
+    secrets::IN_VALUES,
     ssh::REACHABLE,
     ssh::TCP_FORWARDING,
     ssh::DOCKER_SOCKET,
@@ -77,7 +81,9 @@ pub const ALL: &[Check] = &[
     clock::TIME_SERVICE,
     ports::FREE,
     network::RESOLVER,
-    network::RANCHER_NAME,
+    dns::LAPTOP,
+    dns::NODES,
+    dns::ROUND_ROBIN,
     network::BRIDGE_NETFILTER,
     network::IP_FORWARD,
     network::FIREWALLD,
@@ -117,7 +123,14 @@ pub fn listed() -> Vec<Listed> {
         fix: check.fix,
         offline: check.offline,
     });
-    own.chain(certificates::rows()).collect()
+    let after = outside::TEXTS.iter().map(|text| Listed {
+        id: text.id,
+        what: text.what,
+        why: text.why,
+        fix: text.fix,
+        offline: false,
+    });
+    own.chain(certificates::rows()).chain(after).collect()
 }
 
 pub(super) fn known_ids() -> impl Iterator<Item = &'static str> {
@@ -127,10 +140,11 @@ pub(super) fn known_ids() -> impl Iterator<Item = &'static str> {
 /// What `cowhand explain` says of a check; `None` when there is no such check.
 pub fn explain(id: &str) -> Option<String> {
     let row = listed().into_iter().find(|row| row.id == id)?;
-    let needs = match row.offline {
-        true => "no machine (also with --offline)",
-        false if row.id.starts_with("existing.") => "a look at the cluster",
-        false => "a look at the nodes",
+    let needs = match row {
+        Listed { offline: true, .. } => "no machine (also with --offline)",
+        _ if outside::TEXTS.iter().any(|text| text.id == id) => "Rancher to be there (`cowhand verify`)",
+        _ if id.starts_with("existing.") => "a look at the cluster",
+        _ => "a look at the nodes",
     };
     Some(format!("{}\n  {}\n\n  why    {}\n  fix    {}\n  needs  {needs}\n", row.id, row.what, row.why, row.fix))
 }

@@ -1,9 +1,8 @@
-//! Name servers, Rancher's own name, forwarding and packet filters.
+//! Name servers, forwarding and packet filters.
 
 use std::net::IpAddr;
 
 use crate::facts::{InputPolicy, Reached};
-use crate::inventory::{Node, TlsIssuer};
 
 use super::context::and_list;
 use super::{Answer, Check, Context};
@@ -35,58 +34,6 @@ fn resolver(context: &Context) -> Vec<Answer> {
             Answer::pass(and_list(real))
         }
     })
-}
-
-pub const RANCHER_NAME: Check = Check {
-    id: "dns.nodes",
-    what: "every node resolves Rancher's host name, to the nodes or to the load balancers",
-    why: "agents and ACME come by this name; an entry in the laptop's /etc/hosts helps nobody else",
-    fix: "make an A record for the name with the nodes' or the balancer's addresses",
-    run: rancher_name,
-    offline: false,
-};
-
-fn rancher_name(context: &Context) -> Vec<Answer> {
-    let hostname = &context.inventory.rancher.hostname;
-    let meant = meant_addresses(context);
-    let acme = context.inventory.rancher.tls.issuer == TlsIssuer::Acme;
-    context.every_node(|node, reached| {
-        let fix = format!(
-            "make an A record {hostname} with {}",
-            if meant.is_empty() { "the nodes".into() } else { and_list(&meant) }
-        );
-        match &reached.facts.rancher_addresses {
-            Ok(found) if found.is_empty() && acme => {
-                Answer::fail(format!("{hostname} does not resolve, and ACME needs it"), fix)
-            }
-            Ok(found) if found.is_empty() => Answer::warn(format!("{hostname} does not resolve"), fix),
-            Ok(found) => {
-                let foreign: Vec<&IpAddr> = found.iter().filter(|ip| !belongs(context, **ip)).collect();
-                if foreign.is_empty() {
-                    return Answer::pass(format!("{hostname} is {}", and_list(found)));
-                }
-                Answer::warn(format!("{hostname} is {}, neither a node nor a balancer", and_list(foreign)), fix)
-            }
-            Err(unseen) => Answer::unseen_advice(&format!("what {hostname} means on {}", node.name), unseen, fix),
-        }
-    })
-}
-
-/// What the name should mean: the balancers, or else the nodes, as far as the inventory has addresses.
-fn meant_addresses(context: &Context) -> Vec<IpAddr> {
-    let inventory = context.inventory;
-    if !inventory.load_balancers.is_empty() {
-        return inventory.load_balancers.clone();
-    }
-    inventory.nodes.iter().filter_map(|node| node.address.parse().ok()).collect()
-}
-
-fn belongs(context: &Context, ip: IpAddr) -> bool {
-    let named = |node: &Node| node.address.parse() == Ok(ip) || node.internal_address == Some(ip);
-    let inventory = context.inventory;
-    inventory.load_balancers.contains(&ip)
-        || inventory.nodes.iter().any(named)
-        || context.reached().any(|(_, reached)| !ip.is_loopback() && reached.facts.has_address(ip) == Ok(true))
 }
 
 pub const BRIDGE_NETFILTER: Check = Check {

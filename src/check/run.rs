@@ -73,7 +73,15 @@ impl SkipError {
     pub fn hint(&self) -> Option<String> {
         match self {
             SkipError::Unknown { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
-            SkipError::Unknown { nearest: None, .. } => Some("`cowhand check --list` shows all of them".into()),
+            SkipError::Unknown { id, nearest: None } => {
+                // A group, such as `docker`.
+                let within: Vec<&str> =
+                    known_ids().filter(|known| !id.is_empty() && known.starts_with(id.as_str())).collect();
+                Some(match within.is_empty() {
+                    true => "`cowhand check --list` shows all of them".into(),
+                    false => format!("each is skipped by itself: {}", within.join(", ")),
+                })
+            }
             SkipError::Never { id } => Some(format!("`cowhand explain {id}` tells what to do instead")),
         }
     }
@@ -103,8 +111,9 @@ impl Skips {
         self.0.contains(&id)
     }
 
-    fn mark(&self, mut finding: Finding) -> Finding {
-        finding.skipped = self.contains(finding.check);
+    /// The finding, skipped if its check is; one that was skipped already stays so.
+    pub fn mark(&self, mut finding: Finding) -> Finding {
+        finding.skipped |= self.contains(finding.check);
         finding
     }
 }

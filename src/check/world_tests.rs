@@ -28,6 +28,7 @@ pub struct World {
     pub inventory: Inventory,
     pub observed: Observed,
     pub workspace: WorkspaceFacts,
+    pub name: facts::dns::Resolved,
     pub kubeconfig: Option<KubeconfigSeen>,
     pub cluster: Option<ClusterObserved>,
 }
@@ -137,6 +138,7 @@ pub fn inventory() -> Inventory {
                 key: None,
                 ca: None,
                 ca_key: None,
+                also_trust: None,
                 acme: None,
                 passthrough: false,
                 agent_tls_mode: None,
@@ -181,6 +183,7 @@ impl World {
             inventory: inventory(),
             observed: Observed { nodes: nodes.collect(), gathered_at: jiff::Timestamp::UNIX_EPOCH },
             workspace: WorkspaceFacts { state: StateFile::Absent },
+            name: Ok((1..=3).map(|index| IpAddr::from([10, 0, 0, 10 + index])).collect()),
             kubeconfig: None,
             cluster: None,
         }
@@ -254,6 +257,7 @@ impl World {
             now: jiff::Timestamp::UNIX_EPOCH,
             workspace: &self.workspace,
             certificates: &[],
+            name: Some(&self.name),
         }
     }
 

@@ -11,6 +11,8 @@ use super::{Cluster, ClusterError, ObjectRef};
 
 /// Who we are among the owners of fields.
 pub const FIELD_MANAGER: &str = "cowhand";
+/// Asks only, and owns nothing: whether what somebody else applied is there, whatever else we have added to it.
+pub const ASKER: &str = "cowhand-asks";
 
 /// How manifests are applied.
 #[derive(Debug, Clone)]
@@ -21,11 +23,13 @@ pub struct Apply {
     pub force: bool,
     /// How long passing refusals (webhook not up yet, kind not established, API blinking) are waited out, each manifest.
     pub limit: Duration,
+    /// Who asks: what this one applied earlier and no longer names is taken away.
+    pub manager: &'static str,
 }
 
 impl Default for Apply {
     fn default() -> Self {
-        Apply { namespace: "default".into(), force: true, limit: Duration::from_secs(120) }
+        Apply { namespace: "default".into(), force: true, limit: Duration::from_secs(120), manager: FIELD_MANAGER }
     }
 }
 
@@ -129,7 +133,7 @@ impl Cluster {
         let parameters = PatchParams {
             dry_run: dry,
             force: how.force,
-            field_manager: Some(FIELD_MANAGER.into()),
+            field_manager: Some(how.manager.into()),
             field_validation: None,
         };
         let answer = api.patch(&object.name, &parameters, &Patch::Apply(manifest)).await;

@@ -1,13 +1,15 @@
 //! cert-manager's Certificates: whether one holds what was asked for, and how a new one is asked for.
 
+use std::time::Duration;
+
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::nodes::condition;
 use super::{Cluster, ClusterError, ObjectRef, Seen};
 
-/// Somebody else may write a Certificate's status at the same moment.
-const TRIES: usize = 5;
+/// How often a Certificate is looked for, or written again when somebody else wrote its status at the same moment.
+const LOOKS: usize = 30;
 
 fn object(namespace: &str, name: &str) -> ObjectRef {
     ObjectRef::new("cert-manager.io/v1", "Certificate", Some(namespace), name)
@@ -32,12 +34,17 @@ impl Cluster {
         loop {
             tries += 1;
             let Some(found) = self.get(&object).await? else {
+                // cert-manager makes one for an Ingress a moment after the Ingress asks for it.
+                if tries < LOOKS {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
                 return Err(ClusterError::Answer { doing, why: "it does not exist".into() });
             };
             let patch = Patch::Merge(issuing(&found));
             match api.patch_status(name, &PatchParams::default(), &patch).await {
                 Ok(_) => return Ok(revision(&found)),
-                Err(kube::Error::Api(status)) if status.code == 409 && tries < TRIES => {}
+                Err(kube::Error::Api(status)) if status.code == 409 && tries < LOOKS => {}
                 Err(error) => return Err(self.error(&doing, error)),
             }
         }

@@ -2,6 +2,7 @@
 //! change what it does; values travel by stdin, never in words.
 
 use std::fmt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -103,6 +104,7 @@ const REMEDIES: &[(&str, &str)] = &[
         "requires kubeVersion",
         "the chart does not take this Kubernetes version: choose another `engine.rke.kubernetes` or another version of the chart",
     ),
+    ("no space left on device", "a disk is full: make room where the message says, then run the same command again"),
     ("cannot re-use a name", "a release of that name is there already; `helm list -A -a` shows it"),
     (
         "another operation (install/upgrade/rollback) is in progress",
@@ -226,7 +228,9 @@ impl Helm {
     }
 
     fn program(&self) -> Result<Program, HelmError> {
-        std::fs::create_dir_all(&self.home).map_err(|source| HelmError::Home { path: self.home.clone(), source })?;
+        // `plan` may be the first to need it. What helm keeps there is nobody else's business.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.home);
+        made.map_err(|source| HelmError::Home { path: self.home.clone(), source })?;
         Ok(Program::new(&self.binary)
             .with_proxies()
             .with("HELM_CACHE_HOME", self.home.join("cache"))

@@ -21,7 +21,7 @@ mod secret;
 mod wait;
 mod why;
 
-pub use apply::{Apply, Change, Difference, FIELD_MANAGER};
+pub use apply::{ASKER, Apply, Change, Difference, FIELD_MANAGER};
 pub use condition::{Condition, Seen};
 pub use connect::{Access, Cluster, HelmKubeconfig, Route};
 pub use error::ClusterError;

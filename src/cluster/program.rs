@@ -243,6 +243,8 @@ impl Captured {
 /// Runs a program to its end, `input` on its stdin, and keeps what it says. After `limit` its whole group is killed.
 pub async fn capture(program: &Program, input: Option<&[u8]>, limit: Duration) -> Result<Captured, ProgramError> {
     let path = || program.path.clone();
+    let begun = std::time::Instant::now();
+    tracing::debug!(%program, "started");
     let mut command = program.command();
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -271,6 +273,9 @@ pub async fn capture(program: &Program, input: Option<&[u8]>, limit: Duration) -
         tokio::time::timeout(limit, both).await
     };
     drop(group);
+    let ended =
+        status.as_ref().ok().and_then(|status| status.as_ref().ok()).map(|status| Ended::from(*status).to_string());
+    tracing::debug!(%program, ended = ended.as_deref().unwrap_or("not by itself"), millis = begun.elapsed().as_millis(), "ended");
     match status {
         Err(_) => Err(ProgramError::Limit { path: path(), limit }),
         Ok(Err(source)) => Err(ProgramError::Wait { path: path(), source }),

@@ -56,6 +56,15 @@ impl Cluster {
         answer.map(drop).map_err(|error| discreet(self.error(&doing, error)))
     }
 
+    /// Takes away keys that somebody else put into a Secret, as cert-manager does with `ca.crt`.
+    pub async fn drop_secret_keys(&self, namespace: &str, name: &str, keys: &[String]) -> Result<(), ClusterError> {
+        let gone: serde_json::Map<_, _> = keys.iter().map(|key| (key.clone(), serde_json::Value::Null)).collect();
+        let doing = format!("clear secret {namespace}/{name}");
+        let patch = Patch::Merge(serde_json::json!({"data": gone}));
+        let answer = self.secrets(namespace).patch(name, &PatchParams::default(), &patch).await;
+        answer.map(drop).map_err(|error| discreet(self.error(&doing, error)))
+    }
+
     /// The digest of a Secret that is there.
     pub async fn secret_digest(&self, namespace: &str, name: &str) -> Result<Option<SecretDigest>, ClusterError> {
         let found = self.find_secret(namespace, name).await?;

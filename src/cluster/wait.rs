@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Cluster, ClusterError, Condition, Seen};
 
-const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A wait that did not come to a good end.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,10 @@
-//! The only run: nobody else changes the cluster meanwhile, from whichever laptop.
+//! Alone for the time of a run: every node's lock, or that of a cluster that was there; and a true word about the end
+//! when a node is lost.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::machines::Machines;
 use super::run::holder;
@@ -6,46 +12,140 @@ use super::site::Site;
 use super::verify::nothing_there;
 use super::world;
 use crate::cluster::LeaseLock;
+use crate::execute::Tell;
 use crate::remote::NodeLock;
 use crate::report::{Exit, Failure};
 
-/// The lock of a run: on the nodes that cowhand builds on, or in the cluster that is there.
-pub enum Alone {
+/// How long a node may take to show that it still answers, once a step has failed.
+const ANSWER: Duration = Duration::from_secs(10);
+const GOES_ON: &str = "it goes on from here";
+
+/// Held for as long as the run may change something.
+pub struct Alone {
+    user: CancellationToken,
+    stop: CancellationToken,
+    done: CancellationToken,
+    watch: JoinHandle<()>,
+}
+
+/// Where the lock is.
+enum Held {
     Nodes(Vec<NodeLock>),
     Cluster(Box<LeaseLock>),
 }
 
-impl Alone {
-    /// Takes the lock, or says who holds it. `command` is the verb, e.g. `up`.
-    pub async fn take(site: &Site, machines: &Machines, command: &str) -> Result<Alone, Failure> {
+impl Held {
+    async fn take(site: &Site, machines: &Machines, holder: &str) -> Result<Held, Failure> {
         if site.rke().is_some() {
-            return machines.lock(&site.inventory.name, &holder(command)).await.map(Alone::Nodes);
+            return machines.lock(&site.inventory.name, holder).await.map(Held::Nodes);
         }
         let reached = world::reach(site, machines).await?.ok_or_else(|| nothing_there(site))?;
-        let lock = LeaseLock::take(&reached.cluster, &holder(command)).await;
-        lock.map(|lock| Alone::Cluster(Box::new(lock))).map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
+        let lock = LeaseLock::take(&reached.cluster, holder).await;
+        lock.map(|lock| Held::Cluster(Box::new(lock)))
+            .map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
     }
 
-    /// Comes back when the lock is lost, and says where it was.
-    pub async fn lost(&self) -> &'static str {
+    /// Comes back when the lock is lost, and says how.
+    async fn lost(&self) -> String {
         match self {
-            Alone::Nodes(locks) if locks.is_empty() => std::future::pending().await,
-            Alone::Nodes(locks) => {
-                futures::future::select_all(locks.iter().map(|lock| Box::pin(lock.lost()))).await;
-                "on a node"
+            Held::Nodes(locks) if locks.is_empty() => std::future::pending().await,
+            Held::Nodes(locks) => {
+                let lost = locks.iter().map(|lock| Box::pin(lock.lost()));
+                let (_, index, _) = futures::future::select_all(lost).await;
+                let node = locks.get(index).map_or("a node", NodeLock::node);
+                format!("{node} does not answer any more, or its lock was taken away")
             }
-            Alone::Cluster(lock) => {
+            Held::Cluster(lock) => {
                 lock.lost().await;
-                "in the cluster"
+                "the cluster does not answer any more, or its lock was taken away".into()
             }
         }
     }
 
-    /// Gives it back at once.
-    pub async fn release(self) {
+    async fn release(self) {
         match self {
-            Alone::Nodes(locks) => drop(locks),
-            Alone::Cluster(lock) => lock.release().await,
+            Held::Nodes(locks) => drop(locks),
+            Held::Cluster(lock) => lock.release().await,
         }
     }
+}
+
+impl Alone {
+    /// Takes the lock for this verb, e.g. `up`. A lock that is lost stops the run: nobody keeps others away any more.
+    pub async fn on(
+        site: &Site,
+        machines: &Machines,
+        command: &str,
+        user: &CancellationToken,
+        tell: &Tell,
+    ) -> Result<Alone, Failure> {
+        let held = Held::take(site, machines, &holder(command)).await?;
+        let (stop, done) = (user.child_token(), CancellationToken::new());
+        let watch = tokio::spawn(watch(held, stop.clone(), done.clone(), tell.clone()));
+        Ok(Alone { user: user.clone(), stop, done, watch })
+    }
+
+    /// Cancelled by the user, and by the loss of a node.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Lets the locks go, and says what really ended the run when that was a node that does not answer any more:
+    /// rke and helm know only that something is closed.
+    pub async fn end<T>(self, machines: &Machines, answer: Result<T, Failure>) -> Result<T, Failure> {
+        let Err(failure) = answer else {
+            self.let_go().await;
+            return answer;
+        };
+        if self.user.is_cancelled() {
+            self.let_go().await;
+            return Err(failure);
+        }
+        let lost = machines.lost(ANSWER).await;
+        let stopped = self.stop.is_cancelled();
+        self.let_go().await;
+        Err(match lost.as_slice() {
+            [_, others @ ..] => {
+                let names = lost.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+                let reasons = lost.iter().map(|(name, reason)| format!("{name}: {reason}")).collect::<Vec<_>>();
+                let word = if others.is_empty() { "the connection" } else { "the connections" };
+                let told = Failure::new(Exit::Unreachable, format!("{word} to {names} went away during the run"))
+                    .because(reasons.join("\n"))
+                    .hint(format!("see that {names} can be reached, then run the same command again: {GOES_ON}"));
+                if stopped { told } else { below(told, failure) }
+            }
+            [] if stopped => Failure::new(Exit::StepFailed, "the lock was lost, so the run stopped")
+                .because("whoever holds it now could change the cluster at the same time")
+                .hint(format!(
+                    "see that nobody else is at work on this cluster, then run the same command again: {GOES_ON}"
+                )),
+            [] => failure,
+        })
+    }
+
+    /// Gives the locks back at once.
+    async fn let_go(self) {
+        self.done.cancel();
+        // A watch that panicked holds nothing any more.
+        let _ = self.watch.await;
+    }
+}
+
+/// The step's own words, below what explains them.
+fn below(mut told: Failure, failure: Failure) -> Failure {
+    for words in std::iter::once(failure.error).chain(failure.because) {
+        told = told.because(words);
+    }
+    told
+}
+
+async fn watch(held: Held, stop: CancellationToken, done: CancellationToken, tell: Tell) {
+    tokio::select! {
+        () = done.cancelled() => {}
+        how = held.lost() => {
+            tell.warning(format!("{how}; stopping"));
+            stop.cancel();
+        }
+    }
+    held.release().await;
 }

@@ -2,13 +2,15 @@
 
 use std::time::Instant;
 
+use tokio_util::sync::CancellationToken;
+
 use super::alone::Alone;
 use super::look::heading;
 use super::machines::{Machine, Machines};
-use super::run::{Remover, guarded, holder, untouched};
+use super::run::{Keeping, Remover, guarded, untouched};
 use super::site::Site;
 use super::take_away::TakeAway;
-use super::up::{finish, start};
+use super::up::{finish, finished, start, unprepared};
 use super::{Answer, Connect, Context, world};
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
 use crate::remote::{Remote, Stdin, Words};
@@ -32,29 +34,38 @@ const SWEEP_LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
 pub async fn run(context: &Context, wanted: Down) -> Answer {
     let site = Site::open(context)?;
     confirm(context, &site, wanted.yes.as_deref()).await?;
+    context.log_into(&site.workspace, "down");
     Shower::during(&context.console, &context.stop, async |tell, pauser| {
+        let (kept, mut journal) = Keeping::new();
+        let tell = tell.and(kept);
         let began = Instant::now();
         let summary = heading(&site);
         let cluster = site.inventory.name.clone();
         tell.event(Event::RunStarted { command: "down", cluster, summary, stages: vec![Stage::Remove] });
         let stage = start(&tell, Stage::Remove);
-        let machines = guarded(&context.stop, async {
+        let connected = guarded(&context.stop, async {
             Ok(Machines::connect(&site.inventory, &wanted.connect, context, Some(pauser)).await)
-        })
-        .await
-        .map_err(untouched)?;
-        let answer = match machines.unreached() {
-            Some(failure) => Err(failure),
-            None if site.rke().is_none() => take_away(context, &site, &machines, &tell).await,
-            None => remove(context, &site, &machines, &tell).await,
+        });
+        let answer = match connected.await.map_err(untouched) {
+            Err(failure) => Err(failure),
+            Ok(machines) => {
+                let answer = match machines.unreached() {
+                    Some(failure) => Err(failure),
+                    None => remove(context, &site, &machines, &tell, &mut journal).await,
+                };
+                machines.disconnect().await;
+                answer
+            }
         };
-        machines.disconnect().await;
         match &answer {
             Ok(text) => finish(&tell, Stage::Remove, Outcome::Changed, text, stage),
             Err(failure) => finish(&tell, Stage::Remove, Outcome::Failed, &failure.error, stage),
         }
-        tell.event(Event::RunFinished { ok: answer.is_ok(), seconds: began.elapsed().as_secs_f64() });
-        answer.map(|_| Exit::Done)
+        let answer = answer.map(|_| Exit::Done);
+        tell.event(finished(&answer, began));
+        drop(tell);
+        journal.finish().await;
+        answer
     })
     .await
 }
@@ -83,39 +94,46 @@ async fn confirm(context: &Context, site: &Site, yes: Option<&str>) -> Result<()
     }
 }
 
-/// From a cluster that was there before.
-async fn take_away(context: &Context, site: &Site, machines: &Machines, tell: &Tell) -> Result<String, Failure> {
-    let step = |error: crate::execute::WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
-    site.workspace.prepare().map_err(step)?;
+async fn remove(
+    context: &Context,
+    site: &Site,
+    machines: &Machines,
+    tell: &Tell,
+    journal: &mut Keeping,
+) -> Result<String, Failure> {
+    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
     let lock = Lock::take(&site.workspace.lock(), "down");
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
-    let tell = &tell.clone().and(super::run::journal(site)?);
-    let reached = guarded(&context.stop, world::reach(site, machines)).await?;
-    let reached = reached.ok_or_else(|| super::verify::nothing_there(site))?;
-    let alone = Alone::take(site, machines, "down").await?;
-    let answer = async { TakeAway::new(site, &reached, &context.stop, tell).await?.run().await }.await;
-    alone.release().await;
-    answer
+    journal.open(site)?;
+    let alone = Alone::on(site, machines, "down", &context.stop, tell).await?;
+    let answer = match site.rke() {
+        Some(_) => take_away(site, machines, alone.stop(), tell).await,
+        None => leave(site, machines, alone.stop(), tell).await,
+    };
+    alone.end(machines, answer).await
 }
 
-async fn remove(context: &Context, site: &Site, machines: &Machines, tell: &Tell) -> Result<String, Failure> {
+/// From a cluster that was there before.
+async fn leave(site: &Site, machines: &Machines, stop: &CancellationToken, tell: &Tell) -> Result<String, Failure> {
+    let reached = guarded(stop, world::reach(site, machines)).await?;
+    let reached = reached.ok_or_else(|| super::verify::nothing_there(site))?;
+    TakeAway::new(site, &reached, stop, tell).await?.run().await
+}
+
+/// Nobody gets here without the lock of every node.
+async fn take_away(site: &Site, machines: &Machines, stop: &CancellationToken, tell: &Tell) -> Result<String, Failure> {
     let step = |error: crate::execute::WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
-    site.workspace.prepare().map_err(step)?;
-    let lock = Lock::take(&site.workspace.lock(), "down");
-    let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
-    let tell = &tell.clone().and(super::run::journal(site)?);
-    let _locks = machines.lock(&site.inventory.name, &holder("down")).await?;
     refuse_foreign(site, machines).await?;
     if let Some(note) = site.workspace.mend_state().map_err(step)? {
         tell.warning(note);
     }
     if site.workspace.cluster_state().exists() {
-        Remover { site, machines, stop: &context.stop, tell }.rke_remove().await?;
+        Remover { site, machines, stop, tell }.rke_remove().await?;
     } else {
         tell.note("there is no cluster.rkestate: only what lies on the nodes is removed");
     }
     tell.progress(Stage::Remove, "taking away what rke leaves on the nodes");
-    let left = guarded(&context.stop, sweep(machines, tell)).await?;
+    let left = guarded(stop, sweep(machines, tell)).await?;
     if !left.is_empty() {
         return Err(Failure::new(Exit::StepFailed, "something of the cluster is still on the nodes")
             .because(left.join("\n"))

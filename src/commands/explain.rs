@@ -24,7 +24,7 @@ pub struct Explanation {
 const EXIT_CODES: &str = "exit-codes";
 
 pub fn run(context: &Context, wanted: &Explain, checks: &[Explanation]) -> Answer {
-    let topic = wanted.topic.trim();
+    let topic = &wanted.topic.trim().to_ascii_lowercase();
     if topic == EXIT_CODES {
         context.console.data("exit-codes", &exit_codes(), exit_codes_text)?;
         return Ok(Exit::Done);
@@ -43,6 +43,13 @@ fn text(check: &Explanation, look: &Look) -> String {
 }
 
 fn unknown(topic: &str, checks: &[Explanation]) -> Failure {
+    // `docker`, or a word cut short: every check that begins so.
+    let within: Vec<&str> =
+        checks.iter().map(|check| check.id).filter(|id| !topic.is_empty() && id.starts_with(topic)).collect();
+    if !within.is_empty() {
+        return Failure::new(Exit::Usage, format!("there is no check `{topic}`, but some begin so"))
+            .hint(format!("`cowhand explain` explains each of them: {}", within.join(", ")));
+    }
     let ids = checks.iter().map(|check| check.id).chain([EXIT_CODES]);
     let near = ids.map(|id| (strsim::jaro_winkler(topic, id), id)).max_by(|one, other| one.0.total_cmp(&other.0));
     /// Below this, names are no longer alike to a person.
@@ -99,6 +106,8 @@ mod tests {
     #[test]
     fn a_misspelt_id_gets_the_nearest_one() {
         assert_eq!(unknown("docker.to-new", &CHECKS).hint.as_deref(), Some("did you mean `docker.too-new`?"));
+        let group = unknown("docker", &CHECKS);
+        assert!(group.hint.as_deref().is_some_and(|hint| hint.ends_with("each of them: docker.too-new")), "{group:?}");
         assert!(unknown("weather", &CHECKS).hint.unwrap().contains("check --list"));
     }
 }

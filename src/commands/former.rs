@@ -6,10 +6,12 @@ use serde_json::Value;
 use super::stages::unseen;
 use super::world::{Reached, World};
 use crate::cluster::{Cluster, ClusterError, FIELD_MANAGER, ObjectRef};
+use crate::facts;
+use crate::plan::agents::{AgentsFound, AgentsSee, AgentsWanted, see};
 use crate::plan::leftovers::{candidates, has_part_of_ours, part};
 use crate::plan::rancher::{NAMESPACE, RANCHER, READ_AT_START, RancherFound, RancherWanted};
 use crate::report::Failure;
-use crate::tls::{self, INGRESS_SECRET, Origin, Sense, Variant};
+use crate::tls::{self, Cacerts, INGRESS_SECRET, Origin, Sense, Variant};
 
 /// Adds it to what was found of the wanted objects.
 pub async fn look(
@@ -36,51 +38,110 @@ pub async fn look(
     Ok(())
 }
 
-/// Why the certificate that is there is not from the wanted issuer although it bears its name.
-async fn stale(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Result<Option<String>, ClusterError> {
-    let certificate = ObjectRef::new("cert-manager.io/v1", "Certificate", Some(NAMESPACE), INGRESS_SECRET);
-    let leaves = found.leftovers.first.contains(&certificate);
-    let Sense::Makes(recipe) = world.picture.cell.sense else { return Ok(None) };
-    if leaves || cluster.metadata(&certificate).await?.is_none() {
-        return Ok(None);
+/// What agents of other clusters would see.
+pub async fn agents(world: &World<'_>, reached: Option<&Reached>) -> Result<AgentsSee, Failure> {
+    let Some(Reached { cluster, .. }) = reached else { return Ok(AgentsSee::Nothing) };
+    let clusters = facts::cluster::downstream(cluster).await.map_err(unseen)?;
+    if clusters.is_empty() {
+        return Ok(AgentsSee::Nothing);
     }
+    let cacerts = facts::cluster::handed_out(cluster).await.map_err(unseen)?;
+    let Sense::Makes(recipe) = world.picture.cell.sense else { return Ok(AgentsSee::Nothing) };
+    let material = &world.material;
+    let same =
+        |text: Option<String>| AgentsWanted { ca: text.clone().unwrap_or_default(), cacerts: text.unwrap_or_default() };
+    let given = || AgentsWanted {
+        ca: material.ca().unwrap_or_default().into(),
+        cacerts: material.cacerts().unwrap_or_default(),
+    };
+    let wanted = match recipe.cacerts {
+        Cacerts::Empty => AgentsWanted::default(),
+        Cacerts::Given | Cacerts::GivenOrEmpty => given(),
+        Cacerts::RancherMakes => {
+            let own = public_part(cluster, "tls-rancher").await.map_err(unseen)?;
+            same(own.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        }
+        Cacerts::TlsRancher => same(material.first_ca_rewritten()),
+    };
+    Ok(see(&AgentsFound { clusters, cacerts }, &wanted))
+}
+
+/// Why cert-manager has to be asked for a certificate although one is there. It would keep a CA's that was replaced, and
+/// files that were given before: it writes its marks upon them before it looks whose they are (seen with v1.11.5).
+async fn stale(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Result<Option<String>, ClusterError> {
+    let Sense::Makes(recipe) = world.picture.cell.sense else { return Ok(None) };
     let Some(chain) = public_part(cluster, INGRESS_SECRET).await? else { return Ok(None) };
+    let secret = ObjectRef::new("v1", "Secret", Some(NAMESPACE), INGRESS_SECRET);
+    let given = cluster.metadata(&secret).await?.as_ref().is_some_and(is_given);
     let not_of = |ca: &[u8]| tls::signed_by(&chain, ca) == Some(false);
-    let issuer = tls::issuer_name(&chain).unwrap_or_default();
     let because = match recipe.origin {
+        Origin::CaIssuer | Origin::AcmeIssuer | Origin::ChartIssuer if given => {
+            "the one that is there was given as a file"
+        }
         Origin::CaIssuer if world.material.ca().is_some_and(|ca| not_of(ca.as_bytes())) => {
-            "the certificate that is there is not from the CA that is given now"
+            "the one that is there is not from the CA that is given now"
         }
-        Origin::AcmeIssuer => {
-            let name = "Issuer/cattle-issuer-acme".to_string();
-            let issuer = ObjectRef::new("cert-manager.io/v1", "Issuer", Some(NAMESPACE), "cattle-issuer-acme");
-            match !found.objects_as_wanted.contains(&name) && cluster.metadata(&issuer).await?.is_some() {
-                true => "the ACME issuer is another one now",
-                false => return Ok(None),
-            }
+        Origin::AcmeIssuer if another_server(cluster, found).await? => {
+            "the one that is there is from another ACME server"
         }
-        Origin::ChartIssuer => match world.picture.cell.variant {
-            Variant::ChartCa => match public_part(cluster, "tls-rancher").await? {
-                Some(ca) if not_of(&ca) => "the certificate that is there is not from Rancher's own CA",
-                Some(_) | None => return Ok(None),
-            },
-            Variant::Staging if !issuer.contains("(STAGING)") => "the certificate that is there is not from staging",
-            Variant::Production if !issuer.contains("Let's Encrypt") || issuer.contains("(STAGING)") => {
-                "the certificate that is there is not from Let's Encrypt's production"
-            }
-            Variant::Staging
-            | Variant::Production
-            | Variant::PublicCa
-            | Variant::PrivateCa
-            | Variant::OwnCa
-            | Variant::MadeCa
-            | Variant::OwnAcme => return Ok(None),
+        Origin::ChartIssuer => match another_source(world, cluster, &chain).await? {
+            Some(because) => because,
+            None => return Ok(None),
         },
-        Origin::CaIssuer | Origin::Files | Origin::Balancer | Origin::PodFiles | Origin::PodCa | Origin::PodOwn => {
-            return Ok(None);
-        }
+        Origin::CaIssuer
+        | Origin::AcmeIssuer
+        | Origin::Files
+        | Origin::Balancer
+        | Origin::PodFiles
+        | Origin::PodCa
+        | Origin::PodOwn => return Ok(None),
     };
     Ok(Some(because.into()))
+}
+
+/// The Certificate stays, and the Issuer of the same name is another one.
+async fn another_server(cluster: &Cluster, found: &RancherFound) -> Result<bool, ClusterError> {
+    let as_wanted = |name: &str| found.objects_as_wanted.iter().any(|one| one == name);
+    let issuer = ObjectRef::new("cert-manager.io/v1", "Issuer", Some(NAMESPACE), "cattle-issuer-acme");
+    let stays = as_wanted(&format!("Certificate/{INGRESS_SECRET}")) && !as_wanted("Issuer/cattle-issuer-acme");
+    Ok(stays && cluster.metadata(&issuer).await?.is_some())
+}
+
+/// The chart gives all its Issuers one name.
+async fn another_source(
+    world: &World<'_>,
+    cluster: &Cluster,
+    chain: &[u8],
+) -> Result<Option<&'static str>, ClusterError> {
+    let issuer = tls::issuer_name(chain).unwrap_or_default();
+    let (lets_encrypt, staging) = (issuer.contains("Let's Encrypt"), issuer.contains("(STAGING)"));
+    let by_rancher = public_part(cluster, "tls-rancher").await?.map(|ca| tls::signed_by(chain, &ca));
+    // Let's Encrypt's own names tell staging and production apart.
+    Ok(match world.picture.cell.variant {
+        Variant::ChartCa if by_rancher == Some(Some(false)) => {
+            Some("the one that is there is not from Rancher's own CA")
+        }
+        Variant::Staging | Variant::Production if by_rancher == Some(Some(true)) => {
+            Some("the one that is there is from Rancher's own CA")
+        }
+        Variant::Staging if lets_encrypt && !staging => Some("the one that is there is not from staging"),
+        Variant::Production if staging => Some("the one that is there is from staging"),
+        Variant::ChartCa
+        | Variant::Staging
+        | Variant::Production
+        | Variant::PublicCa
+        | Variant::PrivateCa
+        | Variant::OwnCa
+        | Variant::MadeCa
+        | Variant::OwnAcme => None,
+    })
+}
+
+/// Whether cowhand wrote the certificate in this Secret, and nobody another one since.
+fn is_given(metadata: &Value) -> bool {
+    let entries = metadata["managedFields"].as_array().into_iter().flatten();
+    let mut own = entries.filter(|entry| entry["manager"] == FIELD_MANAGER);
+    own.any(|entry| entry.pointer("/fieldsV1/f:data/f:tls.crt").is_some())
 }
 
 /// The certificates of a TLS Secret, never its key.
@@ -126,6 +187,14 @@ fn written(metadata: &Value) -> Option<jiff::Timestamp> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_given_certificate_is_known_by_who_wrote_it() {
+        let by = |manager: &str, field: &str| json!({"managedFields": [{"manager": manager, "fieldsV1": {"f:data": {field: {}}}}]});
+        assert!(is_given(&by("cowhand", "f:tls.crt")));
+        assert!(!is_given(&by("cowhand", "f:ca.crt")));
+        assert!(!is_given(&by("cert-manager-certificates-issuing", "f:tls.crt")));
+    }
 
     #[test]
     fn a_pod_that_started_before_the_secret_was_written_has_not_read_it() {

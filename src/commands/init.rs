@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::wanted::environment;
 use super::{Answer, Context, find_inventory, new_file};
-use crate::inventory::{self, InitNode, InitRequest};
+use crate::inventory::{self, InitNode, InitRequest, Mistakes, PassedOver};
 use crate::report::{Exit, Failure};
 
 #[derive(Debug, Clone, clap::Args)]
@@ -41,19 +41,28 @@ struct Written<'a> {
     file: &'a Path,
     /// What is still to be filled in or put right, a line each.
     open: Vec<String>,
+    /// What of an ssh configuration is not in it, a line each.
+    passed_over: Vec<String>,
 }
 
 pub fn run(context: &Context, wanted: &Init) -> Answer {
-    let text = inventory::init(&request(wanted)?);
+    let (request, passed) = request(wanted)?;
+    let text = inventory::init(&request);
+    refuse_flags(wanted, &text)?;
     if wanted.to == Path::new("-") {
         context.console.raw(&text)?;
         return Ok(Exit::Done);
     }
     new_file::write(&wanted.to, &text, wanted.force)?;
-    let open = open(&text, &wanted.to)?;
+    let open: Vec<String> = mistakes(&text, &wanted.to)?.map(lines).unwrap_or_default();
     let file = &wanted.to;
-    context.console.data("written", &Written { file, open: open.clone() }, |look| {
+    let passed_over: Vec<String> = passed.iter().map(ToString::to_string).collect();
+    let written = Written { file, open: open.clone(), passed_over: passed_over.clone() };
+    context.console.data("written", &written, |look| {
         let mut said = format!("{} is written\n", file.display());
+        for line in &passed_over {
+            said.push_str(&format!("  passed over  {}\n", look.wrap(line, 15)));
+        }
         for line in &open {
             said.push_str(&format!("  still to do  {}\n", look.wrap(line, 15)));
         }
@@ -65,7 +74,7 @@ pub fn run(context: &Context, wanted: &Init) -> Answer {
     Ok(Exit::Done)
 }
 
-fn request(wanted: &Init) -> Result<InitRequest, Failure> {
+fn request(wanted: &Init) -> Result<(InitRequest, Vec<PassedOver>), Failure> {
     let mut request = InitRequest {
         name: wanted.name.clone(),
         nodes: wanted.nodes.iter().map(|said| node(said)).collect::<Result<_, _>>()?,
@@ -75,12 +84,39 @@ fn request(wanted: &Init) -> Result<InitRequest, Failure> {
     };
     if let Some(file) = &wanted.from_ssh_config {
         let text = ssh_config(file)?;
-        request.nodes = inventory::nodes_from_ssh_config(&text).map_err(|error| {
+        let taken = inventory::nodes_from_ssh_config(&text).map_err(|error| {
             Failure::with_cause(Exit::Usage, format!("no nodes can be taken from {}", called(file)), &error)
                 .maybe_hint(error.hint())
         })?;
+        request.nodes = taken.nodes;
+        return Ok((request, taken.passed));
     }
-    Ok(request)
+    Ok((request, Vec::new()))
+}
+
+/// Values of flags are judged as the inventory's own: what was said wrongly is told now, not by the next command.
+fn refuse_flags(wanted: &Init, text: &str) -> Result<(), Failure> {
+    let Some(mistakes) = mistakes(text, &wanted.to)? else { return Ok(()) };
+    let flag = |key: &str| -> Option<String> {
+        let index = key.strip_prefix("nodes[").and_then(|rest| rest.split(']').next()?.parse::<usize>().ok());
+        match (key, index) {
+            ("name", _) => Some("--name".into()),
+            ("rancher.hostname", _) => wanted.hostname.as_ref().map(|_| "--hostname".into()),
+            ("ssh.user", _) => wanted.user.as_ref().map(|_| "--user".into()),
+            (_, Some(index)) => wanted.nodes.get(index).map(|node| format!("--node {node}")),
+            _ => None,
+        }
+    };
+    let wrong: Vec<String> = mistakes
+        .list
+        .iter()
+        .filter_map(|mistake| flag(&mistake.key).map(|flag| format!("{flag}: {}", mistake.message)))
+        .collect();
+    match wrong.as_slice() {
+        [] => Ok(()),
+        _ => Err(Failure::new(Exit::Usage, "no inventory can be made of that; nothing was written")
+            .because(wrong.join("\n"))),
+    }
 }
 
 /// `ADDRESS` or `NAME=ADDRESS`.
@@ -114,13 +150,17 @@ fn called(file: &Path) -> String {
     if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() }
 }
 
+fn lines(mistakes: Mistakes) -> Vec<String> {
+    mistakes.to_string().lines().map(str::to_owned).collect()
+}
+
 /// What `check` would say of the file as it stands.
-fn open(text: &str, file: &Path) -> Result<Vec<String>, Failure> {
+fn mistakes(text: &str, file: &Path) -> Result<Option<Mistakes>, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
     let surroundings = environment(&variable)
         .map_err(|error| Failure::with_cause(Exit::Usage, "the current folder cannot be read", &error))?;
     match inventory::parse(text, file, &surroundings) {
-        Ok(_) => Ok(Vec::new()),
-        Err(mistakes) => Ok(mistakes.to_string().lines().map(str::to_owned).collect()),
+        Ok(_) => Ok(None),
+        Err(mistakes) => Ok(Some(mistakes)),
     }
 }

@@ -33,7 +33,7 @@ pub async fn run(context: &Context, wanted: Kubeconfig) -> Answer {
     }
     if wanted.print {
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            Failure::with_cause(Exit::StepFailed, format!("{} cannot be read", path.display()), &error)
+            Failure::with_cause(Exit::Unreachable, format!("{} cannot be read", path.display()), &error)
         })?;
         context.console.raw(&text)?;
     } else if wanted.path {

@@ -25,11 +25,14 @@ pub fn skips(site: &Site, skip: &Skip) -> Result<Skips, Failure> {
 /// Gathers the facts and runs all checks; without machines only those that need none.
 pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Result<Looked, Failure> {
     let files = site.tls_files()?;
-    let observed = match machines {
-        None => None,
+    let (observed, name) = match machines {
+        None => (None, None),
         Some(machines) => {
             let inventory = &site.inventory;
-            Some(facts::gather(&inventory.nodes, &inventory.rancher.hostname, &machines.answers).await)
+            let hostname = &inventory.rancher.hostname;
+            let nodes = facts::gather(&inventory.nodes, hostname, &machines.answers);
+            let (nodes, name) = futures::join!(nodes, facts::dns::resolve(inventory.dns_server, hostname));
+            (Some(nodes), Some(name))
         }
     };
     let (kubeconfig, cluster) = match &site.inventory.engine {
@@ -56,6 +59,7 @@ pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Re
         now,
         workspace: &workspace,
         certificates: &judgements,
+        name: name.as_ref(),
     };
     let report = check::run_all(&context, skips);
     Ok(Looked { report, cluster })

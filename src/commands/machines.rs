@@ -5,13 +5,16 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::{Connect, Context};
-use crate::facts::outside::Open;
+use crate::facts::outside::{Open, Opened, Origin};
 use crate::inventory::{Inventory, Node};
 use crate::remote::{
-    Ask, ConnectError, ConnectOptions, Connection, Door, Forward, FrontNode, Nobody, NodeLock, Offered, Remote, Target,
-    Wire, connect_all,
+    Ask, ConnectError, ConnectOptions, Connection, Door, Forward, FrontNode, Nobody, NodeLock, Offered, Remote, Stdin,
+    Target, Words, connect_all,
 };
 use crate::report::{Console, Exit, Failure, Output, Pauser, TerminalAsk};
+
+/// How long saying goodbye may take.
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// A node and the connection to it.
 pub struct Machine {
@@ -44,12 +47,23 @@ impl Machines {
 
     /// Why not every node was reached, if so.
     pub fn unreached(&self) -> Option<Failure> {
-        let mut failed = self.answers.iter().filter_map(|(name, answer)| Some((name, answer.as_ref().err()?)));
-        let (name, error) = failed.next()?;
-        let others = failed.count();
-        let more = if others > 0 { format!(", nor can {others} more") } else { String::new() };
-        let failure = Failure::with_cause(Exit::Unreachable, format!("{name} cannot be reached{more}"), error);
-        Some(failure.maybe_hint(error.hint()))
+        unreached(self.answers.iter().filter_map(|(name, answer)| Some((name.as_str(), answer.as_ref().err()?))))
+    }
+
+    /// The nodes that do not answer any more, each with the reason; `limit` is what a slow one is given.
+    pub async fn lost(&self, limit: std::time::Duration) -> Vec<(String, String)> {
+        let asked = self.reached.iter().map(async |machine| {
+            let words = Words::new("true").within(limit);
+            let answer = tokio::time::timeout(limit, machine.connection.text(&words, Stdin::Empty)).await;
+            let reason = match answer {
+                Ok(Ok(_)) => return None,
+                Ok(Err(_)) if machine.connection.is_closed() => machine.connection.closed().await,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {} s", limit.as_secs()),
+            };
+            Some((machine.node.name.clone(), reason))
+        });
+        futures::future::join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// Connections to the nodes with a control plane, in the inventory's order.
@@ -93,10 +107,39 @@ impl Machines {
 
     /// Says goodbye, so that no session lingers on the nodes.
     pub async fn disconnect(&self) {
-        for machine in &self.reached {
-            machine.connection.disconnect().await;
+        let goodbyes = futures::future::join_all(self.reached.iter().map(|machine| machine.connection.disconnect()));
+        // One that is gone does not hear it; nobody waits for that.
+        let _ = tokio::time::timeout(GOODBYE, goodbyes).await;
+    }
+}
+
+/// One failure for all nodes that were not reached, each with its reason and its hint.
+fn unreached<'a>(failed: impl Iterator<Item = (&'a str, &'a ConnectError)>) -> Option<Failure> {
+    let failed: Vec<(&str, &ConnectError)> = failed.collect();
+    if let [(name, error)] = failed.as_slice() {
+        let failure = Failure::with_cause(Exit::Unreachable, format!("{name} cannot be reached"), *error);
+        return Some(failure.maybe_hint(error.hint()));
+    }
+    let names: Vec<&str> = failed.iter().map(|(name, _)| *name).collect();
+    let (last, before) = names.split_last()?;
+    let mut failure = Failure::new(Exit::Unreachable, format!("{} and {last} cannot be reached", before.join(", ")));
+    let mut hints: Vec<(Vec<&str>, String)> = Vec::new();
+    for (name, error) in &failed {
+        let Failure { error: said, because, .. } = Failure::of(Exit::Unreachable, *error);
+        let chain: Vec<String> = std::iter::once(said).chain(because).collect();
+        failure = failure.because(format!("{name}: {}", chain.join(": ")));
+        let Some(hint) = error.hint() else { continue };
+        match hints.iter_mut().find(|(_, known)| *known == hint) {
+            Some((names, _)) => names.push(name),
+            None => hints.push((vec![name], hint)),
         }
     }
+    let hint = |(names, hint): (Vec<&str>, String)| match names.len() == failed.len() {
+        true => hint,
+        false => format!("{}: {hint}", names.join(", ")),
+    };
+    let hints: Vec<String> = hints.into_iter().map(hint).collect();
+    Some(failure.maybe_hint((!hints.is_empty()).then(|| hints.join("\n"))))
 }
 
 /// How a node is reached over SSH.
@@ -149,10 +192,26 @@ pub struct Reach<'a> {
 const DIRECT: std::time::Duration = std::time::Duration::from_secs(3);
 
 impl Open for Reach<'_> {
-    async fn open(&self, address: &str, port: u16) -> Result<(Box<dyn Wire>, String), String> {
+    async fn open(&self, from: &Origin, address: &str, port: u16) -> Result<Opened, String> {
+        match from {
+            Origin::Laptop => self.open_here(address, port).await,
+            Origin::Node(name) => {
+                let machine = self.machines.reached.iter().find(|machine| machine.node.name == *name);
+                let machine = machine.ok_or_else(|| format!("{name} is not reached"))?;
+                through(machine, address, port).await
+            }
+        }
+    }
+}
+
+impl Reach<'_> {
+    async fn open_here(&self, address: &str, port: u16) -> Result<Opened, String> {
         let direct = tokio::time::timeout(DIRECT, tokio::net::TcpStream::connect((address, port))).await;
         let why = match direct {
-            Ok(Ok(stream)) => return Ok((Box::new(stream), format!("reached at {address}:{port}"))),
+            Ok(Ok(stream)) => {
+                let from = stream.local_addr().ok().map(|address| address.ip());
+                return Ok(Opened { wire: Box::new(stream), way: format!("{address}:{port}, directly"), from });
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", DIRECT.as_secs()),
         };
@@ -160,13 +219,54 @@ impl Open for Reach<'_> {
         let own = self.machines.reached.iter().filter(|machine| machine.node.address == address);
         let others = self.machines.reached.iter().filter(|machine| machine.node.address != address);
         for machine in own.chain(others).take(2) {
-            if let Ok(stream) = machine.connection.open_tcp(address, port).await {
-                return Ok((
-                    stream,
-                    format!("reached at {address}:{port} through ssh on {}", machine.connection.name()),
-                ));
+            if let Ok(opened) = through(machine, address, port).await {
+                return Ok(opened);
             }
         }
         Err(format!("{address}:{port}: {why}"))
+    }
+}
+
+/// A connection that begins on a node.
+async fn through(machine: &Machine, address: &str, port: u16) -> Result<Opened, String> {
+    let wire = machine.connection.open_tcp(address, port).await.map_err(|error| error.to_string())?;
+    let way = format!("{address}:{port}, through ssh on {}", machine.connection.name());
+    Ok(Opened { wire, way, from: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timed_out(place: &str) -> ConnectError {
+        ConnectError::TimedOut { place: place.into(), after: std::time::Duration::from_secs(5) }
+    }
+
+    #[test]
+    fn every_node_that_was_not_reached_is_named_with_its_reason() {
+        let lost = ConnectError::Lost { place: "n2 (10.0.0.2)".into(), reason: "it went away".into() };
+        let slow = timed_out("n1 (10.0.0.1)");
+        let failure = unreached([("n1", &slow), ("n2", &lost), ("n3", &slow)].into_iter()).unwrap();
+        assert_eq!(failure.error, "n1, n2 and n3 cannot be reached");
+        let because = failure.because.join("\n");
+        assert_eq!(failure.because.len(), 3, "{because}");
+        assert!(
+            because.starts_with("n1: ") && because.contains("n2: ") && because.contains("it went away"),
+            "{because}"
+        );
+        let hint = failure.hint.unwrap_or_default();
+        assert!(hint.contains("n1, n3: "), "{hint}");
+    }
+
+    #[test]
+    fn one_node_keeps_its_own_sentence() {
+        let failure = unreached([("n1", &timed_out("n1 (10.0.0.1)"))].into_iter()).unwrap();
+        assert_eq!(failure.error, "n1 cannot be reached");
+        assert_eq!(failure.hint, timed_out("n1 (10.0.0.1)").hint());
+    }
+
+    #[test]
+    fn all_reached_is_no_failure() {
+        assert!(unreached(std::iter::empty()).is_none());
     }
 }

@@ -1,5 +1,6 @@
 //! One file per verb; the only place that joins rooms.
 
+pub mod certs;
 pub mod check;
 pub mod completions;
 pub mod down;
@@ -31,10 +32,13 @@ mod ways_in;
 mod world;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use tokio_util::sync::CancellationToken;
+use tracing::level_filters::LevelFilter;
 
-use crate::report::{Console, Exit, Failure};
+use crate::execute::Workspace;
+use crate::report::{Console, Exit, Failure, log};
 
 pub use find_inventory::find_inventory;
 pub use wanted::Wanted;
@@ -45,12 +49,42 @@ pub struct Context {
     /// Cancelled by the first Ctrl-C or SIGTERM.
     pub stop: CancellationToken,
     inventory: Option<PathBuf>,
+    /// How much of the detailed log goes to stderr.
+    log: Option<LevelFilter>,
+    /// The detailed log of this run, once it is open.
+    log_file: OnceLock<PathBuf>,
 }
 
 impl Context {
-    /// `inventory` is what `-i` said.
-    pub fn new(console: Console, stop: CancellationToken, inventory: Option<PathBuf>) -> Self {
-        Context { console, stop, inventory }
+    /// `inventory` is what `-i` said, `log` what `-vv` and `COWHAND_LOG` did.
+    pub fn new(
+        console: Console,
+        stop: CancellationToken,
+        inventory: Option<PathBuf>,
+        log: Option<LevelFilter>,
+    ) -> Self {
+        Context { console, stop, inventory, log, log_file: OnceLock::new() }
+    }
+
+    /// Begins the detailed log of a run that only looks: on stderr, if it is asked for at all.
+    pub fn log_looking(&self) {
+        log::start(None, self.log);
+    }
+
+    /// Begins the detailed log of a run that changes things, in the workspace. A run without a log is still a run:
+    /// where the file cannot be made, the run itself says so when it needs the folder.
+    pub fn log_into(&self, workspace: &Workspace, command: &str) {
+        let made = workspace.run_log(command).ok();
+        let file = made.map(|(path, file)| {
+            self.log_file.get_or_init(|| path);
+            file
+        });
+        log::start(file, self.log);
+    }
+
+    /// Where to read on when a run has failed.
+    pub fn log_file(&self) -> Option<&Path> {
+        self.log_file.get().map(PathBuf::as_path)
     }
 
     /// The file that `-i` named, or the one inventory in the current folder.

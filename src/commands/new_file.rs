@@ -8,6 +8,13 @@ use crate::report::{Exit, Failure};
 
 /// Writes it readable for everybody: nothing in it is secret. One that is there is replaced only with `force`.
 pub fn write(file: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    // A rename would put a file in the place of a device, or of a link to the file that was meant.
+    if force && std::fs::symlink_metadata(file).is_ok_and(|found| !found.is_file()) {
+        let error = format!("{} is there and no regular file; it is not written over", file.display());
+        return Err(
+            Failure::new(Exit::Usage, error).hint("name the file itself with -o FILE; -o - writes to standard output")
+        );
+    }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = || -> std::io::Result<()> {
         let mut beside = tempfile::Builder::new()

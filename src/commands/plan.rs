@@ -1,13 +1,16 @@
 //! What `up` would do, step by step; nothing on any machine or disk changes.
 
+use tokio_util::sync::CancellationToken;
+
 use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
 use super::site::Site;
 use super::world::World;
 use super::{Answer, Connect, Context, Skip, prepare, stages};
 use crate::check;
+use crate::execute::Tell;
 use crate::plan::{StagePlan, playbook};
-use crate::report::{Exit, Failure, Look, Tone};
+use crate::report::{Exit, Failure, Look, Pauser, Shower, Tone};
 
 /// What was said to `plan`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -30,25 +33,41 @@ struct Line {
 pub async fn run(context: &Context, wanted: Plan) -> Answer {
     let site = Site::open(context)?;
     let skips = skips(&site, &wanted.skip)?;
-    let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
-    let Looked { report, cluster } = look(&site, Some(&machines), &skips).await?;
-    if let Some(failure) = machines.unreached().or_else(|| unanswered(&site, cluster.as_ref())) {
+    // Shows downloads. Asked to stop, the whole command is dropped: nothing is under way that would have to end.
+    let plans = Shower::during(&context.console, &CancellationToken::new(), async |tell, screen| {
+        plans(context, &site, &wanted, &skips, &tell, screen).await
+    })
+    .await?;
+    show(context, &site, &plans)?;
+    Ok(Exit::Done)
+}
+
+async fn plans(
+    context: &Context,
+    site: &Site,
+    wanted: &Plan,
+    skips: &check::Skips,
+    tell: &Tell,
+    screen: Pauser,
+) -> Result<Vec<StagePlan>, Failure> {
+    let machines = Machines::connect(&site.inventory, &wanted.connect, context, Some(screen)).await;
+    let Looked { report, cluster } = look(site, Some(&machines), skips).await?;
+    if let Some(failure) = machines.unreached().or_else(|| unanswered(site, cluster.as_ref())) {
         return Err(failure);
     }
     if let Err(blocked) = check::gate(report) {
-        context.console.findings(&heading(&site), &blocked.report.findings, 0.0)?;
+        context.console.findings(&heading(site), &blocked.report.findings, 0.0)?;
         return Err(Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()));
     }
-    let site = site.fitted(cluster.as_ref());
-    let world = World::see(&site, &machines).await?;
+    let site = &site.fitted(cluster.as_ref());
+    let world = World::see(site, &machines, tell).await?;
     let reached = world.reach().await?;
-    let mut plans = vec![prepare::plan(&site)];
+    let mut plans = vec![prepare::plan(site)];
     for entry in playbook::up() {
         plans.push(stages::plan(&world, entry.stage, reached.as_ref()).await?);
     }
     machines.disconnect().await;
-    show(context, &site, &plans)?;
-    Ok(Exit::Done)
+    Ok(plans)
 }
 
 fn show(context: &Context, site: &Site, plans: &[StagePlan]) -> Result<(), Failure> {

@@ -43,6 +43,7 @@ pub async fn run(context: &Context, wanted: RecoverState) -> Answer {
         )
         .hint("--force replaces it by the cluster's own copy; the one that is there is kept in .cowhand/state"));
     }
+    context.log_into(&site.workspace, "recover-state");
     let (machines, (text, node)) = guarded(&context.stop, async {
         let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
         let fetched = fetch(&machines).await?;

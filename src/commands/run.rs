@@ -5,13 +5,15 @@ use std::path::Path;
 
 use secrecy::zeroize::Zeroizing;
 use serde_json::{Map, Value};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::machines::Machines;
 use super::site::Site;
 use super::world::{Reached, World};
 use crate::execute::rke::{self, News, Rke, Verb};
-use crate::execute::rke_ways::redirected;
+use crate::execute::rke_ways::{begun_anew, redirected};
 use crate::execute::tool::ToolKind;
 use crate::execute::{Event, Hands, Journal, Secrecy, Stage, Tell, WorkspaceError};
 use crate::plan::rke::Additions;
@@ -55,20 +57,46 @@ pub fn holder(command: &str) -> String {
     format!("{user} on {host}, cowhand {command} (process {}), since {since}", std::process::id())
 }
 
-/// A listener that keeps every event of the run in the workspace's journal.
-pub fn journal(site: &Site) -> Result<Tell, Failure> {
-    let mut journal =
-        Journal::open(&site.workspace.journal()).map_err(|error| Failure::of(Exit::StepFailed, &error))?;
-    let (tell, mut events) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Some(event) = events.recv().await {
-            // A full disk must not stop the run; the screen has said the same.
-            if journal.note(&event).is_err() {
-                return;
+/// Keeps every event of a run in the workspace's journal. What is told before the journal is open (and the workspace
+/// locked for this run) waits until it is.
+pub struct Keeping {
+    waiting: Option<UnboundedReceiver<Event>>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// For the last lines, when a task that still holds the listener was just told to end.
+const LAST_LINES: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl Keeping {
+    /// The listener, and what keeps what it hears.
+    pub fn new() -> (Tell, Keeping) {
+        let (kept, waiting) = tokio::sync::mpsc::unbounded_channel();
+        (Tell::new(kept), Keeping { waiting: Some(waiting), task: None })
+    }
+
+    /// Opens the journal and writes what was told so far, and from now on everything.
+    pub fn open(&mut self, site: &Site) -> Result<(), Failure> {
+        let opened = Journal::open(&site.workspace.journal());
+        let mut journal = opened.map_err(|error| Failure::of(Exit::StepFailed, &error))?;
+        let Some(mut events) = self.waiting.take() else { return Ok(()) };
+        self.task = Some(tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                // A full disk must not stop the run; the screen has said the same.
+                if journal.note(&event).is_err() {
+                    return;
+                }
             }
+        }));
+        Ok(())
+    }
+
+    /// Waits until the last event is written; whoever tells has to be gone.
+    pub async fn finish(self) {
+        if let Some(task) = self.task {
+            // What is not written by then is lost to the journal only.
+            let _ = tokio::time::timeout(LAST_LINES, task).await;
         }
-    });
-    Ok(Tell::new(tell))
+    }
 }
 
 impl Run<'_> {
@@ -77,7 +105,7 @@ impl Run<'_> {
         for step in steps {
             match step {
                 Step::RkeUp { cluster_yml, config, .. } => {
-                    self.rke_up(stage, step, cluster_yml, config).await?;
+                    self.rke_up(stage, step, (cluster_yml, config), reached.as_ref()).await?;
                     *reached = guarded(self.stop, self.world.reach()).await?;
                 }
                 Step::MakeCa { .. }
@@ -119,11 +147,7 @@ impl Run<'_> {
 
     /// The values of a release, for people who go on with helm by hand.
     fn keep_values(&self, wanted: &ReleaseWanted) -> Result<(), Failure> {
-        let folder = self.world.site.workspace.inside().join("values");
-        std::fs::create_dir_all(&folder).map_err(|error| {
-            Failure::with_cause(Exit::StepFailed, format!("{} cannot be made", folder.display()), &error)
-        })?;
-        let path = folder.join(format!("{}.yml", wanted.release));
+        let path = self.world.site.workspace.values().join(format!("{}.yml", wanted.release));
         self.write(&path, &documents(&[Value::Object(wanted.values.clone())]))
     }
 
@@ -133,7 +157,13 @@ impl Run<'_> {
         written.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
     }
 
-    async fn rke_up(&self, stage: Stage, step: &Step, text: &str, config: &Map<String, Value>) -> Result<(), Failure> {
+    async fn rke_up(
+        &self,
+        stage: Stage,
+        step: &Step,
+        (text, config): (&str, &Map<String, Value>),
+        reached: Option<&Reached>,
+    ) -> Result<(), Failure> {
         let began = std::time::Instant::now();
         let name = step.to_string();
         self.tell.event(Event::StepStarted { stage, step: name.clone(), text: step.text() });
@@ -141,8 +171,33 @@ impl Run<'_> {
         self.write(&workspace.cluster_yml(), text)?;
         let values = documents(&[Value::Object(self.world.values.clone())]);
         self.write(&workspace.folder().join("rancher-values.yml"), &values)?;
+        self.begin_anew(config, reached).await?;
         self.rke(stage, Verb::Up, config).await?;
         self.tell.event(Event::StepFinished { stage, step: name, seconds: began.elapsed().as_secs_f64() });
+        Ok(())
+    }
+
+    /// Lets rke build again what an earlier run was cut off from before any node was Ready; see [`begun_anew`].
+    async fn begin_anew(&self, config: &Map<String, Value>, reached: Option<&Reached>) -> Result<(), Failure> {
+        let plugin = config.get("network").and_then(|network| network.get("plugin")?.as_str());
+        let Some(reached) = reached.filter(|_| plugin != Some("none")) else { return Ok(()) };
+        let never = guarded(self.stop, async {
+            crate::facts::cluster::never_networked(&reached.cluster).await.map_err(|error| {
+                Failure::with_cause(Exit::Unreachable, "the cluster cannot be looked at", &error)
+                    .maybe_hint(error.hint())
+            })
+        });
+        let workspace = &self.world.site.workspace;
+        let step = |error: WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
+        let Some(bytes) = workspace.state_bytes().map_err(step)? else { return Ok(()) };
+        let anew = std::str::from_utf8(&bytes).ok().and_then(begun_anew).map(Zeroizing::new);
+        if let Some(anew) = anew
+            && never.await?
+        {
+            self.tell.note("an earlier run was cut off before the network came up: rke builds on, under the same CA");
+            workspace.keep_state_aside().map_err(step)?;
+            self.write(&workspace.cluster_state(), &anew)?;
+        }
         Ok(())
     }
 
@@ -168,7 +223,9 @@ impl Way<'_> {
         let site = self.site;
         let step = |error: &(dyn std::error::Error + 'static)| Failure::of(Exit::StepFailed, error);
         let front = Front::start(self.machines.front_nodes(), &site.workspace.rke_folder()).await;
-        let front = front.map_err(|error| step(&error))?;
+        let front = front.map_err(|error| {
+            Failure::with_cause(Exit::StepFailed, "the way on which rke goes to the nodes could not be opened", &error)
+        })?;
         let way = rke::Front { port: front.port(), user: "cowhand".into(), key: front.key_path() };
         let through = rke::through_front(config, &way);
         self.redirect_state(&through)?;
@@ -187,13 +244,15 @@ impl Way<'_> {
                 }
                 News::Trouble(trouble) => tell.warning(format!("rke: {trouble}")),
             })
-            .await
-            .map_err(|error| step(&error).maybe_hint(error.hint()))?;
-        self.redirect_state(config)?;
+            .await;
+        // Back to the way of the kept cluster.yml, however rke ended.
+        let redirected = self.redirect_state(config);
+        let outcome = outcome.map_err(|error| step(&error).maybe_hint(error.hint()))?;
         if self.stop.is_cancelled() {
             return Err(interrupted());
         }
-        outcome.success().map_err(|error| step(&error).maybe_hint(error.hint()))
+        outcome.success().map_err(|error| step(&error).maybe_hint(error.hint()))?;
+        redirected
     }
 }
 
@@ -219,7 +278,7 @@ pub struct Remover<'a> {
 impl Remover<'_> {
     pub async fn rke_remove(&self) -> Result<(), Failure> {
         let Some(wanted) = self.site.rke() else { return Ok(()) };
-        let found = super::world::find(ToolKind::Rke, &wanted.binary, &wanted.version).await?;
+        let found = super::world::find(ToolKind::Rke, &wanted.binary, &wanted.version, self.tell).await?;
         let config = crate::plan::rke::cluster_yml(&self.site.inventory, wanted, &Additions::default());
         let way = Way { site: self.site, machines: self.machines, stop: self.stop, tell: self.tell };
         way.rke(Stage::Remove, &found.path, Verb::Remove, &config).await

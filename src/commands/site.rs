@@ -28,6 +28,7 @@ pub struct TlsFiles {
     key: Option<Zeroizing<Vec<u8>>>,
     ca: Option<Zeroizing<Vec<u8>>>,
     ca_key: Option<Zeroizing<Vec<u8>>>,
+    also_trust: Option<Zeroizing<Vec<u8>>>,
     acme_server_ca: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -76,7 +77,8 @@ impl Site {
     /// What the workspace knows of the cluster: its state file's CAs, never its keys.
     pub fn workspace_facts(&self) -> Result<WorkspaceFacts, Failure> {
         let path = self.workspace.cluster_state();
-        let state = match read_optional(&path)? {
+        let bytes = self.workspace.state_bytes().map_err(|error| Failure::of(Exit::StepFailed, &error))?;
+        let state = match bytes {
             None => facts::StateFile::Absent,
             Some(bytes) => facts::StateFile::read(path, &String::from_utf8_lossy(&bytes)),
         };
@@ -87,14 +89,15 @@ impl Site {
     pub fn tls_files(&self) -> Result<TlsFiles, Failure> {
         let tls = &self.inventory.rancher.tls;
         let mut files = TlsFiles {
-            certificate: named("rancher.tls.certificate", tls.certificate.as_deref())?,
-            key: named("rancher.tls.key", tls.key.as_deref())?,
-            ca: named("rancher.tls.ca", tls.ca.as_deref())?,
-            ca_key: named("rancher.tls.ca_key", tls.ca_key.as_deref())?,
+            certificate: self.named("rancher.tls.certificate", tls.certificate.as_deref())?,
+            key: self.named("rancher.tls.key", tls.key.as_deref())?,
+            ca: self.named("rancher.tls.ca", tls.ca.as_deref())?,
+            ca_key: self.named("rancher.tls.ca_key", tls.ca_key.as_deref())?,
+            also_trust: self.named("rancher.tls.also_trust", tls.also_trust.as_deref())?,
             acme_server_ca: None,
         };
         if let Some(acme) = &tls.acme {
-            files.acme_server_ca = named("rancher.tls.acme.server_ca", acme.server_ca.as_deref())?;
+            files.acme_server_ca = self.named("rancher.tls.acme.server_ca", acme.server_ca.as_deref())?;
         }
         if let Some((certificate, key)) = self.made_ca() {
             (files.ca, files.ca_key) = (read_optional(&certificate)?, read_optional(&key)?);
@@ -103,20 +106,30 @@ impl Site {
         Ok(files)
     }
 
+    /// A file that the inventory names under this key; where it cannot be read, the inventory's line is told.
+    fn named(&self, key: &str, path: Option<&Path>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+        let Some(path) = path else { return Ok(None) };
+        let unread = |error: std::io::Error| {
+            let text = fs::read_to_string(&self.file).unwrap_or_default();
+            let place = crate::inventory::place_of(&text, key).map(|place| format!(":{}:{}", place.line, place.column));
+            let at = format!("{}{}", self.file.display(), place.unwrap_or_default());
+            Failure::with_cause(Exit::Inventory, format!("{at}  {key}: {} cannot be read", path.display()), &error)
+                .hint("give the path of a PEM file; a relative path is taken from the inventory's folder")
+        };
+        read(path).map(Some).map_err(unread)
+    }
+
     /// What the certificate judge says of them, by this machine's clock and the nodes'.
     pub fn judgements(&self, files: &TlsFiles, node_clocks: &[NodeClock]) -> Vec<Judgement> {
-        let bytes = |file: &'_ Option<Zeroizing<Vec<u8>>>| -> Option<Zeroizing<Vec<u8>>> { file.clone() };
-        let (certificate, key, ca, ca_key) =
-            (bytes(&files.certificate), bytes(&files.key), bytes(&files.ca), bytes(&files.ca_key));
-        if certificate.is_none() && key.is_none() && ca.is_none() && ca_key.is_none() {
+        if [&files.certificate, &files.key, &files.ca, &files.ca_key].into_iter().all(Option::is_none) {
             return Vec::new();
         }
         tls::judge(&Request {
             hostname: &self.inventory.rancher.hostname,
-            certificate: certificate.as_deref().map(Vec::as_slice),
-            key: key.as_deref().map(Vec::as_slice),
-            ca: ca.as_deref().map(Vec::as_slice),
-            ca_key: ca_key.as_deref().map(Vec::as_slice),
+            certificate: files.certificate.as_deref().map(Vec::as_slice),
+            key: files.key.as_deref().map(Vec::as_slice),
+            ca: files.ca.as_deref().map(Vec::as_slice),
+            ca_key: files.ca_key.as_deref().map(Vec::as_slice),
             public_ca: files.ca.is_none(),
             now: jiff::Timestamp::now(),
             node_clocks,
@@ -130,6 +143,7 @@ impl Site {
             key: files.key.as_deref().map(Vec::as_slice),
             ca: files.ca.as_deref().map(Vec::as_slice),
             ca_key: files.ca_key.as_deref().map(Vec::as_slice),
+            also_trust: files.also_trust.as_deref().map(Vec::as_slice),
             acme_server_ca: files.acme_server_ca.as_deref().map(Vec::as_slice),
         });
         material.map_err(|error| Failure::of(Exit::Inventory, &error))
@@ -156,15 +170,6 @@ fn refuse_half(certificate: &Path, has_certificate: bool, key: &Path, has_key: b
 
 /// No certificate, key or state file comes near this; a device and a disk image do.
 const LARGEST: u64 = 16 * 1024 * 1024;
-
-fn named(key: &str, path: Option<&Path>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
-    let Some(path) = path else { return Ok(None) };
-    let bytes = read(path).map_err(|error| {
-        Failure::with_cause(Exit::Inventory, format!("{key}: {} cannot be read", path.display()), &error)
-            .hint("give the path of a PEM file; a relative path is taken from the inventory's folder")
-    })?;
-    Ok(Some(bytes))
-}
 
 fn read_optional(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     match read(path) {

@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use super::former;
 use super::world::{Reached, World};
-use crate::cluster::{Apply, ClusterError, HelmError, HelmRun, ObjectRef, SecretDigest};
+use crate::cluster::{ASKER, Apply, ClusterError, HelmError, HelmRun, ObjectRef, SecretDigest};
 use crate::execute::chart;
 use crate::facts;
 use crate::inventory::{Chart, Delivery, IngressProvider};
+use crate::plan::agents::AgentsSee;
+use crate::plan::applied::State;
 use crate::plan::cert_manager::{CERT_MANAGER, CertManagerFound};
 use crate::plan::ingress::TRAEFIK;
 use crate::plan::rancher::{BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
@@ -36,12 +38,18 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
     let mut steps = Vec::new();
     let mut notes = Vec::new();
     let inventory = &world.site.inventory;
+    match former::agents(world, reached).await? {
+        AgentsSee::Nothing => {}
+        AgentsSee::AnotherText(text) => notes.push(text),
+        AgentsSee::Stranger(locked) => notes.push(format!("{locked}; {}", locked.hint())),
+    }
+    let state = world.state();
     if let Some((config, cluster_yml)) = world.cluster_yml() {
-        if !config.contains_key("addons") && world.state().is_some_and(|state| state.has_addon()) {
+        if !config.contains_key("addons") && state.as_ref().is_some_and(State::has_addon) {
             return Err(Failure::new(Exit::ChecksFailed, "Rancher runs as RKE's addon here; without it in cluster.yml, rke would delete Rancher and its namespace")
                 .hint("keep `delivery: addon`; `helm upgrade --install rancher` with rancher-values.yml works beside it"));
         }
-        let because = reasons(world, reached, &config).await?;
+        let because = reasons(world, state.as_ref(), reached, &config).await?;
         if !because.is_empty() {
             steps.push(Step::RkeUp { cluster_yml, config, because });
         }
@@ -59,10 +67,11 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
 /// Why `rke up` has to run; empty when it has nothing to do.
 async fn reasons(
     world: &World<'_>,
+    state: Option<&State>,
     reached: Option<&Reached>,
     config: &serde_json::Map<String, Value>,
 ) -> Result<Vec<String>, Failure> {
-    let Some(state) = world.state() else { return Ok(vec!["there is no cluster yet".into()]) };
+    let Some(state) = state else { return Ok(vec!["there is no cluster yet".into()]) };
     let differences = state.differences(config);
     if !differences.is_empty() {
         return Ok(differences);
@@ -86,7 +95,9 @@ async fn reasons(
     if addon.text.as_deref().map(str::trim) != Some(wanted.trim()) || !addon.job_complete {
         return Ok(vec!["the addon with Rancher was not applied to its end".into()]);
     }
-    let missing = reached.cluster.diff(&world.parts.addon, &Apply::default()).await.map_err(unseen)?;
+    // Not as the one that added the mounts of a TLS set-up to the addon's Deployment: they would seem to be too much.
+    let asking = Apply { manager: ASKER, ..Apply::default() };
+    let missing = reached.cluster.diff(&world.parts.addon, &asking).await.map_err(unseen)?;
     Ok(missing.iter().map(|one| format!("{} is not as the addon has it", one.object)).collect())
 }
 

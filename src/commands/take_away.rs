@@ -35,7 +35,7 @@ impl<'a> TakeAway<'a> {
         stop: &'a CancellationToken,
         tell: &'a Tell,
     ) -> Result<TakeAway<'a>, Failure> {
-        let helm = guarded(stop, find(ToolKind::Helm, &site.inventory.helm, HELM_VERSION)).await?;
+        let helm = guarded(stop, find(ToolKind::Helm, &site.inventory.helm, HELM_VERSION, tell)).await?;
         let helm = Helm::new(helm.path, site.workspace.helm_home());
         Ok(TakeAway { site, reached, helm, stop, tell })
     }

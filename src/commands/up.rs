@@ -3,18 +3,20 @@
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::alone::Alone;
 use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
-use super::run::{Run, guarded, untouched};
+use super::run::{Keeping, Run, guarded, untouched};
 use super::site::Site;
 use super::world::World;
-use super::{Answer, Connect, Context, Skip, outside, prepare, stages};
+use super::{Answer, Connect, Context, Skip, former, outside, prepare, stages};
 use crate::check;
-use crate::execute::{Event, Lock, Outcome, Stage, Tell};
+use crate::execute::{Event, Lock, Outcome, Stage, Tell, WorkspaceError};
 use crate::facts::etcd;
 use crate::inventory::{Engine, IngressProvider};
+use crate::plan::agents::AgentsSee;
 use crate::plan::playbook;
 use crate::report::{Exit, Failure, Pauser, Shower};
 
@@ -25,16 +27,23 @@ pub struct Up {
     pub skip: Skip,
     #[command(flatten)]
     pub connect: Connect,
+    /// Replace the CA at once, although agents of other clusters know only the former one and will be locked out
+    #[arg(long)]
+    pub replace_ca: bool,
 }
 
 pub async fn run(context: &Context, wanted: Up) -> Answer {
     let site = Site::open(context)?;
+    context.log_into(&site.workspace, "up");
     let skips = skips(&site, &wanted.skip)?;
     Shower::during(&context.console, &context.stop, async |tell, pauser| {
         let began = Instant::now();
-        let answer = walk(context, &site, &wanted, &skips, &tell, pauser).await;
-        let seconds = began.elapsed().as_secs_f64();
-        tell.event(Event::RunFinished { ok: matches!(answer, Ok(Exit::Done)), seconds });
+        let (kept, mut journal) = Keeping::new();
+        let tell = tell.and(kept);
+        let answer = walk(context, &site, &wanted, &skips, &tell, &mut journal, pauser).await;
+        tell.event(finished(&answer, began));
+        drop(tell);
+        journal.finish().await;
         answer
     })
     .await
@@ -46,12 +55,52 @@ async fn walk(
     wanted: &Up,
     skips: &check::Skips,
     tell: &Tell,
+    journal: &mut Keeping,
     pauser: Pauser,
 ) -> Answer {
     let stages: Vec<Stage> = playbook::up().into_iter().map(|entry| entry.stage).collect();
     let cluster = site.inventory.name.clone();
     tell.event(Event::RunStarted { command: "up", cluster, summary: heading(site), stages: stages.clone() });
     let began = start(tell, Stage::Check);
+    let looked = looked(context, site, wanted, skips, tell, journal, pauser);
+    let ready = match looked.instrument(tracing::info_span!("stage", name = "check")).await {
+        Ok(ready) => ready,
+        Err(failure) => {
+            finish(tell, Stage::Check, Outcome::Failed, &failure.error, began);
+            return Err(failure);
+        }
+    };
+    finish(tell, Stage::Check, Outcome::Passed, &ready.counts, began);
+    let Ready { site, machines, cleared, alone, _lock, .. } = ready;
+    let run = Acting { stages: &stages, skips, stop: alone.stop(), tell, replace_ca: wanted.replace_ca };
+    let answer = act(&site, &machines, &cleared, &run).await;
+    let answer = alone.end(&machines, answer).await;
+    machines.disconnect().await;
+    answer
+}
+
+/// What has to be there before anything is changed.
+struct Ready {
+    /// With what only the cluster itself could say.
+    site: Site,
+    machines: Machines,
+    cleared: check::Cleared,
+    /// What the checks came to, in a line.
+    counts: String,
+    alone: Alone,
+    _lock: Lock,
+}
+
+/// Looks at everything and, when nothing stands against it, locks workspace and nodes.
+async fn looked(
+    context: &Context,
+    site: &Site,
+    wanted: &Up,
+    skips: &check::Skips,
+    tell: &Tell,
+    journal: &mut Keeping,
+    pauser: Pauser,
+) -> Result<Ready, Failure> {
     let machines = guarded(&context.stop, async {
         Ok(Machines::connect(&site.inventory, &wanted.connect, context, Some(pauser)).await)
     })
@@ -64,50 +113,40 @@ async fn walk(
     }
     let counts = crate::report::Counts::of(&report.findings).text();
     if let Some(failure) = machines.unreached().or_else(|| unanswered(site, cluster.as_ref())) {
-        finish(tell, Stage::Check, Outcome::Failed, &counts, began);
         return Err(failure);
     }
-    let cleared = match check::gate(report) {
-        Ok(cleared) => cleared,
-        Err(blocked) => {
-            finish(tell, Stage::Check, Outcome::Failed, &counts, began);
-            return Err(Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()));
-        }
-    };
-    // Nothing on any disk has changed up to here; from here on this run is alone.
-    site.workspace.prepare().map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    let cleared =
+        check::gate(report).map_err(|blocked| Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()))?;
+    // Nothing but this run's log has changed on any disk up to here; from here on this run is alone.
+    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
     let lock = Lock::take(&site.workspace.lock(), "up");
-    let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
-    let tell = &tell.clone().and(super::run::journal(site)?);
-    let alone = Alone::take(site, &machines, "up").await?;
-    finish(tell, Stage::Check, Outcome::Passed, &counts, began);
-    let site = &site.fitted(cluster.as_ref());
-    // A lock that is lost means that nobody keeps others away any more: the run ends where it is.
-    let stop = context.stop.child_token();
-    let acting = act(site, &machines, &cleared, &stages, &stop, tell);
-    tokio::pin!(acting);
-    let answer = tokio::select! {
-        answer = &mut acting => answer,
-        place = alone.lost() => {
-            tell.warning(format!("the lock {place} was lost, with it the certainty to be the only run; stopping"));
-            stop.cancel();
-            acting.await
-        }
-    };
-    alone.release().await;
-    machines.disconnect().await;
-    answer
+    let lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    journal.open(site)?;
+    let alone = Alone::on(site, &machines, "up", &context.stop, tell).await?;
+    let site = site.fitted(cluster.as_ref());
+    Ok(Ready { site, machines, cleared, counts, alone, _lock: lock })
+}
+
+/// A workspace without room is found before anything was changed.
+pub(super) fn unprepared(error: &WorkspaceError) -> Exit {
+    match error {
+        WorkspaceError::Full { .. } => Exit::ChecksFailed,
+        WorkspaceError::File { .. } => Exit::StepFailed,
+    }
+}
+
+/// What a run that changes things goes by.
+struct Acting<'a> {
+    stages: &'a [Stage],
+    skips: &'a check::Skips,
+    stop: &'a CancellationToken,
+    tell: &'a Tell,
+    replace_ca: bool,
 }
 
 /// The stages that change something, and the proof at the end. Nobody gets here without the checks' leave.
-async fn act(
-    site: &Site,
-    machines: &Machines,
-    _cleared: &check::Cleared,
-    stages: &[Stage],
-    stop: &CancellationToken,
-    tell: &Tell,
-) -> Answer {
+async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting: &Acting<'_>) -> Answer {
+    let Acting { stages, skips, stop, tell, replace_ca } = *acting;
     let guard = site.workspace.guard_keys().and_then(|closed| Ok((closed, site.workspace.mend_state()?)));
     let (closed, mended) = guard.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     for note in closed.into_iter().chain(mended) {
@@ -115,14 +154,22 @@ async fn act(
     }
     prepare::finish(site)?;
     prepare::carry_out(site, &prepare::plan(site).steps)?;
-    let world = guarded(stop, World::see(site, machines)).await?;
+    let world = guarded(stop, World::see(site, machines, tell)).await?;
     let run = Run { world: &world, stop, tell };
     let mut reached = guarded(stop, world.reach()).await?;
+    if let AgentsSee::Stranger(locked) = guarded(stop, former::agents(&world, reached.as_ref())).await?
+        && !replace_ca
+    {
+        return Err(Failure::of(Exit::ChecksFailed, &locked).hint(locked.hint()));
+    }
     let mut changed = false;
     for stage in stages.iter().copied() {
         match stage {
             Stage::Check | Stage::Remove => continue,
-            Stage::Verify => return verify(&run, reached.as_ref(), changed).await,
+            Stage::Verify => {
+                let span = tracing::info_span!("stage", name = stage.name());
+                return verify(&run, reached.as_ref(), changed, skips).instrument(span).await;
+            }
             Stage::Cluster | Stage::Ingress | Stage::CertManager | Stage::Rancher => {}
         }
         let began = start(tell, stage);
@@ -136,6 +183,7 @@ async fn act(
             let text = settle(&run, stage, reached.as_ref()).await?;
             Ok::<_, Failure>((changes, text))
         }
+        .instrument(tracing::info_span!("stage", name = stage.name()))
         .await;
         match outcome {
             Ok((changes, text)) => {
@@ -204,27 +252,15 @@ async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) 
     Ok(format!("{ready} nodes Ready, etcd {}/{}{ca}", members.len(), members.len()))
 }
 
-async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool) -> Answer {
+async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool, skips: &check::Skips) -> Answer {
     let began = start(run.tell, Stage::Verify);
-    let Some(reached) = reached else {
-        return Err(Failure::new(Exit::NotVerified, "the Kubernetes API does not answer"));
+    let findings = match proved(run, reached, changed, skips).await {
+        Ok(findings) => findings,
+        Err(failure) => {
+            finish(run.tell, Stage::Verify, Outcome::Failed, &failure.error, began);
+            return Err(failure);
+        }
     };
-    let world = run.world;
-    // The last step's pods may have come up a moment ago: the proof gets a second and a third try before it counts.
-    let mut findings = Vec::new();
-    for attempt in 0..6 {
-        if attempt > 0 {
-            guarded(run.stop, async {
-                tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-                Ok(())
-            })
-            .await?;
-        }
-        findings = guarded(run.stop, outside::verify(world.site, world.machines, &world.picture, reached)).await?;
-        if !findings.iter().any(check::Finding::blocks) || !changed {
-            break;
-        }
-    }
     for finding in &findings {
         run.tell.event(Event::Finding { finding: finding.clone() });
     }
@@ -236,8 +272,39 @@ async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed:
             .hint("`cowhand verify` looks again; the findings above say where to look"));
     }
     finish(run.tell, Stage::Verify, Outcome::Passed, &counts, began);
-    run.tell.event(Event::Result { text: result(world) });
+    run.tell.event(Event::Result { text: result(run.world) });
     Ok(Exit::Done)
+}
+
+/// What the proof found.
+async fn proved(
+    run: &Run<'_>,
+    reached: Option<&super::world::Reached>,
+    changed: bool,
+    skips: &check::Skips,
+) -> Result<Vec<check::Finding>, Failure> {
+    let Some(reached) = reached else {
+        return Err(Failure::new(Exit::NotVerified, "the Kubernetes API does not answer"));
+    };
+    let world = run.world;
+    // The last step's pods may have come up a moment ago: the proof gets further tries before it counts. It is the
+    // usual one each time; what takes a minute of silence is for `verify --thorough`.
+    let mut findings = Vec::new();
+    for attempt in 0..6 {
+        if attempt > 0 {
+            guarded(run.stop, async {
+                tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                Ok(())
+            })
+            .await?;
+        }
+        let seen = guarded(run.stop, outside::verify(world.site, world.machines, &world.picture, reached)).await?;
+        findings = seen.into_iter().map(|finding| skips.mark(finding)).collect::<Vec<_>>();
+        if !findings.iter().any(check::Finding::blocks) || !changed {
+            break;
+        }
+    }
+    Ok(findings)
 }
 
 fn failing(findings: &[check::Finding]) -> String {
@@ -266,6 +333,11 @@ fn result(world: &World<'_>) -> String {
         Engine::Existing(existing) => existing.kubeconfig.clone(),
     };
     text + &format!("kubectl      export KUBECONFIG={}", kubeconfig.display())
+}
+
+pub(super) fn finished(answer: &Answer, began: Instant) -> Event {
+    let exit = answer.as_ref().map_or_else(|failure| failure.exit, |exit| *exit);
+    Event::RunFinished { ok: exit == Exit::Done, seconds: began.elapsed().as_secs_f64(), exit: exit.code() }
 }
 
 pub(super) fn start(tell: &Tell, stage: Stage) -> Instant {

@@ -1,24 +1,34 @@
 //! Proves from outside that browsers and agents trust what they get.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::look::heading;
+use super::look::{heading, skips};
 use super::machines::Machines;
+use super::outside::{Depth, prove};
 use super::site::Site;
-use super::{Answer, Connect, Context, outside, world};
+use super::{Answer, Connect, Context, Skip, world};
 use crate::check::Finding;
 use crate::report::{Exit, Failure};
 
 /// What was said to `verify`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Verify {
+    /// Also hold a WebSocket silent on every path, for longer than the 60 seconds that proxies usually allow
+    #[arg(long)]
+    pub thorough: bool,
+    #[command(flatten)]
+    pub skip: Skip,
     #[command(flatten)]
     pub connect: Connect,
 }
 
+/// Longer than the idle timeouts that proxies come with: 60 s in nginx and on an AWS ALB, 50 s in haproxy's examples.
+const SILENCE: Duration = Duration::from_secs(65);
+
 pub async fn run(context: &Context, wanted: Verify) -> Answer {
     let began = Instant::now();
     let site = Site::open(context)?;
+    let skips = skips(&site, &wanted.skip)?;
     let material = site.material(&site.tls_files()?)?;
     let picture = site.picture(&material)?;
     let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
@@ -26,7 +36,10 @@ pub async fn run(context: &Context, wanted: Verify) -> Answer {
         let failure = machines.unreached().unwrap_or_else(|| nothing_there(&site));
         return Err(failure);
     };
-    let findings = outside::verify(&site, &machines, &picture, &reached).await?;
+    let tell = |text: String| context.console.talk(&text);
+    let depth = Depth { silence: wanted.thorough.then_some(SILENCE), tell: &tell };
+    let findings = prove(&site, &machines, &picture, &reached, depth).await?;
+    let findings: Vec<Finding> = findings.into_iter().map(|finding| skips.mark(finding)).collect();
     machines.disconnect().await;
     context.console.findings(&heading(&site), &findings, began.elapsed().as_secs_f64())?;
     Ok(if findings.iter().any(Finding::blocks) { Exit::NotVerified } else { Exit::Done })

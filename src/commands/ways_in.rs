@@ -9,12 +9,13 @@ use super::site::Site;
 use super::world::Reached;
 use crate::cluster::{ClusterError, ObjectRef};
 use crate::facts::cluster::{NAMESPACE, RANCHER};
-use crate::facts::outside::Path;
+use crate::facts::outside::{Entrance, Origin, Path};
+use crate::inventory::TlsMode;
 
 /// Addresses inside a cloud or a cluster's own network answer nobody here; they are no way in from outside.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What the Ingress says of its load balancer, else the nodes; each only when port 443 opens from this machine.
+/// What the Ingress says of its load balancer, else the nodes; each only when it can be connected to from this machine.
 /// None with engine rke or with nodes in the inventory, which are the ways themselves.
 pub async fn ways_in(site: &Site, reached: &Reached) -> Result<Vec<Path>, ClusterError> {
     if site.rke().is_some() || !site.inventory.nodes.is_empty() {
@@ -22,6 +23,11 @@ pub async fn ways_in(site: &Site, reached: &Reached) -> Result<Vec<Path>, Cluste
     }
     let ingress = ObjectRef::new("networking.k8s.io/v1", "Ingress", Some(NAMESPACE), RANCHER);
     let ingress = reached.cluster.get(&ingress).await?;
+    // In mode external the cluster speaks plain http; TLS is the balancer's.
+    let (entrance, port) = match site.inventory.rancher.tls.mode {
+        TlsMode::External => (Entrance::Plain, 80),
+        TlsMode::Ingress | TlsMode::Rancher => (Entrance::Tls, 443),
+    };
     let mut paths = ingress.as_ref().map(balancers).unwrap_or_default();
     if paths.is_empty() {
         for node in reached.cluster.nodes().await?.into_iter().filter(|node| node.ready) {
@@ -29,10 +35,13 @@ pub async fn ways_in(site: &Site, reached: &Reached) -> Result<Vec<Path>, Cluste
                 .iter()
                 .find_map(|kind| node.addresses.iter().find(|(found, _)| found == kind))
                 .map(|(_, address)| address.clone());
-            paths.extend(address.map(|address| Path { name: format!("node {} ({address})", node.name), address }));
+            paths.extend(address.map(|address| path(format!("node {}", node.name), address)));
         }
     }
-    let tried = paths.into_iter().map(|path| async { opens(&path.address).await.then_some(path) });
+    let tried = paths.into_iter().map(|path| async move {
+        let opened = opens(&path.address, port).await;
+        opened.then_some(Path { entrance, ..path })
+    });
     Ok(futures::future::join_all(tried).await.into_iter().flatten().collect())
 }
 
@@ -40,11 +49,15 @@ fn balancers(ingress: &Value) -> Vec<Path> {
     let entries = ingress.pointer("/status/loadBalancer/ingress").and_then(Value::as_array);
     let address = |entry: &Value| entry["ip"].as_str().or(entry["hostname"].as_str()).map(str::to_owned);
     let addresses = entries.into_iter().flatten().filter_map(address);
-    addresses.map(|address| Path { name: format!("ingress {address}"), address }).collect()
+    addresses.map(|address| path(format!("ingress {address}"), address)).collect()
 }
 
-async fn opens(address: &str) -> bool {
-    let opened = tokio::time::timeout(PATIENCE, TcpStream::connect((address, 443))).await;
+fn path(name: String, address: String) -> Path {
+    Path { name, origin: Origin::Laptop, address, entrance: Entrance::Tls, by_name: false }
+}
+
+async fn opens(address: &str, port: u16) -> bool {
+    let opened = tokio::time::timeout(PATIENCE, TcpStream::connect((address, port))).await;
     matches!(opened, Ok(Ok(_)))
 }
 

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::machines::Machines;
 use super::site::Site;
 use crate::cluster::{Access, AddonParts, Cluster, ClusterError, Helm, HelmKubeconfig, Render, Route, split_for_addon};
-use crate::execute::chart;
 use crate::execute::tool::{Found, ToolKind, Toolbox};
+use crate::execute::{Downloading, Tell, chart};
 use crate::facts;
 use crate::facts::existing::ClusterObserved;
 use crate::inventory::{Delivery, Engine, Existing, Values};
@@ -43,13 +43,13 @@ pub struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub async fn see(site: &'a Site, machines: &'a Machines) -> Result<World<'a>, Failure> {
+    pub async fn see(site: &'a Site, machines: &'a Machines, tell: &Tell) -> Result<World<'a>, Failure> {
         let material = site.material(&site.tls_files()?)?;
         let picture = site.picture(&material)?;
-        let helm = find(ToolKind::Helm, &site.inventory.helm, HELM_VERSION).await?;
+        let helm = find(ToolKind::Helm, &site.inventory.helm, HELM_VERSION, tell).await?;
         let helm = Helm::new(helm.path, site.workspace.helm_home());
         let rke = match site.rke() {
-            Some(rke) => Some(find(ToolKind::Rke, &rke.binary, &rke.version).await?),
+            Some(rke) => Some(find(ToolKind::Rke, &rke.binary, &rke.version, tell).await?),
             None => None,
         };
         let values = rancher::values(&site.inventory, &picture);
@@ -90,8 +90,8 @@ impl<'a> World<'a> {
 
 /// RKE's state in the workspace, when it is there and whole.
 pub fn state(site: &Site) -> Option<State> {
-    let text = std::fs::read_to_string(site.workspace.cluster_state()).ok()?;
-    State::parse(&text).ok()
+    let bytes = site.workspace.state_bytes().ok()??;
+    State::parse(std::str::from_utf8(&bytes).ok()?).ok()
 }
 
 /// Opens the way to the API and asks for its version; `None` when there is no cluster yet, or it does not answer.
@@ -165,8 +165,10 @@ fn unusable(error: ClusterError) -> Failure {
 }
 
 /// A program, found or fetched in the wanted version.
-pub async fn find(kind: ToolKind, from: &crate::inventory::Tool, version: &str) -> Result<Found, Failure> {
-    let found = Toolbox::usual().find(kind, from, version, |_, _| {}).await;
+pub async fn find(kind: ToolKind, from: &crate::inventory::Tool, version: &str, tell: &Tell) -> Result<Found, Failure> {
+    let mut download = Downloading::new(tell, format!("{} {version}", kind.name()));
+    let found = Toolbox::usual().find(kind, from, version, |done, total| download.part(done, total)).await;
+    download.end(found.is_ok());
     found.map_err(|error| {
         Failure::with_cause(Exit::StepFailed, format!("{} is not at hand", kind.name()), &error)
             .maybe_hint(error.hint())

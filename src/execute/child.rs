@@ -42,9 +42,11 @@ pub async fn run_lines(
     stop: &CancellationToken,
     mut on_line: impl FnMut(&str),
 ) -> Result<HowEnded, ChildError> {
+    let begun = std::time::Instant::now();
     let start = |source| ChildError::Start { path: program.path.clone(), source };
     let (mut child, lines) = start_merged(program).await.map_err(start)?;
     let group = Group::of(&child);
+    tracing::debug!(%program, process = child.id(), "started");
     let mut lines = BufReader::new(lines);
     let mut line = Vec::new();
     let mut open = true;
@@ -73,6 +75,7 @@ pub async fn run_lines(
             tell(&mut line, &mut on_line);
         }
     };
+    tracing::debug!(%program, ?ended, millis = begun.elapsed().as_millis(), "ended");
     // Out of time: the lines so far are what there is.
     let _ = tokio::time::timeout(DRAIN, rest).await;
     Ok(ended)
@@ -159,7 +162,7 @@ mod tests {
     async fn a_stopped_program_is_gone_with_all_it_started() {
         let stop = CancellationToken::new();
         let mut pids = Vec::new();
-        let script = "trap 'echo bye; exit 0' INT; sleep 600 & echo $! $$; wait";
+        let script = "trap 'echo bye; exit 0' INT; sleep 600 & echo $! $$; while :; do sleep 0.1; done";
         let ended = run_lines(&shell(script), &stop, |line| {
             pids.push(line.to_owned());
             stop.cancel();

@@ -44,6 +44,14 @@ pub enum Event {
     Finding {
         finding: Finding,
     },
+    /// A program that is fetched: told at its beginning, at each twentieth (or each 4 MiB, when its size is not told),
+    /// and at its end.
+    Download {
+        /// Name and version, e.g. "helm v3.18.6".
+        what: String,
+        #[serde(flatten)]
+        fetched: Fetched,
+    },
     /// Something that matters although nothing failed.
     Warning {
         text: String,
@@ -55,10 +63,53 @@ pub enum Event {
     Result {
         text: String,
     },
+    /// The last one; `exit` is the exit code.
     RunFinished {
         ok: bool,
         seconds: f64,
+        exit: u8,
     },
+}
+
+impl Event {
+    /// What happens stands in the detailed log between what was done for it, without the texts of plans.
+    fn log(&self) {
+        match self {
+            Event::RunStarted { command, cluster, .. } => tracing::info!(command, %cluster, "run started"),
+            Event::StageStarted { stage } => tracing::info!(stage = stage.name(), "stage started"),
+            Event::Progress { stage, text } => tracing::debug!(stage = stage.name(), %text, "progress"),
+            Event::StepStarted { stage, step, .. } => tracing::info!(stage = stage.name(), %step, "step started"),
+            Event::StepFinished { stage, step, seconds } => {
+                tracing::info!(stage = stage.name(), %step, seconds, "step finished");
+            }
+            Event::StageFinished { stage, outcome, text, seconds } => {
+                tracing::info!(stage = stage.name(), ?outcome, %text, seconds, "stage finished");
+            }
+            Event::Finding { finding } if finding.blocks() => {
+                let (check, subject) = (finding.check, finding.subject.as_deref().unwrap_or_default());
+                tracing::info!(check, subject, seen = %finding.seen, "finding");
+            }
+            Event::Download { what, fetched } => tracing::debug!(%what, ?fetched, "download"),
+            Event::Warning { text } => tracing::warn!("{text}"),
+            Event::Note { text } => tracing::info!("{text}"),
+            Event::Finding { .. } | Event::Result { .. } => {}
+            Event::RunFinished { ok, seconds, exit } => tracing::info!(ok, seconds, exit, "run finished"),
+        }
+    }
+}
+
+/// How far a download is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Fetched {
+    /// In bytes.
+    Part {
+        done: u64,
+        total: Option<u64>,
+    },
+    /// Checked and kept.
+    Whole,
+    Failed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -88,6 +139,7 @@ impl Tell {
     }
 
     pub fn event(&self, event: Event) {
+        event.log();
         for listener in &self.0 {
             // A closed receiver means the run is over and nobody listens any more.
             let _ = listener.send(event.clone());

@@ -114,14 +114,22 @@ impl Hands<'_> {
         let cluster = |source| StepError::Cluster { step: name.into(), source: Box::new(source) };
         // The kind of a Secret cannot be changed; one of another kind has to go first.
         let there = self.cluster.secret_digest(&secret.namespace, &secret.name).await.map_err(cluster)?;
-        if there.is_some_and(|there| there.kind != secret.kind) {
-            let object = ObjectRef::new("v1", "Secret", Some(&secret.namespace), &secret.name);
-            self.cluster.delete(&object).await.map_err(cluster)?;
+        let object = ObjectRef::new("v1", "Secret", Some(&secret.namespace), &secret.name);
+        let mut strange = Vec::new();
+        match there {
+            Some(there) if there.kind != secret.kind => {
+                self.cluster.delete(&object).await.map_err(cluster)?;
+            }
+            Some(there) => strange.extend(there.keys.into_keys().filter(|key| !data.contains_key(key))),
+            None => {}
         }
         let sent = self.cluster.apply_secret(&secret.namespace, &secret.name, &secret.kind, &data).await;
         sent.map_err(cluster)?;
+        if !strange.is_empty() {
+            let dropped = self.cluster.drop_secret_keys(&secret.namespace, &secret.name, &strange).await;
+            dropped.map_err(cluster)?;
+        }
         // What cert-manager noted when it wrote this Secret is true no longer, and would keep it from writing it again.
-        let object = ObjectRef::new("v1", "Secret", Some(&secret.namespace), &secret.name);
         self.cluster.unmark(&object, "cert-manager.io/").await.map_err(cluster)?;
         match &secret.helm_release {
             Some(release) => self.let_helm_adopt(secret, release).await.map_err(cluster),

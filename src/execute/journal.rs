@@ -2,7 +2,7 @@
 //! secrets by their types, so neither does it.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -35,8 +35,10 @@ pub struct Journal {
 impl Journal {
     /// Opens it for appending (made 0600) under a new run id, e.g. `20261123T202456.123456Z-4711`.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-        let file = opened.map_err(|source| JournalError::Write { path: path.into(), source })?;
+        let opened = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path);
+        let failed = |source| JournalError::Write { path: path.into(), source };
+        let mut file = opened.map_err(failed)?;
+        end_half_line(&mut file).map_err(failed)?;
         let run = format!("{}-{}", super::workspace::utc_stamp(), std::process::id());
         Ok(Journal { path: path.into(), file, run })
     }
@@ -59,6 +61,17 @@ impl Journal {
     }
 }
 
+/// A run that met a full disk may have left half a line; the next event shall not hang on to it.
+fn end_half_line(file: &mut File) -> std::io::Result<()> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(());
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
+}
+
 fn is_end(event: &Event) -> bool {
     match event {
         Event::StageFinished { .. } | Event::RunFinished { .. } => true,
@@ -68,6 +81,7 @@ fn is_end(event: &Event) -> bool {
         | Event::StepStarted { .. }
         | Event::StepFinished { .. }
         | Event::Finding { .. }
+        | Event::Download { .. }
         | Event::Warning { .. }
         | Event::Note { .. }
         | Event::Result { .. } => false,
@@ -100,5 +114,15 @@ mod tests {
         assert_eq!(lines[0]["run"], lines[1]["run"]);
         assert_ne!(lines[1]["run"], lines[2]["run"]);
         assert!(lines[0]["time"].as_str().unwrap().ends_with('Z'));
+    }
+    #[test]
+    fn half_a_line_of_a_full_disk_stays_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        std::fs::write(&path, "{\"time\": \"2026-").unwrap();
+        Journal::open(&path).unwrap().note(&Event::StageStarted { stage: Stage::Cluster }).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().map(serde_json::from_str::<serde_json::Value>).collect();
+        assert!(lines.len() == 2 && lines[0].is_err() && lines[1].is_ok(), "{text}");
     }
 }

@@ -1,6 +1,7 @@
 //! Doing it: steps, the rke process and what its log says, locks, the journal.
 
 mod child;
+mod downloading;
 mod event;
 mod hands;
 mod journal;
@@ -13,6 +14,7 @@ pub mod tool;
 mod workspace;
 
 pub use child::{ChildError, HowEnded, run_lines};
+pub use downloading::Downloading;
 pub use event::*;
 pub use hands::*;
 pub use journal::{Journal, JournalError};

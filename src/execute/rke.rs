@@ -123,6 +123,8 @@ pub enum RkeError {
     Incomplete { command: String, failures: Vec<String>, log: PathBuf },
     #[error("rke {command} was stopped")]
     Cancelled { command: String },
+    #[error("rke {command} was stopped, because what it says and does could not be kept any more")]
+    Unwritten { command: String, source: Box<RkeError> },
     #[error("{} is {why}: rke would make a new CA over it", path.display())]
     BrokenState { path: PathBuf, why: String },
     #[error("{} cannot be {what}", path.display())]
@@ -147,6 +149,7 @@ impl RkeError {
             RkeError::Cancelled { .. } => Some("run the same command again, it goes on where it stopped".into()),
             RkeError::BrokenState { .. } => Some("`cowhand recover-state` brings it back from the cluster".into()),
             RkeError::Workspace(error) => error.hint(),
+            RkeError::Unwritten { source, .. } => source.hint(),
             RkeError::Folder { .. } | RkeError::Child(_) => None,
         }
     }
@@ -207,7 +210,8 @@ impl Rke<'_> {
         let mut log = RkeLog::new(self.names.clone());
         let mut aside: Result<(), WorkspaceError> = Ok(());
         let program = self.program(verb);
-        let ended = run_lines(&program, stop, |line| {
+        let halt = stop.child_token();
+        let ended = run_lines(&program, &halt, |line| {
             kept.line(line);
             let (writes, troubles) = (log.state_writes(), log.troubles().len());
             if let Some(progress) = log.hear(&RkeLine::parse(line)) {
@@ -216,6 +220,10 @@ impl Rke<'_> {
             log.troubles()[troubles..].iter().cloned().for_each(|trouble| on_news(News::Trouble(trouble)));
             if log.state_writes() > writes {
                 aside = self.workspace.keep_state_aside().map(drop);
+            }
+            // Where we cannot write, rke would soon cut off its own state file.
+            if kept.failed.is_some() || aside.is_err() {
+                halt.cancel();
             }
         })
         .await?;
@@ -228,9 +236,11 @@ impl Rke<'_> {
             log: log_path,
         };
         self.bring_home(&outcome)?;
-        aside?;
-        kept.finish()?;
-        Ok(outcome)
+        let written = aside.map_err(RkeError::from).and_then(|()| kept.finish());
+        match written {
+            Ok(()) => Ok(outcome),
+            Err(source) => Err(RkeError::Unwritten { command: verb.words().join(" "), source: Box::new(source) }),
+        }
     }
 
     fn program(&self, verb: Verb) -> Program {
@@ -312,7 +322,7 @@ impl Rke<'_> {
     }
 }
 
-/// The log file of one run. A log that cannot be written does not stop rke; it is told at the end.
+/// The log file of one run. A log that cannot be written any more ends the run.
 struct Kept {
     path: PathBuf,
     file: File,

@@ -61,6 +61,21 @@ async fn a_kill_in_the_middle_of_a_write_is_mended() {
 }
 
 #[tokio::test]
+async fn rke_is_stopped_as_soon_as_its_state_can_no_longer_be_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
+        "printf '%s' '{STATE}' > $dir/cluster.rkestate\nrm -r $dir/../state\n\
+         echo 'time=\"x\" level=info msg=\"Successfully Deployed state file at [x]\"'\n\
+         sleep 600\nprintf '' > $dir/cluster.rkestate"
+    );
+    let (workspace, outcome, _) = run(folder.path(), Verb::Up, &script).await;
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, RkeError::Unwritten { .. }), "{error}");
+    assert!(error.to_string().starts_with("rke up was stopped"), "{error}");
+    assert_eq!(fs::read_to_string(workspace.cluster_state()).unwrap(), STATE);
+}
+
+#[tokio::test]
 async fn exit_0_is_not_success() {
     let folder = tempfile::tempdir().unwrap();
     let (_, unfinished, _) = run(folder.path(), Verb::Up, "exit 0").await;

@@ -18,6 +18,20 @@ pub fn redirected(state: &str, config: &Map<String, Value>) -> Option<String> {
     (after != before).then(|| format!("{after:#}"))
 }
 
+/// The state without its memory of what was applied, so that rke builds instead of upgrading; certificates and keys
+/// stay, they are part of what is desired. `None` when there is no such memory.
+///
+/// rke writes `currentState` before it starts the workers, and from then on changes nothing unless every node is Ready
+/// (rancher/rke v1.8.0: cmd/up.go, services/controlplane.go). Cut off between that and the network plugin, no node ever
+/// is, and rke would never go on by itself.
+pub fn begun_anew(state: &str) -> Option<String> {
+    let mut state: Value = serde_json::from_str(state).ok()?;
+    state.pointer("/desiredState/certificatesBundle").filter(|bundle| bundle.is_object())?;
+    state.pointer("/currentState/rkeConfig").filter(|config| config.is_object())?;
+    *state.get_mut("currentState")? = json!({});
+    Some(format!("{state:#}"))
+}
+
 fn redirect(rke: &mut Map<String, Value>, config: &Map<String, Value>) {
     match config.get("ssh_key_path") {
         Some(path) => drop(rke.insert("sshKeyPath".into(), path.clone())),
@@ -87,6 +101,17 @@ mod tests {
         let after: Value = serde_json::from_str(&text).unwrap();
         let expected = json!({"address": "127.0.0.1", "port": "1", "sshKeyPath": "/k", "ignoreProxyEnvVars": true});
         assert_eq!(after["currentState"]["rkeConfig"]["bastionHost"], expected);
+    }
+
+    #[test]
+    fn what_begins_anew_keeps_its_certificates() {
+        let half = json!({"rkeConfig": {"clusterName": "lab"}, "certificatesBundle": {"kube-ca": {"keyPEM": "KEY"}}});
+        let state = json!({"desiredState": half, "currentState": half}).to_string();
+        let text = begun_anew(&state).unwrap();
+        let after: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(after, json!({"desiredState": half, "currentState": {}}));
+        assert_eq!(begun_anew(&text), None);
+        assert_eq!(begun_anew(&json!({"desiredState": {}, "currentState": half}).to_string()), None);
     }
 
     #[test]

@@ -336,6 +336,7 @@ async fn fetch(
     let mut answer = get(client, url).await?;
     let total = answer.content_length();
     let (mut digest, mut done) = (Sha256::new(), 0);
+    progress(done, total);
     while let Some(chunk) = answer.chunk().await.map_err(|error| unfetched(url, &error))? {
         done += chunk.len() as u64;
         if done > LARGEST {

@@ -1,11 +1,12 @@
 //! The folder of the inventory, where everything that outlives a run is kept, and how it is written: whole or not at
 //! all, keys for nobody else, the state file never lost.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use secrecy::zeroize::Zeroizing;
 use serde_json::Value;
 
 /// How many state files are kept aside.
@@ -55,9 +56,6 @@ impl WorkspaceError {
         match self {
             WorkspaceError::Full { .. } => {
                 Some("make room, then run the same command again; nothing was changed".into())
-            }
-            WorkspaceError::File { source, .. } if source.kind() == ErrorKind::StorageFull => {
-                Some("the disk is full: make room, then run the same command again".into())
             }
             WorkspaceError::File { source, path, .. } if source.kind() == ErrorKind::PermissionDenied => {
                 Some(format!("is {} owned by somebody else? a run with sudo does that", path.display()))
@@ -122,6 +120,30 @@ impl Workspace {
         self.inside().join("logs")
     }
 
+    /// A new log for a run of this command, open to nobody else: `.cowhand/logs/<UTC time>-up.log`. The newest 20 logs
+    /// of runs stay, and as many of rke.
+    pub fn run_log(&self, command: &str) -> Done<(PathBuf, File)> {
+        self.make(&self.logs())?;
+        let mut logs = self.files_in(&self.logs())?;
+        logs.sort();
+        let (of_rke, of_runs): (Vec<PathBuf>, Vec<PathBuf>) = logs
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            .partition(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rke-")));
+        for old in of_rke.iter().rev().skip(KEPT).chain(of_runs.iter().rev().skip(KEPT - 1)) {
+            fs::remove_file(old).map_err(|source| WorkspaceError::File {
+                what: "removed",
+                path: old.clone(),
+                source,
+            })?;
+        }
+        let path = self.logs().join(format!("{}-{command}.log", utc_stamp()));
+        match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path) {
+            Ok(file) => Ok((path, file)),
+            Err(source) => Err(WorkspaceError::File { what: "made", path, source }),
+        }
+    }
+
     /// Where rke is run: its cluster.yml through the front, and links to the real state and kubeconfig.
     pub fn rke_folder(&self) -> PathBuf {
         self.inside().join("rke")
@@ -136,17 +158,18 @@ impl Workspace {
         self.inside().join("state")
     }
 
+    /// The values of each release, for people who go on with helm by hand.
+    pub fn values(&self) -> PathBuf {
+        self.inside().join("values")
+    }
+
     /// Helm's own home.
     pub fn helm_home(&self) -> PathBuf {
         self.inside().join("helm")
     }
 
-    /// Makes the folders (0700) and sees that there is room, before anything else is touched.
+    /// Sees that there is room, then makes the folders (0700), before anything else is touched.
     pub fn prepare(&self) -> Done<()> {
-        for folder in [self.inside(), self.logs(), self.rke_folder(), self.backups(), self.states(), self.secrets()] {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-            made.map_err(|source| WorkspaceError::File { what: "made", path: folder, source })?;
-        }
         let statistics = rustix::fs::statvfs(&self.folder).map_err(|error| WorkspaceError::File {
             what: "looked at",
             path: self.folder.clone(),
@@ -155,6 +178,10 @@ impl Workspace {
         let free = statistics.f_bavail.saturating_mul(statistics.f_frsize);
         if free < NEEDED {
             return Err(WorkspaceError::Full { path: self.folder.clone(), free });
+        }
+        let inside = [self.logs(), self.rke_folder(), self.backups(), self.states(), self.values(), self.helm_home()];
+        for folder in inside.into_iter().chain([self.inside(), self.secrets()]) {
+            self.make(&folder)?;
         }
         // A quota or a read-only mount shows only when something is really written.
         // A name of its own: a second run may stand at this same place before it finds the lock taken.
@@ -165,6 +192,18 @@ impl Workspace {
             file.close()
         };
         trial().map_err(|source| WorkspaceError::File { what: "written", path: self.inside(), source })
+    }
+
+    /// Makes a folder for nobody else; one that is there and open to others is closed.
+    fn make(&self, folder: &Path) -> Done<()> {
+        let make = || -> std::io::Result<()> {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            if fs::metadata(folder)?.permissions().mode() & 0o077 != 0 {
+                fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+            }
+            Ok(())
+        };
+        make().map_err(|source| WorkspaceError::File { what: "made", path: folder.into(), source })
     }
 
     /// Writes a file whole or not at all: a new file beside it, synced, then put in its place.
@@ -259,15 +298,38 @@ impl Workspace {
             path: path.clone(),
             source,
         })?;
-        for copy in self.kept_states()?.iter().rev() {
-            let bytes =
-                fs::read(copy).map_err(|source| WorkspaceError::File { what: "read", path: copy.clone(), source })?;
-            if judge_state(&bytes) == StateFile::Whole {
-                self.write(&path, &bytes, Secrecy::Private)?;
-                return Ok(Some(format!("{} was {why}; {} was put back", path.display(), copy.display())));
-            }
+        if let Some((copy, bytes)) = self.newest_whole_copy()? {
+            self.write(&path, &bytes, Secrecy::Private)?;
+            return Ok(Some(format!("{} was {why}; {} was put back", path.display(), copy.display())));
         }
         Ok(Some(format!("{} was {why} and no whole copy was kept; it is at {} now", path.display(), broken.display())))
+    }
+
+    /// RKE's state as the next run will have it: a broken file counts for the copy that [`Workspace::mend_state`] will
+    /// put back, if there is one. Nothing is written.
+    pub fn state_bytes(&self) -> Done<Option<Zeroizing<Vec<u8>>>> {
+        let path = self.cluster_state();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(WorkspaceError::File { what: "read", path, source }),
+        };
+        if judge_state(&bytes) == StateFile::Whole {
+            return Ok(Some(bytes));
+        }
+        let copy = self.newest_whole_copy()?;
+        Ok(Some(copy.map_or(bytes, |(_, bytes)| bytes)))
+    }
+
+    fn newest_whole_copy(&self) -> Done<Option<(PathBuf, Zeroizing<Vec<u8>>)>> {
+        for copy in self.kept_states()?.into_iter().rev() {
+            let read = fs::read(&copy).map(Zeroizing::new);
+            let bytes = read.map_err(|source| WorkspaceError::File { what: "read", path: copy.clone(), source })?;
+            if judge_state(&bytes) == StateFile::Whole {
+                return Ok(Some((copy, bytes)));
+            }
+        }
+        Ok(None)
     }
 
     /// After the cluster was removed: its state (kept aside first) and its kubeconfig go.

@@ -74,6 +74,17 @@ fn a_cut_off_state_is_mended_from_the_newest_copy() {
 }
 
 #[test]
+fn a_cut_off_state_is_looked_at_as_it_will_be_mended() {
+    let (_folder, workspace) = workspace();
+    assert_eq!(workspace.state_bytes().unwrap(), None);
+    fs::write(workspace.cluster_state(), state(1)).unwrap();
+    workspace.keep_state_aside().unwrap();
+    fs::write(workspace.cluster_state(), &state(2)[..9]).unwrap();
+    assert_eq!(*workspace.state_bytes().unwrap().unwrap(), state(1).as_bytes());
+    assert_eq!(fs::read_to_string(workspace.cluster_state()).unwrap(), state(2)[..9], "nothing was written");
+}
+
+#[test]
 fn a_broken_state_without_copy_is_moved_never_deleted() {
     let (_folder, workspace) = workspace();
     fs::write(workspace.cluster_state(), "").unwrap();
@@ -91,4 +102,40 @@ fn a_forgotten_cluster_leaves_its_state_aside() {
     assert_eq!(workspace.state_file().unwrap(), StateFile::Absent);
     assert_eq!(workspace.kept_states().unwrap().len(), 1);
     workspace.forget_cluster().unwrap();
+}
+
+#[test]
+fn logs_are_closed_to_others_and_only_the_newest_stay() {
+    let (_folder, workspace) = workspace();
+    for number in 0..25 {
+        for name in [format!("rke-20260101T0000{number:02}.log"), format!("20260101T0000{number:02}-up.log")] {
+            fs::write(workspace.logs().join(name), "old").unwrap();
+        }
+    }
+    let (path, _file) = workspace.run_log("down").unwrap();
+    assert!(path.to_string_lossy().ends_with("-down.log"), "{path:?}");
+    assert_eq!(mode(&path), 0o600);
+    let names: Vec<String> = fs::read_dir(workspace.logs())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let of_rke = names.iter().filter(|name| name.starts_with("rke-")).count();
+    assert_eq!((of_rke, names.len() - of_rke), (20, 20), "{names:?}");
+    assert!(
+        names.contains(&"20260101T000024-up.log".to_owned()) && !names.contains(&"20260101T000005-up.log".to_owned())
+    );
+}
+
+#[test]
+fn folders_that_others_could_read_are_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = Workspace::at(folder.path());
+    for open in [workspace.helm_home(), workspace.values()] {
+        fs::create_dir_all(&open).unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o755)).unwrap();
+    }
+    workspace.prepare().unwrap();
+    for closed in [workspace.helm_home(), workspace.values(), workspace.inside(), workspace.logs()] {
+        assert_eq!(mode(&closed), 0o700, "{closed:?}");
+    }
 }

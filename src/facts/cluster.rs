@@ -1,5 +1,6 @@
 //! What a cluster holds of Rancher, seen through its API.
 
+use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -8,6 +9,39 @@ use crate::cluster::{Cluster, ClusterError, ObjectRef};
 /// Namespace and name that Rancher insists on (rancher/rancher: chart/README.md; another leads to a crash since 2.12).
 pub const NAMESPACE: &str = "cattle-system";
 pub const RANCHER: &str = "rancher";
+
+/// Where the CA lies that Rancher hands to its agents (rancher/rancher: pkg/tls/tls.go, chart/templates/deployment.yaml).
+pub async fn handed_out(cluster: &Cluster) -> Result<Option<String>, ClusterError> {
+    let deployment = ObjectRef::new("apps/v1", "Deployment", Some(NAMESPACE), RANCHER);
+    let Some(deployment) = cluster.get(&deployment).await? else { return Ok(None) };
+    let (name, key) = match cacerts_source(&deployment) {
+        Some(source) => source,
+        None => return Ok(Some(String::new())),
+    };
+    let data = cluster.read_secret(NAMESPACE, name).await?;
+    let text = data.as_ref().and_then(|data| data.get(key)).map(|bytes| bytes.expose_secret().to_vec());
+    Ok(text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Secret and key, `None` when Rancher is told to hand out no CA.
+fn cacerts_source(deployment: &Value) -> Option<(&'static str, &'static str)> {
+    let list = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    let mounted = list("/spec/template/spec/volumes")
+        .any(|volume| volume.pointer("/secret/secretName") == Some(&"tls-ca".into()));
+    let none = list("/spec/template/spec/containers/0/args").any(|word| word == "--no-cacerts");
+    match (mounted, none) {
+        (true, _) => Some(("tls-ca", "cacerts.pem")),
+        (false, true) => None,
+        (false, false) => Some(("tls-rancher", "tls.crt")),
+    }
+}
+
+/// Ids of the clusters that Rancher manages besides its own.
+pub async fn downstream(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    let listed = cluster.list("management.cattle.io/v3", "Cluster", None, None).await?;
+    let names = listed.iter().filter_map(|one| one.pointer("/metadata/name")?.as_str());
+    Ok(names.filter(|name| *name != "local").map(str::to_string).collect())
+}
 
 /// Rancher's Deployment and where its pods run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,10 +123,20 @@ pub async fn addon(cluster: &Cluster) -> Result<AddonSeen, ClusterError> {
     let map = ObjectRef::new("v1", "ConfigMap", Some("kube-system"), "rke-user-addon");
     let job = ObjectRef::new("batch/v1", "Job", Some("kube-system"), "rke-user-addon-deploy-job");
     let map = cluster.get(&map).await?;
-    let job = cluster.get(&job).await?;
     let text = map.and_then(|map| Some(map.get("data")?.get("rke-user-addon")?.as_str()?.to_string()));
-    let succeeded = job.and_then(|job| job.pointer("/status/succeeded").and_then(Value::as_u64)).unwrap_or_default();
-    Ok(AddonSeen { text, job_complete: succeeded > 0 })
+    Ok(AddonSeen { text, job_complete: is_complete(cluster, &job).await? })
+}
+
+/// Whether no pod network ever came up: RKE's job for it did not end well, and no node has become Ready.
+pub async fn never_networked(cluster: &Cluster) -> Result<bool, ClusterError> {
+    let job = ObjectRef::new("batch/v1", "Job", Some("kube-system"), "rke-network-plugin-deploy-job");
+    Ok(!is_complete(cluster, &job).await? && !cluster.nodes().await?.iter().any(|node| node.ready))
+}
+
+async fn is_complete(cluster: &Cluster, job: &ObjectRef) -> Result<bool, ClusterError> {
+    let job = cluster.get(job).await?;
+    let succeeded = job.and_then(|job| job.pointer("/status/succeeded").and_then(Value::as_u64));
+    Ok(succeeded.unwrap_or_default() > 0)
 }
 
 #[cfg(test)]

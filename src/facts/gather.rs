@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::{
     ClockOffset, DockerApi, Fact, NodeFacts, NodeObservation, Observed, Outcome, Reached, Unseen, engine, parse,
@@ -42,7 +43,10 @@ pub async fn gather(
     let looks = nodes.iter().map(|node| async {
         let connection = connections.iter().find(|(name, _)| *name == node.name).map(|(_, connection)| connection);
         let outcome = match connection {
-            Some(Ok(connection)) => look(connection, node, rancher).await,
+            Some(Ok(connection)) => {
+                let span = tracing::info_span!("facts", node = %node.name);
+                look(connection, node, rancher).instrument(span).await
+            }
             Some(Err(error)) => Outcome::Unreachable { reason: chain(error), hint: error.hint() },
             None => Outcome::Unreachable { reason: format!("no connection to {} was made", node.name), hint: None },
         };
@@ -54,9 +58,9 @@ pub async fn gather(
 
 async fn look(connection: &Connection, node: &Node, rancher: &str) -> Outcome {
     let (probed, docker_through_ssh, tcp_forwarding) = tokio::join!(
-        probe(connection, rancher, &node.docker_socket),
-        docker_through(connection, &node.docker_socket),
-        forwards_tcp(connection),
+        probe(connection, rancher, &node.docker_socket).instrument(tracing::debug_span!("probe")),
+        docker_through(connection, &node.docker_socket).instrument(tracing::debug_span!("docker")),
+        forwards_tcp(connection).instrument(tracing::debug_span!("tcp")),
     );
     match probed {
         Ok((facts, clock)) => Outcome::Reached(Box::new(Reached { facts, clock, docker_through_ssh, tcp_forwarding })),

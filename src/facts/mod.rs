@@ -1,7 +1,9 @@
 //! What is: one probe script per machine, pure parsers, one gather.
 
 pub mod belongings;
+pub mod certificates;
 pub mod cluster;
+pub mod dns;
 pub mod etcd;
 pub mod existing;
 pub mod inhabitants;

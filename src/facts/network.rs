@@ -130,15 +130,20 @@ fn nameservers(lines: &[&str]) -> Vec<IpAddr> {
 
 /// What a name means: the addresses in the answer of getent or nslookup, each once.
 pub(super) fn resolved(sections: &Sections) -> Fact<Vec<IpAddr>> {
+    Ok(named_addresses(sections.lines("dns")?))
+}
+
+/// The first address of each line, each once.
+pub(super) fn named_addresses<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = Vec::new();
-    for line in sections.lines("dns")? {
+    for line in lines {
         if let Some(ip) = line.split_whitespace().find_map(|word| word.parse().ok())
             && !found.contains(&ip)
         {
             found.push(ip);
         }
     }
-    Ok(found)
+    found
 }
 
 #[cfg(test)]

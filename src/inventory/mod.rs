@@ -7,6 +7,7 @@ pub mod defaults;
 mod environment;
 mod init;
 mod judge;
+mod masked;
 mod mistake;
 mod model;
 mod path;
@@ -26,10 +27,11 @@ use serde::Deserialize;
 
 pub use environment::Environment;
 pub use init::{InitNode, InitRequest, init};
+pub use masked::{MASK, is_secret, masked, masked_value, secrets_in};
 pub use mistake::{Mistake, Mistakes};
 pub use model::*;
 pub use schema::schema;
-pub use ssh_config::{SshConfigError, nodes_from_ssh_config};
+pub use ssh_config::{FromSshConfig, PassedOver, SshConfigError, nodes_from_ssh_config};
 pub use tree::Place;
 
 use judge::Judge;
@@ -42,7 +44,13 @@ use tree::{Content, Tree};
 /// Every mistake is found in one go; a byte order mark and DOS line ends are no mistake.
 pub fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Inventory, Mistakes> {
     let alone = |place, message: String| Mistakes::new(file, vec![Mistake { place, key: String::new(), message }]);
+    if let Some(what) = something_else(text, None) {
+        return Err(alone(Place::START, what.into()));
+    }
     let tree = Tree::read(text).map_err(|error| alone(error.place, error.message))?;
+    if let Some(what) = something_else(text, Some(&tree)) {
+        return Err(alone(Place::START, what.into()));
+    }
     match &tree.content {
         Content::Map(_) => {}
         Content::Null => {
@@ -65,6 +73,37 @@ pub fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Inven
     match inventory {
         Some(inventory) if !judge.has_mistakes() => Ok(inventory),
         Some(_) | None => Err(judge.into_mistakes(file)),
+    }
+}
+
+/// Where a key such as `rancher.tls.ca` stands in an inventory; `None` when it does not.
+pub fn place_of(text: &str, key: &str) -> Option<Place> {
+    let tree = Tree::read(text).ok()?;
+    let nowhere = Environment { home: None, folder: std::path::PathBuf::new(), variable: &|_| None };
+    let judge = Judge::new(&tree, Path::new(""), &nowhere);
+    let path = KeyPath::from(key);
+    judge.has(&path).then(|| judge.place(&path))
+}
+
+/// What a file is that somebody gave in place of an inventory, by its first lines or its keys. Said once, and without
+/// anything of what stands in it: it may well hold a key.
+fn something_else(text: &str, tree: Option<&Tree>) -> Option<&'static str> {
+    const OF_KUBERNETES: &str = "this is an object of Kubernetes or a kubeconfig, not an inventory";
+    const OF_RKE: &str = "this is a cluster.yml of rke, not an inventory; what it says goes under `engine.rke.cluster`";
+    const OTHER: &str = "this is not an inventory: none of its keys is name, nodes, engine or rancher";
+    if text.contains("-----BEGIN ") && text.trim_start().starts_with("-----BEGIN ") {
+        return Some("this is a certificate or a key in PEM, not an inventory");
+    }
+    let Content::Map(entries) = &tree?.content else { return None };
+    let has = |key: &str| entries.iter().any(|entry| entry.key == key);
+    if has("apiVersion") && has("kind") {
+        Some(OF_KUBERNETES)
+    } else if has("nodes") && !has("engine") && !has("rancher") && (has("services") || has("cluster_name")) {
+        Some(OF_RKE)
+    } else if entries.len() > 3 && !["name", "nodes", "engine", "rancher"].into_iter().any(has) {
+        Some(OTHER)
+    } else {
+        None
     }
 }
 

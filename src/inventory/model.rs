@@ -235,6 +235,8 @@ pub struct Tls {
     pub ca: Option<PathBuf>,
     /// Key of the CA, with issuer ca.
     pub ca_key: Option<PathBuf>,
+    /// CAs that agents are handed beside it while the CA changes: the next one, then the former one (PEM).
+    pub also_trust: Option<PathBuf>,
     pub acme: Option<Acme>,
     /// Mode rancher only: TLS is passed through to Rancher's pods instead of re-encrypted.
     pub passthrough: bool,

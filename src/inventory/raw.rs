@@ -233,6 +233,8 @@ pub(super) struct RawTls {
     pub ca: Option<String>,
     /// Path of the CA's key (PEM), with issuer ca.
     pub ca_key: Option<String>,
+    /// Path of further CA certificates (PEM) that agents are handed beside ca, for the time of a change of the CA.
+    pub also_trust: Option<String>,
     /// The ACME account, with issuer acme.
     pub acme: Option<RawAcme>,
     /// Mode rancher only: pass TLS through to Rancher's pods instead of encrypting anew.

@@ -287,8 +287,25 @@ pub(super) fn quoted(text: &str) -> String {
     if text.contains("-----BEGIN") {
         return "a PEM block".to_owned();
     }
+    if looks_random(text) {
+        let first: String = text.chars().take(4).collect();
+        return format!("\"{first}…\" ({} characters)", text.chars().count());
+    }
+    let masked = super::masked(text);
+    let text = masked.as_str();
     let short: String = text.chars().take(LIMIT).collect();
     if short.len() < text.len() { format!("{:?}", short + "…") } else { format!("{text:?}") }
+}
+
+/// A key, a token, a password that a program made: long, without a space, of letters of both sizes and digits.
+fn looks_random(text: &str) -> bool {
+    const SHORTEST: usize = 20;
+    let letters = |fits: fn(&char) -> bool| text.chars().any(|letter| fits(&letter));
+    text.len() >= SHORTEST
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "+/=_-.:".contains(letter))
+        && letters(char::is_ascii_uppercase)
+        && letters(char::is_ascii_lowercase)
+        && letters(char::is_ascii_digit)
 }
 
 fn decapitalised(sentence: &str) -> String {
@@ -302,5 +319,20 @@ fn decapitalised(sentence: &str) -> String {
     match rest.next() {
         Some(first) if is_word => first.to_lowercase().chain(rest).collect(),
         _ => sentence.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_secret_is_not_repeated() {
+        let token = "kubeconfig-u-abcdeFGHIJ12345:x9";
+        assert_eq!(quoted(token), "\"kube…\" (31 characters)");
+        assert_eq!(quoted("http://me:CANARY@proxy"), "\"http://me:***@proxy\"");
+        for harmless in ["rancher.example.com", "v1.32.2-rancher1-1", "Rancher at 10 o'clock, in Room 5", "RANCHER_2"] {
+            assert_eq!(quoted(harmless), format!("{harmless:?}"));
+        }
     }
 }

@@ -25,6 +25,9 @@ pub(super) fn dns_name(text: &str) -> Result<(), &'static str> {
     if text.len() > 253 {
         return Err("is longer than 253 characters");
     }
+    if !text.is_ascii() {
+        return Err("has letters outside ASCII; give the form that DNS has of it, which begins with xn--");
+    }
     if text.split('.').any(str::is_empty) {
         return Err("has an empty part between, before or after its dots");
     }

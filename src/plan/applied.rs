@@ -6,6 +6,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::inventory::{is_secret, masked_value};
+
 /// The part of `cluster.rkestate` that planning needs. The file also holds every private key of the cluster.
 #[derive(Deserialize)]
 pub struct State {
@@ -163,10 +165,14 @@ fn compare(path: &str, wanted: &Value, applied: Option<&Value>, found: &mut Vec<
 }
 
 fn difference(path: &str, wanted: &Value, applied: Option<&Value>) -> String {
-    let short = |value: &Value| match scalar(value) {
+    let key = path.rsplit(['.', '[']).next().unwrap_or(path);
+    if is_secret(key) {
+        return format!("{path}: another value than before");
+    }
+    let short = |value: &Value| match scalar(&masked_value(value)) {
         Some(text) if text.lines().count() <= 1 && text.len() < 80 => text,
         Some(text) => format!("({} lines)", text.lines().count()),
-        None => value.to_string(),
+        None => masked_value(value).to_string(),
     };
     format!("{path}: {} -> {}", applied.map_or("(unset)".into(), short), short(wanted))
 }
@@ -272,6 +278,24 @@ mod tests {
                 "services.etcd.backup_config.retention: 6 -> 28",
                 "nodes: 10.0.0.9 applied, no longer wanted",
                 "addons: applied, no longer wanted",
+            ]
+        );
+    }
+
+    #[test]
+    fn secrets_in_what_differs_are_not_shown() {
+        let applied =
+            json!({"privateRegistries": [{"url": "r.test", "password": "CANARY1"}], "proxy": "http://a:CANARY2@p"});
+        let wanted = wanted(json!({
+            "private_registries": [{"url": "r.test", "password": "CANARY3"}], "proxy": "http://a:CANARY4@p",
+            "more": {"token": "CANARY5"},
+        }));
+        assert_eq!(
+            state(applied).differences(&wanted),
+            [
+                "private_registries[0].password: another value than before",
+                "proxy: http://a:***@p -> http://a:***@p",
+                r#"more: (unset) -> {"token":"***"}"#,
             ]
         );
     }

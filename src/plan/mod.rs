@@ -1,5 +1,6 @@
 //! What to do: steps, one file per subject. Pure: wanted and found in, steps out.
 
+pub mod agents;
 pub mod applied;
 pub mod cert_manager;
 pub mod ingress;

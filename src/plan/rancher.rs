@@ -76,7 +76,7 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     if !found.namespace {
         steps.push(apply("the namespace", vec![namespace()]));
     }
-    steps.extend(remove(&found.leftovers.first, "it would undo what comes next"));
+    steps.extend(remove(found.leftovers.first.iter(), "it would undo what comes next"));
     steps.extend(
         secrets(picture).into_iter().filter(|step| !found.secrets_as_wanted.contains(&step.name)).map(Step::Secret),
     );
@@ -84,25 +84,32 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
         steps.push(Step::Secret(bootstrap()));
     }
     let (before, after) = own_objects(picture);
-    steps.extend(apply_missing("the certificates' issuers", before.clone(), found));
+    // While Rancher's Ingress still names the chart's issuer, cert-manager would write a Certificate of ours back.
+    let (own, issuers): (Vec<_>, Vec<_>) = before.into_iter().partition(|one| one["kind"] == "Certificate");
+    steps.extend(apply_missing("the objects of the TLS set-up", issuers, found));
     match wanted.inventory.rancher.delivery {
         Delivery::Addon => steps.extend(apply_missing("what the addon had to leave out", wanted.later.clone(), found)),
         Delivery::Helm => steps.extend(release::step(release_wanted(wanted), found.release.as_ref())),
     }
-    steps.extend(issue_anew(picture, &before, found));
+    steps.extend(apply_missing("the certificate", own.clone(), found));
+    steps.extend(issue_anew(picture, found));
     steps.extend(apply_missing("what belongs to Rancher's objects", after, found));
+    // While routes lead past the ingress, Rancher's pods need their certificate.
+    let is_route = |object: &&ObjectRef| found.leftovers.mounts && object.kind.starts_with("Ingress");
+    let (routes, rest): (Vec<&ObjectRef>, Vec<&ObjectRef>) = found.leftovers.last.iter().partition(is_route);
+    steps.extend(remove(routes, "Rancher's pods give up the certificate that it leads to"));
     if found.leftovers.mounts {
         steps.push(apply("Rancher's deployment without the former certificate files", vec![bare_deployment()]));
     }
     steps.extend(restart(found));
     let wait = |name| Step::Wait(Wait::Certificate { namespace: NAMESPACE.into(), name });
-    steps.extend(certificates(&before).map(wait));
+    steps.extend(own.iter().filter_map(name_of).map(wait));
     steps.push(Step::Wait(Wait::Deployment { namespace: NAMESPACE.into(), name: RANCHER.into() }));
     if by_chart(picture) {
         // Its Issuer may need the CA that Rancher makes when it first starts.
         steps.push(wait(INGRESS_SECRET.into()));
     }
-    steps.extend(remove(&found.leftovers.last, "the TLS set-up has no use for it any more"));
+    steps.extend(remove(rest, "the TLS set-up has no use for it any more"));
     let mut notes = vec![format!("agentTLSMode {}: {}", mode(picture), picture.agent_reason)];
     notes.extend(picture.notes.iter().cloned());
     let foreign = found.leftovers.foreign.iter();
@@ -112,22 +119,20 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     StagePlan { stage: Stage::Rancher, steps, notes }
 }
 
-fn remove(objects: &[ObjectRef], because: &str) -> Option<Step> {
-    (!objects.is_empty()).then(|| Step::Remove { objects: objects.to_vec(), because: because.into() })
+fn remove<'a>(objects: impl IntoIterator<Item = &'a ObjectRef>, because: &str) -> Option<Step> {
+    let objects: Vec<ObjectRef> = objects.into_iter().cloned().collect();
+    (!objects.is_empty()).then(|| Step::Remove { objects, because: because.into() })
 }
 
 /// What makes cert-manager issue a certificate that it would otherwise keep, or not make at all.
-fn issue_anew(picture: &Picture, own: &[Value], found: &RancherFound) -> Option<Step> {
+fn issue_anew(picture: &Picture, found: &RancherFound) -> Option<Step> {
     if by_chart(picture) && found.leftovers.first.iter().any(|object| object.kind == "Certificate") {
         // It refused to touch a Certificate that was not its own, and would look again only after hours.
         let object = ObjectRef::new("networking.k8s.io/v1", "Ingress", Some(NAMESPACE), RANCHER);
         let because = "cert-manager makes its own certificate for it now".into();
         return Some(Step::Touch { object, because });
     }
-    // A Certificate that is changed is issued anew by itself.
-    let unchanged = own.iter().filter(|one| one["kind"] == "Certificate");
-    let unchanged = unchanged.into_iter().all(|one| found.objects_as_wanted.contains(&identity(one)));
-    let because = found.stale.clone().filter(|_| unchanged)?;
+    let because = found.stale.clone()?;
     Some(Step::Reissue { namespace: NAMESPACE.into(), name: INGRESS_SECRET.into(), because })
 }
 
@@ -218,9 +223,8 @@ pub fn identity(manifest: &Value) -> String {
     format!("{}/{}", text("/kind"), text("/metadata/name"))
 }
 
-fn certificates(manifests: &[Value]) -> impl Iterator<Item = String> + '_ {
-    let certificates = manifests.iter().filter(|manifest| manifest["kind"] == "Certificate");
-    certificates.filter_map(|manifest| manifest.pointer("/metadata/name")?.as_str().map(str::to_string))
+fn name_of(manifest: &Value) -> Option<String> {
+    Some(manifest.pointer("/metadata/name")?.as_str()?.to_string())
 }
 
 /// Rancher's namespace, as an object that says who made it.

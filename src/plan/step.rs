@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::playbook::Stage;
 use crate::cluster::ObjectRef;
-use crate::inventory::{Chart, ChartSource, Values};
+use crate::inventory::{Chart, ChartSource, Values, masked};
 use crate::tls::SecretSource;
 
 /// What one stage would do, in order. No steps: nothing has to be done.
@@ -102,6 +102,7 @@ impl fmt::Display for SecretFrom {
             SecretFrom::Tls(SecretSource::Certificate) => "the certificate",
             SecretFrom::Tls(SecretSource::Key) => "the certificate's key",
             SecretFrom::Tls(SecretSource::Ca) => "the CA's certificate",
+            SecretFrom::Tls(SecretSource::Cacerts) => "the CA's certificate and those trusted beside it",
             SecretFrom::Tls(SecretSource::CaKey) => "the CA's key",
             SecretFrom::BootstrapPassword => "the first login's password",
         })
@@ -187,12 +188,15 @@ impl fmt::Display for Step {
 }
 
 impl Step {
-    /// The text that would be sent or written, secrets by reference only; empty when the head says it all.
+    /// The text that would be sent or written, secrets by reference only and those of the user's own values masked;
+    /// empty when the head says it all.
     pub fn text(&self) -> String {
-        match self {
+        if let Step::Secret(secret) = self {
+            return secret.entries.iter().map(|(key, from)| format!("{key}: ({from})\n")).collect();
+        }
+        masked(&match self {
             Step::RkeUp { cluster_yml, because, .. } => reasons(because) + cluster_yml,
             Step::Apply { manifests, .. } => documents(manifests),
-            Step::Secret(secret) => secret.entries.iter().map(|(key, from)| format!("{key}: ({from})\n")).collect(),
             Step::Helm(wanted) => reasons(&wanted.because) + &yaml(&Value::Object(wanted.values.clone())),
             Step::Remove { objects, because } => {
                 let several = objects.iter().filter(|_| objects.len() > 1).map(|object| format!("{object}\n"));
@@ -201,10 +205,11 @@ impl Step {
             Step::Reissue { because, .. } | Step::Touch { because, .. } => format!("# {because}\n"),
             Step::MakeCa { .. }
             | Step::MakePassword { .. }
+            | Step::Secret(_)
             | Step::HelmRemove { .. }
             | Step::Restart { .. }
             | Step::Wait(_) => String::new(),
-        }
+        })
     }
 
     /// Whether the step changes anything; waits do not.
@@ -219,7 +224,9 @@ fn objects(count: usize) -> String {
 
 fn chart(chart: &Chart) -> String {
     match &chart.source {
-        ChartSource::Repository { url, name } => format!("{name} --repo {url} --version {}", chart.version),
+        ChartSource::Repository { url, name } => {
+            format!("{name} --repo {} --version {}", masked(url), chart.version)
+        }
         ChartSource::Path(path) => path.display().to_string(),
     }
 }

@@ -83,15 +83,25 @@ pub(super) async fn authenticate(handle: &mut Handle, route: &Route, keyring: &K
     let mut accepts = Vec::new();
     if offer.candidates.is_empty() {
         match handle.authenticate_none(&route.user).await? {
-            AuthResult::Success => return Ok(()),
+            AuthResult::Success => {
+                tracing::debug!(method = "none", "taken");
+                return Ok(());
+            }
             AuthResult::Failure { remaining_methods, .. } => accepts = names(&remaining_methods),
         }
     }
     for candidate in std::mem::take(&mut offer.candidates) {
         match offer.present(&candidate, handle, route, keyring).await? {
-            Err(reason) => offer.tried.push(format!("{}: {reason}", candidate.label)),
-            Ok(AuthResult::Success) => return Ok(()),
+            Err(reason) => {
+                tracing::debug!(method = "publickey", key = %candidate.label, %reason, "not offered");
+                offer.tried.push(format!("{}: {reason}", candidate.label));
+            }
+            Ok(AuthResult::Success) => {
+                tracing::debug!(method = "publickey", key = %candidate.label, "taken");
+                return Ok(());
+            }
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
+                tracing::debug!(method = "publickey", key = %candidate.label, partial_success, "refused");
                 let word = if partial_success { "taken, but more is asked for" } else { "refused" };
                 offer.tried.push(format!("{}: {word}", candidate.label));
                 accepts = names(&remaining_methods);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use russh::client;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::auth::{self, Denied};
 use super::connect_error::CLOSED;
@@ -51,7 +52,10 @@ pub async fn connect_all(
     options: ConnectOptions,
 ) -> Vec<(String, Result<Connection, ConnectError>)> {
     let run = Run::new(options);
-    let one = async |target: &Target| (target.name.clone(), run.reach(target).await);
+    let one = async |target: &Target| {
+        let span = tracing::info_span!("node", name = %target.name);
+        (target.name.clone(), run.reach(target).instrument(span).await)
+    };
     futures::future::join_all(targets.iter().map(one)).await
 }
 
@@ -156,6 +160,12 @@ impl Run {
             let begun = Instant::now();
             let attempt = self.attempt(target, route, via.clone()).await;
             spent += begun.elapsed();
+            let millis = begun.elapsed().as_millis();
+            match &attempt {
+                Ok(_) => tracing::debug!(place = %route.place, user = %route.user, millis, "logged in"),
+                Err(Attempt::Locked(file)) => tracing::debug!(file = %file.display(), "its passphrase is needed"),
+                Err(Attempt::Failed(error)) => tracing::debug!(place = %route.place, millis, %error, "not connected"),
+            }
             match attempt {
                 Ok(connection) => return Ok(connection),
                 Err(Attempt::Locked(file)) => self.keyring.unlock(&file).await,
@@ -207,6 +217,7 @@ impl Run {
         let (guard, watch) = Guard::new(trust);
         let greeted = timeout(left(), client::connect_stream(config, stream, guard)).await;
         let heard = heard.load(Ordering::Relaxed);
+        tracing::debug!(place = %route.place, greeted = matches!(greeted, Ok(Ok(_))), millis = begun.elapsed().as_millis(), "key exchange");
         let mut handle = match greeted {
             Ok(Ok(handle)) => handle,
             Ok(Err(error)) => return Err(not_greeted(route, &error, heard, watch.problem.get()).into()),

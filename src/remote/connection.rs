@@ -141,12 +141,17 @@ impl Connection {
         what: impl Fn() -> String,
     ) -> Result<T, RemoteError> {
         let failed = |reason: String| RemoteError::NotOpened { node: self.0.name.clone(), what: what(), reason };
-        match timeout(OPEN_LIMIT, opening).await {
+        let opened = match timeout(OPEN_LIMIT, opening).await {
             Ok(Ok(channel)) => Ok(channel),
             Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(failed(open_failure(&reason))),
             Ok(Err(_)) => Err(self.closed_error()),
             Err(_) => Err(failed(format!("no answer within {} s", OPEN_LIMIT.as_secs()))),
+        };
+        match &opened {
+            Ok(_) => tracing::debug!(node = %self.0.name, to = what(), "channel opened"),
+            Err(error) => tracing::debug!(node = %self.0.name, %error, "channel not opened"),
         }
+        opened
     }
 
     fn closed_error(&self) -> RemoteError {
@@ -167,9 +172,14 @@ impl Remote for Connection {
     /// given up: it may still run over there. A lost connection is an [`Ended::ConnectionLost`](super::Ended), since
     /// nobody knows how the command ended.
     async fn run(&self, words: &Words, stdin: Stdin) -> Result<Output, RemoteError> {
+        let begun = Instant::now();
         let mut session = self.session(words).await?;
         match timeout(words.limit(), session.complete(stdin.into_bytes())).await {
-            Ok(output) => Ok(output),
+            Ok(output) => {
+                let (node, command, millis) = (&self.0.name, words.line(), begun.elapsed().as_millis());
+                tracing::debug!(%node, %command, ended = %output.ended, millis, "command ended");
+                Ok(output)
+            }
             Err(_) => {
                 session.terminate().await;
                 Err(self.timed_out(words, words.limit()))

@@ -22,17 +22,23 @@ const LIMIT: Duration = Duration::from_secs(20);
 ///
 /// `$1` is the lock's file, `$2` the holder, `$3` the patience. The file is opened for reading only, and written by
 /// `dd conv=nocreat`: in a sticky folder the kernel refuses to open another user's file with O_CREAT
-/// (fs.protected_regular), which any redirection would do. Children do not inherit the lock.
+/// (fs.protected_regular), which any redirection would do. Children do not inherit the lock. A busy one is asked for
+/// again for a moment: a node needs one to notice that the run before this was killed.
 const SCRIPT: &str = r#"file=$1 holder=$2 patience=$3
 [ ! -L "$file" ] || { echo "$file is a symbolic link" >&2; exit 2; }
 [ -e "$file" ] || (umask 0; set -C; : > "$file") 2>/dev/null
 exec 9< "$file" || exit 2
-flock -n 9
-case $? in
-    0) ;;
-    1) echo "busy $(cat "$file")"; exit 0 ;;
-    *) exit 2 ;;
-esac
+tries=0
+while :; do
+    flock -n 9
+    case $? in
+        0) break ;;
+        1) [ $tries -lt 3 ] || { echo "busy $(cat "$file")"; exit 0; } ;;
+        *) exit 2 ;;
+    esac
+    tries=$((tries + 1))
+    sleep 1
+done
 printf '%s\n' "$holder" | dd of="$file" conv=nocreat 2>/dev/null 9<&-
 echo held
 while [ -n "$(timeout "$patience" head -c 1 9<&-)" ]; do :; done"#;
@@ -41,6 +47,7 @@ while [ -n "$(timeout "$patience" head -c 1 9<&-)" ]; do :; done"#;
 /// when it sees the end of the connection, else after a minute without a beat.
 #[derive(Debug)]
 pub struct NodeLock {
+    node: String,
     stop: Option<oneshot::Sender<()>>,
     lost: watch::Receiver<bool>,
     task: JoinHandle<()>,
@@ -82,7 +89,7 @@ impl NodeLock {
         let answer = timeout(LIMIT, answer(&mut running)).await;
         match answer {
             Err(_) => Err(failed(RemoteError::TimedOut { node: node.clone(), command: words.line(), after: LIMIT })),
-            Ok(Answer::Held) => Ok(NodeLock::keep(running)),
+            Ok(Answer::Held) => Ok(NodeLock::keep(node, running)),
             Ok(Answer::Busy(holder)) => Err(LockError::Held { node, holder }),
             Ok(Answer::Failed(last_words)) => {
                 let ended = timeout(LIMIT, running.finish()).await.unwrap_or(Ended::ConnectionLost);
@@ -92,10 +99,15 @@ impl NodeLock {
         }
     }
 
-    fn keep(running: Running) -> NodeLock {
+    fn keep(node: String, running: Running) -> NodeLock {
         let (stop, stopped) = oneshot::channel();
         let (told, lost) = watch::channel(false);
-        NodeLock { stop: Some(stop), lost, task: tokio::spawn(beat(running, stopped, told)) }
+        NodeLock { node, stop: Some(stop), lost, task: tokio::spawn(beat(running, stopped, told)) }
+    }
+
+    /// Where it is held.
+    pub fn node(&self) -> &str {
+        &self.node
     }
 
     /// Waits until the lock is lost against our will: the connection died, or somebody ended the holder.
@@ -176,11 +188,15 @@ mod tests {
     fn a_holder_that_hears_nothing_lets_go() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock").display().to_string();
-        let (mut first, line) = hold(&path, "1");
+        let (mut living, line) = hold(&path, "60");
         assert_eq!(line, "held\n");
         let (mut second, line) = hold(&path, "1");
         assert_eq!(line, "busy somebody else's\n");
         second.wait().unwrap();
+        drop(living.stdin.take());
+        living.wait().unwrap();
+        let (mut first, line) = hold(&path, "1");
+        assert_eq!(line, "held\n");
         first.stdin.as_mut().unwrap().write_all(b"...").unwrap();
         // Its stdin is still open: it is the silence that ends it.
         let stdin = first.stdin.take();

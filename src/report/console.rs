@@ -43,7 +43,8 @@ impl Console {
     /// Looks at the streams; `wanted` is what `--output` said.
     pub fn detect(wanted: Option<Output>, verbosity: Verbosity) -> Self {
         let (out, err) = (Look::of(&io::stdout()), Look::of(&io::stderr()));
-        let dumb = std::env::var("TERM").is_ok_and(|name| name == "dumb");
+        // Moving the cursor needs a terminal that says what it is.
+        let dumb = std::env::var("TERM").map_or(true, |name| name.is_empty() || name == "dumb");
         let lively = io::stderr().is_terminal() && !dumb && verbosity != Verbosity::Quiet;
         let output = match wanted {
             Some(Output::Json) => Output::Json,
@@ -103,6 +104,21 @@ impl Console {
         }
     }
 
+    /// The last line of a command that streams events, in JSON: `run-finished`. For people the run has said it itself.
+    pub fn finished(&self, exit: Exit, seconds: f64) {
+        #[derive(Serialize)]
+        struct Finished {
+            ok: bool,
+            seconds: f64,
+            exit: Exit,
+        }
+        if self.output == Output::Json {
+            let line = json_line("run-finished", &Finished { ok: exit == Exit::Done, seconds, exit });
+            // The exit code still says it when stdout is gone.
+            drop(write_out(&line));
+        }
+    }
+
     /// Why the command did not do what was asked: on stderr, or in JSON as the event `failure` on stdout.
     pub fn failure(&self, failure: &Failure) {
         match self.output {
@@ -136,7 +152,7 @@ fn write_out(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::with_cause(Exit::StepFailed, "the answer cannot be written to standard output", &error))
+            Err(Failure::with_cause(Exit::Usage, "the answer cannot be written to standard output", &error))
         }
         Ok(()) | Err(_) => Ok(()),
     }

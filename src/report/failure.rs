@@ -1,6 +1,8 @@
 //! An error as a person gets to see it: what failed, because of what, what to do, and the exit code.
 
 use std::fmt::{self, Display, Write as _};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -14,11 +16,22 @@ pub struct Failure {
     /// From the nearest cause to the farthest; a cause may have several lines.
     pub because: Vec<String>,
     pub hint: Option<String>,
+    /// The detailed log of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
+}
+
+/// What helps wherever a file could not be written for want of room.
+const FULL: &str =
+    "the disk is full, or a quota is used up: make room there, then run the same command again; it goes on from here";
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 impl Failure {
     pub fn new(exit: Exit, error: impl Display) -> Self {
-        Failure { exit, error: error.to_string(), because: Vec::new(), hint: None }
+        Failure { exit, error: error.to_string(), because: Vec::new(), hint: None, log: None }
     }
 
     /// Takes over the error and its whole chain of sources, each level once.
@@ -46,6 +59,9 @@ impl Failure {
         let mut next = cause;
         while let Some(cause) = next {
             self = self.because(cause);
+            if self.hint.is_none() && cause.downcast_ref::<std::io::Error>().is_some_and(is_full) {
+                self.hint = Some(FULL.into());
+            }
             next = cause.source();
         }
         self
@@ -59,6 +75,12 @@ impl Failure {
     /// As [`Failure::hint`], for rooms whose errors offer a hint only sometimes.
     pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint.or(self.hint);
+        self
+    }
+
+    /// Says where the run is told in detail.
+    pub fn logged(mut self, log: Option<&Path>) -> Self {
+        self.log = log.map(Path::to_owned);
         self
     }
 
@@ -84,6 +106,9 @@ impl Failure {
         }
         if let Some(hint) = &self.hint {
             part(Tone::Good, "hint:", hint);
+        }
+        if let Some(log) = &self.log {
+            part(Tone::Dim, "log:", &log.display().to_string());
         }
         look.letters(&text)
     }
@@ -112,15 +137,28 @@ mod tests {
     #[test]
     fn each_level_is_said_once_and_lines_are_indented() {
         let error = Unreachable(HostKey(std::io::Error::other("refused")));
-        let failure = Failure::of(Exit::Unreachable, &error).hint("look at it\nthen try again");
+        let failure = Failure::of(Exit::Unreachable, &error)
+            .hint("look at it\nthen try again")
+            .logged(Some(Path::new("/w/x.log")));
         assert_eq!(
             failure.text(&Look::PLAIN),
             "error: n2 cannot be reached\n\
              \x20 because: the host key of n2 is not the one known\n\
              \x20          known SHA256:3im5, offered SHA256:Jx0k: refused\n\
              hint: look at it\n\
-             \x20     then try again\n"
+             \x20     then try again\n\
+             log: /w/x.log\n"
         );
+    }
+
+    #[test]
+    fn a_full_disk_has_its_remedy_wherever_it_is_met() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("/w/journal cannot be written")]
+        struct Unwritten(#[source] std::io::Error);
+        let of = |kind: ErrorKind| Failure::of(Exit::StepFailed, &Unwritten(kind.into())).maybe_hint(None);
+        assert_eq!(of(ErrorKind::StorageFull).hint.as_deref(), Some(FULL));
+        assert_eq!(of(ErrorKind::NotFound).hint, None);
     }
 
     #[test]

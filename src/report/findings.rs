@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::look::columns;
 use super::{Look, Mark, Tone, Verbosity, printable, took};
 use crate::check::{Finding, Verdict};
 
@@ -118,7 +119,7 @@ fn rows(findings: &[Finding], verbosity: Verbosity, look: &Look) -> Vec<Row> {
         row.subject = match row.subjects.as_slice() {
             [one] if one.is_empty() => "all".to_owned(),
             _ if everywhere => "all".to_owned(),
-            some => some.join(", "),
+            some => many(some, row.verdict, asked(findings, row.check)),
         };
         let names = row.subjects.join(", ");
         row.subject = look.letters(&row.subject);
@@ -128,6 +129,27 @@ fn rows(findings: &[Finding], verbosity: Verbosity, look: &Look) -> Vec<Row> {
     // What blocks comes first; the sort keeps the order of the checks otherwise.
     rows.sort_by_key(|row| (row.skipped, std::cmp::Reverse(row.verdict)));
     rows
+}
+
+/// A few subjects by name. Of many, `all 15` when the check was asked of no others; when all is well, the first two will do.
+fn many(subjects: &[String], verdict: Verdict, asked: usize) -> String {
+    const FEW: usize = 3;
+    const SHORT: usize = 24;
+    let few = subjects.join(", ");
+    match subjects {
+        [_] => few,
+        some if some.len() <= FEW && few.chars().count() <= SHORT => few,
+        all if all.len() == asked => format!("all {asked}"),
+        [first, second, rest @ ..] if verdict == Verdict::Pass && !rest.is_empty() => {
+            format!("{first}, {second}, {} more", rest.len())
+        }
+        _ => few,
+    }
+}
+
+/// Of how many subjects this check was asked.
+fn asked(findings: &[Finding], check: &str) -> usize {
+    findings.iter().filter(|finding| finding.check == check).count()
 }
 
 /// Stands for the subject's own name while texts are compared; cannot occur in a printable text.
@@ -190,7 +212,14 @@ fn table(rows: &[Row], look: &Look) -> String {
         let seen = look.wrap(&format!("{}{skipped}", row.seen), at_seen);
         let check = look.paint(tone, row.check);
         let gap = " ".repeat(checks.saturating_sub(row.check.chars().count()));
-        text.push_str(&format!("  {} {:<subjects$}  {check}{gap}  {seen}\n", look.mark(mark), row.subject));
+        let mark = look.mark(mark);
+        if look.width.is_some_and(|width| columns(&row.subject) > WIDEST.min(width / 2)) {
+            // So many names that they need lines of their own.
+            text.push_str(&format!("  {mark} {}\n{}", look.wrap(&row.subject, 4), " ".repeat(at_check)));
+            text.push_str(&format!("{check}{gap}  {seen}\n"));
+        } else {
+            text.push_str(&format!("  {mark} {:<subjects$}  {check}{gap}  {seen}\n", row.subject));
+        }
         if !row.fix.is_empty() {
             let fix = look.wrap(&row.fix.replace('\n', " "), at_check + 7);
             text.push_str(&format!("{}{}    {fix}\n", " ".repeat(at_check), look.paint(Tone::Strong, "fix")));
@@ -282,6 +311,39 @@ mod tests {
         assert!(text.lines().nth(line).unwrap().starts_with("  - n2 "), "{text}");
         assert!(text.lines().nth(line).unwrap().ends_with("(skipped)"), "{text}");
         assert_eq!(Counts::of(&all).text(), "9 checks · 3 passed · 4 warnings · 1 unknown · 1 skipped");
+    }
+
+    #[test]
+    fn many_names_get_lines_of_their_own_on_a_terminal() {
+        let pair =
+            |from: usize, to: usize| finding("net.overlay", &format!("node{from}→node{to}"), Verdict::Fail, "shut", "");
+        let mut all: Vec<Finding> = (1..4).flat_map(|from| (1..4).map(move |to| pair(from, to))).collect();
+        all.push(finding("net.overlay", "node4", Verdict::Pass, "open", ""));
+        let look = Look { width: Some(60), ..Look::PLAIN };
+        let text = findings(&all, 0.0, Verbosity::Verbose, &look);
+        assert!(text.lines().all(|line| columns(line) <= 60), "{text}");
+        assert!(text.contains("node3→node3\n") && text.contains("  net.overlay   shut\n"), "{text}");
+        let file = findings(&all, 0.0, Verbosity::Verbose, &Look::PLAIN);
+        assert_eq!(file.lines().count(), 4, "one finding stays one line where grep reads it: {file}");
+    }
+
+    #[test]
+    fn many_subjects_are_counted_and_those_in_trouble_are_named() {
+        let on = |subject: &str, verdict, seen| finding("outside.ping", subject, verdict, seen, "");
+        let subjects = ["n1", "n2", "dns 10.0.0.1", "dns 10.0.0.2", "n1→dns 10.0.0.1"];
+        let subject = |findings: &[Finding]| {
+            let text = super::findings(findings, 0.0, Verbosity::Verbose, &Look::PLAIN);
+            text.lines().next().unwrap()[6..].split("  ").next().unwrap().to_owned()
+        };
+        let mut all: Vec<Finding> = subjects.iter().map(|it| on(it, Verdict::Pass, "pong")).collect();
+        all.push(finding("outside.replicas", "rancher", Verdict::Pass, "3 of 3", ""));
+        assert_eq!(subject(&all), "all 5");
+        all.insert(5, on("balancer 192.0.2.7", Verdict::Pass, "pong, after a while"));
+        assert_eq!(subject(&all), "n1, n2, 3 more");
+        for it in all.iter_mut().filter(|it| it.seen == "pong") {
+            it.verdict = Verdict::Fail;
+        }
+        assert_eq!(subject(&all), "n1, n2, dns 10.0.0.1, dns 10.0.0.2, n1→dns 10.0.0.1");
     }
 
     #[test]

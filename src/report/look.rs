@@ -38,6 +38,9 @@ pub enum Mark {
     Working(usize),
 }
 
+const TURNS: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const ASCII_TURNS: [&str; 4] = ["|", "/", "-", "\\"];
+
 impl Look {
     /// No colour, no breaking of lines: what files get.
     pub const PLAIN: Look = Look { colour: false, unicode: true, width: None };
@@ -69,8 +72,6 @@ impl Look {
 
     /// The sign, one column wide, painted.
     pub fn mark(&self, mark: Mark) -> String {
-        const UNICODE: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-        const ASCII: [&str; 4] = ["|", "/", "-", "\\"];
         let sign = match (mark, self.unicode) {
             (Mark::Good, true) => "✓",
             (Mark::Good, false) => "+",
@@ -81,10 +82,15 @@ impl Look {
             (Mark::Skipped, _) => "-",
             (Mark::Waiting, true) => "·",
             (Mark::Waiting, false) => ".",
-            (Mark::Working(turn), true) => UNICODE[turn % UNICODE.len()],
-            (Mark::Working(turn), false) => ASCII[turn % ASCII.len()],
+            (Mark::Working(turn), true) => TURNS[turn % TURNS.len()],
+            (Mark::Working(turn), false) => ASCII_TURNS[turn % ASCII_TURNS.len()],
         };
         self.paint(tone_of(mark), sign)
+    }
+
+    /// How many pictures the spinner has.
+    pub(super) fn turns(&self) -> usize {
+        if self.unicode { TURNS.len() } else { ASCII_TURNS.len() }
     }
 
     /// Text as this stream can show it: outside UTF-8 the signs cowhand itself uses get an ASCII form, others a `?`.
@@ -112,14 +118,9 @@ impl Look {
         ascii
     }
 
-    /// Cuts a text (without escapes in it) to so many columns.
+    /// Cuts a text to so many columns.
     pub fn cut(&self, text: &str, columns: usize) -> String {
-        if text.chars().count() <= columns {
-            return text.to_owned();
-        }
-        let dots = if self.unicode { "…" } else { "..." };
-        let kept = columns.saturating_sub(dots.chars().count());
-        text.chars().take(kept).chain(dots.chars()).take(columns).collect()
+        console::truncate_str(text, columns, if self.unicode { "…" } else { "..." }).into_owned()
     }
 
     /// Breaks a text at spaces so that it fits between `indent` and the right edge; the following lines are indented.
@@ -131,7 +132,7 @@ impl Look {
         let mut lines: Vec<String> = vec![String::new()];
         let mut used = 0;
         for word in text.split(' ') {
-            let length = word.chars().count();
+            let length = columns(word);
             let line = lines.last_mut().filter(|line| line.is_empty() || used + 1 + length <= room);
             match line {
                 Some(line) if line.is_empty() => line.push_str(word),
@@ -204,9 +205,9 @@ pub fn printable(text: &str) -> String {
     clean
 }
 
-/// Columns a text takes on the screen, escapes not counted.
+/// Columns a text takes on the screen: escapes none, wide letters two.
 pub(super) fn columns(text: &str) -> usize {
-    printable(text).chars().count()
+    console::measure_text_width(text)
 }
 
 #[cfg(test)]
@@ -261,5 +262,6 @@ mod tests {
         let look = Look { colour: true, ..Look::PLAIN };
         assert_ne!(look.paint(Tone::Bad, "no"), "no");
         assert_eq!(columns(&look.paint(Tone::Bad, "no→")), 3);
+        assert_eq!(columns("節点"), 4);
     }
 }

@@ -12,14 +12,15 @@ mod duration;
 mod exit;
 mod failure;
 mod findings;
+pub mod log;
 mod look;
 mod plain;
 mod shower;
 mod table;
 
+pub use self::console::{Console, Output, Verbosity};
 pub use ask::TerminalAsk;
 pub use bug::install_panic_hook;
-pub use console::{Console, Output, Verbosity};
 pub use diff::diff;
 pub use duration::{so_far, took};
 pub use exit::Exit;

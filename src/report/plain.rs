@@ -1,8 +1,10 @@
 //! Plain lines: the reference of what is told. One line an event, the stage first, made to be searched with grep.
 
+use indicatif::HumanBytes;
+
 use super::{Look, Verbosity, findings, printable, took};
 use crate::check::Finding;
-use crate::execute::{Event, Outcome, Stage};
+use crate::execute::{Event, Fetched, Outcome, Stage};
 
 /// Width of the first column: the longest stage name and two spaces.
 const FIRST: usize = 14;
@@ -13,13 +15,15 @@ pub(super) struct Plain {
     verbosity: Verbosity,
     command: &'static str,
     last: Option<(Stage, String)>,
+    /// The quarter of a download that was told last.
+    quarter: Option<(String, u64)>,
     /// Kept until their stage ends: only together can the same finding of several nodes become one line.
     findings: Vec<Finding>,
 }
 
 impl Plain {
     pub(super) fn new(look: Look, verbosity: Verbosity) -> Self {
-        Plain { look, verbosity, command: "", last: None, findings: Vec::new() }
+        Plain { look, verbosity, command: "", last: None, quarter: None, findings: Vec::new() }
     }
 
     /// The lines for stderr that this event makes, each with its newline; often none.
@@ -61,14 +65,36 @@ impl Plain {
                 self.findings.push(finding.clone());
                 String::new()
             }
+            Event::Download { what, fetched } => {
+                let text = self.download(what, fetched);
+                self.when(normal && !text.is_empty(), "download", &text)
+            }
             Event::Warning { text } => self.when(normal, "warning", text),
             Event::Note { text } => self.when(normal, "note", text),
             // The result is data: it goes to stdout, see the shower.
             Event::Result { .. } => String::new(),
-            Event::RunFinished { ok, seconds } => {
+            Event::RunFinished { ok, seconds, exit: _ } => {
                 let ended = if *ok { "done in" } else { "failed after" };
                 self.found() + &self.when(normal, self.command, &format!("{ended} {}", took(*seconds)))
             }
+        }
+    }
+
+    /// A line for each quarter of a download; without a known size, for each of its events.
+    fn download(&mut self, what: &str, fetched: &Fetched) -> String {
+        match fetched {
+            Fetched::Part { done, total: Some(total) } => {
+                let quarter = (done * 4).checked_div(*total).unwrap_or(0);
+                let news = Some((what.to_owned(), quarter));
+                if self.quarter == news || quarter >= 4 {
+                    return String::new();
+                }
+                self.quarter = news;
+                format!("{what}: {} of {} ({}%)", HumanBytes(*done), HumanBytes(*total), quarter * 25)
+            }
+            Fetched::Part { done, total: None } => format!("{what}: {}", HumanBytes(*done)),
+            Fetched::Whole => format!("{what}: done, its checksum is the published one"),
+            Fetched::Failed => format!("{what}: failed"),
         }
     }
 
@@ -143,7 +169,7 @@ pub(super) mod tests {
                 seconds: 300.0,
             },
             Event::Result { text: "https://rancher.example.com answers".into() },
-            Event::RunFinished { ok: false, seconds: 413.1 },
+            Event::RunFinished { ok: false, seconds: 413.1, exit: 6 },
         ]
     }
 
@@ -178,6 +204,22 @@ pub(super) mod tests {
         assert!(text.contains("cert-manager  apply Issuer rancher\n                kind: Issuer\n"), "{text}");
         assert!(text.contains("cert-manager  apply Issuer rancher: done in 9.3s\n"), "{text}");
         assert!(text.contains("✓ n3 "), "{text}");
+    }
+
+    #[test]
+    fn a_download_gets_a_line_for_each_quarter() {
+        let mut plain = Plain::new(Look::PLAIN, Verbosity::Normal);
+        let part = |done: u64| Fetched::Part { done: done << 20, total: Some(20 << 20) };
+        let parts = (0..=20).map(part).chain([Fetched::Whole]);
+        let event = |fetched| Event::Download { what: "helm v3.18.6".into(), fetched };
+        let told: String = parts.map(|fetched| plain.lines(&event(fetched))).collect();
+        insta::assert_snapshot!(told, @r"
+        download      helm v3.18.6: 0 B of 20.00 MiB (0%)
+        download      helm v3.18.6: 5.00 MiB of 20.00 MiB (25%)
+        download      helm v3.18.6: 10.00 MiB of 20.00 MiB (50%)
+        download      helm v3.18.6: 15.00 MiB of 20.00 MiB (75%)
+        download      helm v3.18.6: done, its checksum is the published one
+        ");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Takes events from their channel and shows them, until the run is over.
 
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use indicatif::ProgressDrawTarget;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,7 @@ impl Shower {
         let streams = Streams {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
+            list: ProgressDrawTarget::stderr,
             width: || Look::of(&io::stderr()).width,
         };
         Shower::start_on(streams, console, stop)
@@ -45,7 +47,7 @@ impl Shower {
 
     fn start_on(streams: Streams, console: &Console, stop: &CancellationToken) -> (Tell, Shower) {
         let view = match console.output {
-            Output::Bars => View::Bars(Bars::new(console.err, console.verbosity)),
+            Output::Bars => View::Bars(Bars::new(console.err, console.verbosity, (streams.list)())),
             Output::Plain => View::Plain(Plain::new(console.err, console.verbosity)),
             Output::Json => View::Json,
         };
@@ -103,6 +105,8 @@ impl Pauser {
 struct Streams {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
+    /// Where the living list is drawn: the terminal behind `err`.
+    list: fn() -> ProgressDrawTarget,
     /// Columns of the terminal behind `err`, now.
     width: fn() -> Option<usize>,
 }
@@ -132,7 +136,7 @@ impl Show {
             tokio::select! {
                 biased;
                 Some(pause) = pauses.recv() => {
-                    self.erase();
+                    self.hide();
                     // Who asked may have gone away meanwhile; then its `until` has ended as well.
                     let _ = pause.granted.send(());
                     let _ = pause.until.await;
@@ -149,7 +153,7 @@ impl Show {
                     ending = true;
                     events.close();
                 }
-                _ = ticks.tick(), if matches!(self.view, View::Bars(_)) => self.draw(),
+                _ = ticks.tick(), if matches!(self.view, View::Bars(_)) => self.tick(),
             }
         }
         self.end();
@@ -158,11 +162,11 @@ impl Show {
     fn event(&mut self, event: &Event) {
         match &mut self.view {
             View::Bars(bars) => {
-                let above = bars.event(event, Instant::now());
+                let above = bars.event(event);
                 if !above.is_empty() {
-                    let text = bars.erase() + &above;
-                    write(&mut self.streams.err, &text);
-                    self.draw();
+                    bars.hide();
+                    write(&mut self.streams.err, &above);
+                    bars.show();
                 }
             }
             View::Plain(plain) => {
@@ -171,28 +175,35 @@ impl Show {
                     write(&mut self.streams.out, &format!("{text}\n"));
                 }
             }
+            // The last line of all is written at the door, behind a failure: see `Console::finished`.
+            View::Json if matches!(event, Event::RunFinished { .. }) => {}
             View::Json => write(&mut self.streams.out, &event_line(event)),
         }
     }
 
-    fn draw(&mut self) {
+    fn tick(&mut self) {
         if let View::Bars(bars) = &mut self.view {
             bars.resize((self.streams.width)());
-            write(&mut self.streams.err, &bars.draw(Instant::now()));
+            bars.tick();
         }
     }
 
-    fn erase(&mut self) {
-        if let View::Bars(bars) = &mut self.view {
-            write(&mut self.streams.err, &bars.erase());
+    fn hide(&self) {
+        if let View::Bars(bars) = &self.view {
+            bars.hide();
         }
     }
 
     fn end(&mut self) {
         if let View::Bars(bars) = &mut self.view {
             bars.resize((self.streams.width)());
-            let (list, results) = bars.end(Instant::now());
-            write(&mut self.streams.err, &list);
+            let found = bars.found();
+            if !found.is_empty() {
+                bars.hide();
+                write(&mut self.streams.err, &found);
+            }
+            let (last, results) = bars.end();
+            write(&mut self.streams.err, last);
             write(&mut self.streams.out, &results);
         }
     }
@@ -236,7 +247,12 @@ mod tests {
     fn start(output: Output, stop: &CancellationToken) -> (Tell, Shower, Receiver<String>, Receiver<String>) {
         let (out, read_out) = channel();
         let (err, read_err) = channel();
-        let streams = Streams { out: Box::new(Wire(out)), err: Box::new(Wire(err)), width: || Some(80) };
+        let streams = Streams {
+            out: Box::new(Wire(out)),
+            err: Box::new(Wire(err)),
+            list: ProgressDrawTarget::hidden,
+            width: || Some(80),
+        };
         let console = Console { output, verbosity: Verbosity::Normal, out: Look::PLAIN, err: Look::PLAIN };
         let (tell, shower) = Shower::start_on(streams, &console, stop);
         (tell, shower, read_out, read_err)
@@ -269,9 +285,9 @@ mod tests {
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].as_str().unwrap().to_owned())
             .collect();
-        assert_eq!(names.len(), a_run().len());
+        assert_eq!(names.len(), a_run().len() - 1);
         assert_eq!(names.first().map(String::as_str), Some("run-started"));
-        assert_eq!(names.last().map(String::as_str), Some("run-finished"));
+        assert_eq!(names.last().map(String::as_str), Some("result"), "the end is said at the door");
         assert_eq!(all(err), "");
     }
 
@@ -287,7 +303,7 @@ mod tests {
         while kept.recv().await.is_some() {
             number += 1;
         }
-        assert_eq!((number, all(out).lines().count()), (a_run().len(), a_run().len()));
+        assert_eq!((number, all(out).lines().count()), (a_run().len(), a_run().len() - 1));
     }
 
     #[tokio::test]
@@ -295,8 +311,7 @@ mod tests {
         let (tell, shower, _out, err) = start(Output::Bars, &CancellationToken::new());
         a_run()[..7].iter().for_each(|event| tell.event(event.clone()));
         let paused = shower.pauser().pause().await;
-        let before = all_now(&err);
-        assert!(before.is_empty() || before.ends_with("\u{1b}[J"), "the list must be gone: {before:?}");
+        let _ = all_now(&err);
         let pauser = shower.pauser();
         let mut second = Box::pin(pauser.pause());
         tell.warning("must wait");

@@ -1,6 +1,8 @@
 //! What the inventory's TLS files hold, as it will be sent: tidied, so that a byte order mark, Windows line ends or comments in a
 //! file reach neither a server nor the checksum.
 
+use std::collections::BTreeSet;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::certificate::{self, Unreadable};
@@ -14,6 +16,8 @@ pub enum SecretSource {
     Key,
     Ca,
     CaKey,
+    /// The CA and those that agents are to trust beside it.
+    Cacerts,
 }
 
 /// The files as they are on disk; what the inventory does not give, or is not made yet, is `None`.
@@ -23,6 +27,8 @@ pub struct Files<'a> {
     pub key: Option<&'a [u8]>,
     pub ca: Option<&'a [u8]>,
     pub ca_key: Option<&'a [u8]>,
+    /// `tls.also_trust`.
+    pub also_trust: Option<&'a [u8]>,
     /// `tls.acme.server_ca`.
     pub acme_server_ca: Option<&'a [u8]>,
 }
@@ -34,6 +40,7 @@ pub struct Material {
     key: Option<SecretString>,
     ca: Option<String>,
     ca_key: Option<SecretString>,
+    also_trust: Option<String>,
     acme_server_ca: Option<String>,
 }
 
@@ -53,6 +60,7 @@ impl Material {
             key: files.key.map(|bytes| key("tls.key", bytes)).transpose()?,
             ca: files.ca.map(|bytes| certificates("tls.ca", bytes)).transpose()?,
             ca_key: files.ca_key.map(|bytes| key("tls.ca_key", bytes)).transpose()?,
+            also_trust: files.also_trust.map(|bytes| certificates("tls.also_trust", bytes)).transpose()?,
             acme_server_ca: files.acme_server_ca.map(|bytes| certificates("tls.acme.server_ca", bytes)).transpose()?,
         })
     }
@@ -63,6 +71,7 @@ impl Material {
             SecretSource::Certificate => self.certificate.as_deref().map(SecretString::from),
             SecretSource::Key => self.key.as_ref().map(|key| SecretString::from(key.expose_secret())),
             SecretSource::Ca => self.ca.as_deref().map(SecretString::from),
+            SecretSource::Cacerts => self.cacerts().map(SecretString::from),
             SecretSource::CaKey => self.ca_key.as_ref().map(|key| SecretString::from(key.expose_secret())),
         }
     }
@@ -77,6 +86,15 @@ impl Material {
         self.ca.as_deref()
     }
 
+    /// What Rancher hands to its agents: the CA, and with `tls.also_trust` all certificates of both files, each once, in
+    /// an order that does not tell which is which: the checksum stays the same when the two change places.
+    pub fn cacerts(&self) -> Option<String> {
+        let ca = self.ca.as_deref()?;
+        let Some(also) = &self.also_trust else { return Some(ca.to_owned()) };
+        let texts = BTreeSet::from_iter([ca, also].into_iter().flat_map(rewritten));
+        Some(texts.into_iter().collect())
+    }
+
     /// The CA of the ACME server's own HTTPS certificate.
     pub fn acme_server_ca(&self) -> Option<&str> {
         self.acme_server_ca.as_deref()
@@ -88,6 +106,19 @@ impl Material {
         let der = read.blocks.first()?.content.as_ref().ok()?;
         Some(pem::encode_certificate(der))
     }
+}
+
+/// Each certificate of a tidied text, written anew from its DER.
+fn rewritten(text: &str) -> Vec<String> {
+    let blocks = pem::read(text.as_bytes()).map(|read| read.blocks).unwrap_or_default();
+    let ders = blocks.iter().filter_map(|block| block.content.as_ref().ok());
+    ders.map(|der| pem::encode_certificate(der)).collect()
+}
+
+/// Whether two texts have a certificate in common.
+pub fn share_a_certificate(one: &str, other: &str) -> bool {
+    let others = rewritten(other);
+    rewritten(one).iter().any(|certificate| others.contains(certificate))
 }
 
 fn certificates(file: &'static str, bytes: &[u8]) -> Result<String, UnusableFile> {
@@ -160,5 +191,20 @@ mod tests {
             refused(Files { ca: Some(KEY), ..Files::default() }),
             "tls.ca cannot be used: there is no CERTIFICATE block in it"
         );
+    }
+
+    #[test]
+    fn two_cas_are_handed_out_in_one_order_whichever_signs() {
+        let (root, other) =
+            (include_bytes!("../../tests/data/tls/root.pem"), include_bytes!("../../tests/data/tls/root-other.pem"));
+        let of = |ca, also_trust| Material::read(&Files { ca: Some(ca), also_trust, ..Files::default() }).unwrap();
+        let (first, then) = (of(root, Some(other)).cacerts().unwrap(), of(other, Some(root)).cacerts().unwrap());
+        assert_eq!(first, then);
+        assert_eq!(first.matches("BEGIN CERTIFICATE").count(), 2);
+        assert_eq!(of(root, Some(root)).cacerts().unwrap().matches("BEGIN CERTIFICATE").count(), 1);
+        let alone = of(root, None).cacerts().unwrap();
+        assert_eq!(alone.as_bytes(), root);
+        assert!(share_a_certificate(&first, &alone));
+        assert!(!share_a_certificate(&alone, std::str::from_utf8(other).unwrap()));
     }
 }

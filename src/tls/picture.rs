@@ -151,7 +151,7 @@ pub fn picture(inventory: &Inventory, material: &Material) -> Result<Picture, Re
         chart_values: chart_values(inventory, cell, recipe, hands_out_ca, agent_tls_mode, controller),
         agent_tls_mode,
         agent_reason,
-        secrets: secrets(recipe, hands_out_ca),
+        secrets: secrets(recipe, hands_out_ca, tls.also_trust.is_some()),
         objects: own_objects(inventory, material, cell, recipe, controller)?,
         needs_cert_manager: needs_cert_manager(recipe),
         ingress: ingress_settings(inventory, cell),
@@ -198,15 +198,20 @@ fn chart_values(
             "ingress": {"class": inventory.ingress.class},
         });
     }
+    let mut annotations = Values::new();
+    if recipe.origin == Origin::ChartIssuer {
+        // Before 1.18 cert-manager keeps a key for ever, and waits for a person where the former set-up's key does not suit
+        // (cert-manager docs: usage/certificate, rotationPolicy).
+        annotations.insert("cert-manager.io/private-key-rotation-policy".into(), json!("Always"));
+    }
     match cell.passage {
         Passage::Plain => {}
         Passage::Reencrypt => {
             ingress["servicePort"] = json!(443);
             values["service"] = json!({"disableHTTP": true});
             if controller == Controller::Traefik {
-                ingress["extraAnnotations"] = json!({
-                    "traefik.ingress.kubernetes.io/router.middlewares": format!("{NAMESPACE}-rancher-https@kubernetescrd"),
-                });
+                let middleware = json!(format!("{NAMESPACE}-rancher-https@kubernetescrd"));
+                annotations.insert("traefik.ingress.kubernetes.io/router.middlewares".into(), middleware);
                 values["service"]["annotations"] = json!({
                     "traefik.ingress.kubernetes.io/service.serversscheme": "https",
                     "traefik.ingress.kubernetes.io/service.serverstransport": format!("{NAMESPACE}-rancher@kubernetescrd"),
@@ -215,6 +220,9 @@ fn chart_values(
         }
         Passage::Passthrough => ingress["enabled"] = json!(false),
     }
+    if !annotations.is_empty() {
+        ingress["extraAnnotations"] = Value::Object(annotations);
+    }
     values["ingress"] = ingress;
     match values {
         Value::Object(values) => values,
@@ -222,7 +230,7 @@ fn chart_values(
     }
 }
 
-fn secrets(recipe: Recipe, hands_out_ca: bool) -> Vec<SecretWanted> {
+fn secrets(recipe: Recipe, hands_out_ca: bool, several: bool) -> Vec<SecretWanted> {
     let secret = |name, kind, entries| SecretWanted { namespace: NAMESPACE, name, kind, entries };
     let pair = |certificate, key| vec![("tls.crt", certificate), ("tls.key", key)];
     let mut secrets = Vec::new();
@@ -245,7 +253,8 @@ fn secrets(recipe: Recipe, hands_out_ca: bool) -> Vec<SecretWanted> {
         Origin::ChartIssuer | Origin::AcmeIssuer | Origin::Balancer | Origin::PodOwn => {}
     }
     if hands_out_ca {
-        secrets.push(secret("tls-ca", SecretKind::Opaque, vec![("cacerts.pem", SecretSource::Ca)]));
+        let source = if several { SecretSource::Cacerts } else { SecretSource::Ca };
+        secrets.push(secret("tls-ca", SecretKind::Opaque, vec![("cacerts.pem", source)]));
     }
     secrets
 }
@@ -266,7 +275,12 @@ fn own_objects(
         }
         Origin::AcmeIssuer => {
             if let Some(acme @ Acme { server: Some(server), .. }) = &inventory.rancher.tls.acme {
-                all.push(objects::acme_issuer(acme, server, material.acme_server_ca(), &solver_class(inventory)));
+                all.push(objects::acme_issuer(
+                    acme,
+                    server,
+                    material.acme_server_ca(),
+                    &solver_class(inventory, controller),
+                ));
             }
             all.push(objects::certificate(hostname, objects::ACME_ISSUER, false));
         }
@@ -293,8 +307,14 @@ fn own_objects(
     Ok(all)
 }
 
-fn solver_class(inventory: &Inventory) -> SolverClass<'_> {
+/// A controller's own word in the annotation is understood by every version of cert-manager, also by one that was there before
+/// and whose version nobody tells; Rancher's chart goes by it too. Another class needs the field, which has to be known.
+fn solver_class(inventory: &Inventory, controller: Controller) -> SolverClass<'_> {
     let class = inventory.ingress.class.as_str();
+    match (controller, class) {
+        (Controller::Nginx, "nginx") | (Controller::Traefik, "traefik") => return SolverClass::Annotation(class),
+        (Controller::Nginx | Controller::Traefik | Controller::Unknown, _) => {}
+    }
     let version = &inventory.cert_manager.chart.version;
     match semver::Version::parse(version.trim_start_matches('v')) {
         Ok(version) if version >= semver::Version::new(1, 12, 0) => SolverClass::Field(class),
@@ -337,7 +357,7 @@ fn predicted(recipe: Recipe, hands_out_ca: bool, material: &Material) -> Predict
     match recipe.cacerts {
         Cacerts::RancherMakes => Predicted::KnownAfterInstall { why: "Rancher makes the CA at its first start" },
         Cacerts::TlsRancher => of(material.first_ca_rewritten()),
-        Cacerts::Given | Cacerts::GivenOrEmpty if hands_out_ca => of(material.ca().map(String::from)),
+        Cacerts::Given | Cacerts::GivenOrEmpty if hands_out_ca => of(material.cacerts()),
         Cacerts::Given | Cacerts::GivenOrEmpty | Cacerts::Empty => Predicted::Empty,
     }
 }

@@ -59,6 +59,7 @@ fn tls_of(cell: &Cell, given: &Given) -> Tls {
         key: path(given.files, "tls.key"),
         ca: path(given.ca, "ca.pem"),
         ca_key: path(given.ca_key, "ca.key"),
+        also_trust: None,
         acme: match cell.variant {
             Variant::Staging => Some(acme(AcmeEnvironment::Staging, None)),
             Variant::Production => Some(acme(AcmeEnvironment::Production, None)),
@@ -91,6 +92,7 @@ fn material(given: &Given) -> Material {
         key: some(given.files, CA_KEY),
         ca: some(given.ca, CA),
         ca_key: some(given.ca_key, CA_KEY),
+        also_trust: None,
         acme_server_ca: Some(CA),
     })
     .unwrap()
@@ -220,6 +222,17 @@ fn a_ca_that_is_made_later_is_read_from_the_cluster_and_known_after_it_is_made()
         let after = picture(&inventory, &Material::read(&files).unwrap()).unwrap();
         assert_eq!(after.predicted, Predicted::Checksum(ca_checksum(&made.certificate_pem)));
         assert_eq!(after.trust, Trust::Pem(made.certificate_pem));
+    }
+}
+
+#[test]
+fn the_charts_issuer_may_change_the_key_that_a_former_set_up_left() {
+    for cell in TABLE {
+        let Sense::Makes(recipe) = cell.sense else { continue };
+        let picture = pictured(cell, IngressProvider::Traefik).unwrap();
+        let policy = "/extraAnnotations/cert-manager.io~1private-key-rotation-policy";
+        let policy = picture.chart_values["ingress"].pointer(policy).and_then(Value::as_str);
+        assert_eq!(policy == Some("Always"), recipe.origin == Origin::ChartIssuer, "{cell:?}");
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::{cowhand, folder};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "init",
     "check",
     "plan",
     "up",
     "verify",
     "status",
+    "certs",
     "down",
     "kubeconfig",
     "lb",
@@ -39,6 +40,18 @@ fn every_command_has_a_page_with_two_examples() {
 }
 
 #[test]
+fn help_is_a_command_too() {
+    let empty = folder(&[]);
+    for command in COMMANDS {
+        let asked = cowhand(empty.path(), &["help", command]);
+        assert_eq!(asked.code, 0, "{}", asked.all());
+        assert_eq!(asked.out, cowhand(empty.path(), &[command, "--help"]).out);
+    }
+    assert_eq!(cowhand(empty.path(), &["help"]).out, cowhand(empty.path(), &["--help"]).out);
+    assert_eq!(cowhand(empty.path(), &["help", "chek"]).code, 2);
+}
+
+#[test]
 fn no_command_is_missing_here() {
     let said = cowhand(folder(&[]).path(), &["-h"]);
     let listed: Vec<&str> = said
@@ -49,7 +62,7 @@ fn no_command_is_missing_here() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(listed, COMMANDS);
+    assert_eq!(listed, [&COMMANDS[..], &["help"]].concat());
 }
 
 #[test]

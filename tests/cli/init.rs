@@ -111,3 +111,45 @@ fn the_schema_is_json_and_knows_the_keys() {
         assert!(schema["properties"][key].is_object(), "{key}");
     }
 }
+
+#[test]
+fn what_is_no_regular_file_is_never_written_over() {
+    let there = folder(&[("real.yml", "precious\n")]);
+    std::os::unix::fs::symlink("real.yml", there.path().join("link.yml")).unwrap();
+    std::fs::create_dir(there.path().join("folder.yml")).unwrap();
+    for target in ["link.yml", "folder.yml", "/dev/null"] {
+        let said = cowhand(there.path(), &[&THREE[..], &["--force", "-o", target]].concat());
+        assert_eq!(said.code, 2, "{}", said.all());
+        assert!(said.err.contains("no regular file; it is not written over"), "{}", said.err);
+    }
+    assert!(std::fs::symlink_metadata(there.path().join("link.yml")).unwrap().is_symlink());
+    assert_eq!(std::fs::read_to_string(there.path().join("real.yml")).unwrap(), "precious\n");
+}
+
+#[test]
+fn flags_are_judged_as_the_inventory_is() {
+    let wrong: [(&[&str], &str); 6] = [
+        (&["--hostname", "https://rancher"], "--hostname: "),
+        (&["--hostname", "10.0.0.1"], "is an IP address; Rancher needs a name"),
+        (&["--name", "Prod_1"], "--name: "),
+        (&["--node", "N_1=10.0.0.1"], "--node N_1=10.0.0.1: "),
+        (&["--node", "10.0.0.1", "--node", "10.0.0.1"], "--node 10.0.0.1: "),
+        (&["--user", "a b"], "--user: "),
+    ];
+    for (flags, expected) in wrong {
+        let empty = folder(&[]);
+        let said = cowhand(empty.path(), &[&["init"][..], flags].concat());
+        assert_eq!(said.code, 2, "{flags:?}: {}", said.all());
+        assert!(said.err.contains(expected), "{flags:?}: {}", said.err);
+        assert!(files(empty.path()).is_empty(), "{flags:?}");
+    }
+}
+
+#[test]
+fn what_an_ssh_configuration_has_besides_nodes_is_named() {
+    let empty = folder(&[]);
+    let config = "Host n1 n1.example.com\n  HostName 10.0.0.1\nHost n2\nHost n3\nHost db-*\n  User x\n";
+    let said = cowhand_reading(empty.path(), &["init", "--from-ssh-config", "-", "--hostname=r.example.com"], config);
+    assert_eq!(said.code, 0, "{}", said.all());
+    assert!(said.out.contains("  passed over  line 5, `Host db-*`: patterns are not matched"), "{}", said.out);
+}

@@ -88,10 +88,60 @@ fn several_mistakes_as_people_see_them() {
 fn as_json_a_bad_inventory_is_one_failure() {
     let alone = folder(&[("inventory.yml", "nodes: [10.0.0.1]\n")]);
     let said = cowhand(alone.path(), &["check", "--offline", "--output", "json"]);
-    let failure: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let lines: Vec<serde_json::Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [failure, finished] = lines.as_slice() else { panic!("{}", said.out) };
     assert_eq!((said.code, said.err.as_str()), (3, ""));
+    assert_eq!(
+        (&finished["event"], &finished["exit"], &finished["ok"]),
+        (&"run-finished".into(), &3.into(), &false.into())
+    );
     assert_eq!((&failure["event"], &failure["exit"]), (&"failure".into(), &3.into()));
     assert!(failure["because"][0].as_str().unwrap().starts_with("inventory.yml:"), "{failure}");
+}
+
+#[test]
+fn an_inventory_that_is_not_there_ends_every_command_with_3() {
+    for words in COMMANDS {
+        let empty = folder(&[]);
+        let said = cowhand(empty.path(), &[words, &["-i", "missing.yml"]].concat());
+        assert_eq!((said.code, said.out.as_str()), (3, ""), "{words:?}: {}", said.all());
+        assert!(said.err.starts_with("error: the inventory missing.yml cannot be read\n"), "{words:?}: {}", said.err);
+        assert!(files(empty.path()).is_empty(), "{words:?}");
+    }
+}
+
+#[test]
+fn of_a_file_that_is_something_else_nothing_is_repeated() {
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nCANARYb3BlbnNzaC1rZXktdjEA\n-----END OPENSSH PRIVATE KEY-----\n";
+    let kubeconfig =
+        "apiVersion: v1\nkind: Config\nclusters: []\nusers:\n- user: {token: CANARY, client-key-data: CANARY}\n";
+    let cluster = "cluster_name: x\nnodes:\n- {address: 10.0.0.1, ssh_key: CANARY}\nservices: {}\n";
+    let other = "a: CANARY\nb: CANARY\nc: CANARY\nd: CANARY\n";
+    let binary = "\u{1}\u{2}CANARY\u{0}";
+    for (text, expected) in [
+        (key, "a certificate or a key in PEM"),
+        (kubeconfig, "a kubeconfig"),
+        (cluster, "a cluster.yml of rke"),
+        (other, "none of its keys"),
+        (binary, ""),
+    ] {
+        let alone = folder(&[("x", text)]);
+        let said = cowhand(alone.path(), &["check", "--offline", "-i", "x"]);
+        assert_eq!(said.code, 3, "{}", said.all());
+        assert!(said.err.contains(expected) && !said.all().contains("CANARY"), "{}", said.all());
+        assert!(said.err.lines().count() <= 4, "one mistake, not hundreds: {}", said.err);
+    }
+}
+
+#[test]
+fn a_missing_tls_file_is_told_with_its_line() {
+    let text = "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine: {rke: {kubernetes: v1.32.2-rancher1-1}}\nrancher:\n  \
+        hostname: rancher.example.com\n  version: 2.11.3\n  tls:\n    mode: ingress\n    issuer: ca\n    ca: ./no-ca.pem\n    \
+        ca_key: ./no-key.pem\n";
+    let alone = folder(&[("inventory.yml", text)]);
+    let said = cowhand(alone.path(), &["check", "--offline"]);
+    assert_eq!(said.code, 3, "{}", said.all());
+    assert!(said.err.starts_with("error: inventory.yml:10:9  rancher.tls.ca: "), "{}", said.err);
 }
 
 #[test]

@@ -69,7 +69,68 @@ fn a_full_disk_is_a_failure() {
     let cowhand = assert_cmd::cargo::cargo_bin("cowhand");
     let script = format!("'{}' completions bash >/dev/full", cowhand.display());
     let bash = assert_cmd::Command::new("bash").args(["-c", &script]).output().unwrap();
-    assert_eq!(bash.status.code(), Some(6));
+    // Nothing was touched.
+    assert_eq!(bash.status.code(), Some(2));
     let said = String::from_utf8_lossy(&bash.stderr).into_owned();
     assert!(said.starts_with("error: the answer cannot be written to standard output\n  because: "), "{said}");
+}
+
+#[test]
+fn quiet_still_says_what_blocks_and_nothing_when_all_is_well() {
+    let inventory = |rke: &str| {
+        format!(
+            "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine: {{rke: {{version: {rke}, kubernetes: v1.32.2-rancher1-1}}}}\n\
+             rancher: {{hostname: r.example.com, version: 2.11.3, tls: {{mode: ingress, issuer: ca}}}}\n"
+        )
+    };
+    let good = folder(&[("inventory.yml", &inventory("v1.8.0"))]);
+    let said = cowhand(good.path(), &["check", "--offline", "-q"]);
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "", ""));
+    let bad = folder(&[("inventory.yml", &inventory("v1.5.0"))]);
+    let said = cowhand(bad.path(), &["check", "--offline", "-q"]);
+    assert_eq!(said.code, 5, "{}", said.all());
+    assert!(said.out.contains("versions.rke-kubernetes") && !said.out.contains("end-of-life"), "{}", said.all());
+}
+
+#[test]
+fn what_streams_events_ends_with_the_exit_code() {
+    let inventory = "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine: {rke: {kubernetes: v1.32.2-rancher1-1}}\n\
+        rancher: {hostname: r.example.com, version: 2.11.3, tls: {mode: ingress, issuer: ca}}\n";
+    let folder = folder(&[("inventory.yml", inventory)]);
+    let said = cowhand(folder.path(), &["check", "--offline", "--output", "json"]);
+    let lines = json_lines(&said.out);
+    let names: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    assert_eq!(names[names.len() - 2..], ["checked", "run-finished"]);
+    let last = &lines[lines.len() - 1];
+    assert_eq!((&last["ok"], &last["exit"], last["seconds"].is_number()), (&true.into(), &0.into(), true), "{last}");
+}
+
+#[test]
+fn a_wrong_level_of_the_log_is_named() {
+    let said = cowhand_with(folder(&[]).path(), &["check"], &[("COWHAND_LOG", "loud")]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.starts_with("error: COWHAND_LOG=loud is no level of a log\n"), "{}", said.err);
+}
+
+#[test]
+fn a_failed_up_names_its_log_and_every_stage_that_began_has_ended() {
+    // A port where nobody listens.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let inventory = format!(
+        "name: prod\nssh: {{port: {free}, connect_timeout: 1s}}\nnodes:\n{}engine: {{rke: {{kubernetes: v1.32.2-rancher1-1}}}}\n\
+         rancher: {{hostname: r.example.com, version: 2.11.3, values: {{proxy: \"http://me:CANARY@p.test\"}}, \
+         tls: {{mode: ingress, issuer: ca}}}}\n",
+        (1..4).map(|n| format!("- {{address: 10.0.0.{n}, ssh: {{host: 127.0.0.1}}}}\n")).collect::<String>()
+    );
+    let folder = folder(&[("inventory.yml", &inventory)]);
+    let said = cowhand(folder.path(), &["up", "--output", "json"]);
+    let lines = json_lines(&said.out);
+    let names: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    assert_eq!(names[names.len() - 3..], ["stage-finished", "failure", "run-finished"], "{}", said.all());
+    assert_eq!((said.code, &lines[lines.len() - 1]["exit"]), (4, &4.into()));
+    let failure = &lines[lines.len() - 2];
+    assert_eq!(failure["because"].as_array().map(Vec::len), Some(3), "{failure}");
+    let log = std::fs::read_to_string(failure["log"].as_str().unwrap()).unwrap();
+    assert!(log.contains("run started") && log.contains("not connected") && log.contains("run finished"), "{log}");
+    assert!(!(log + &said.all()).contains("CANARY"));
 }

@@ -101,7 +101,8 @@ fn a_question_in_the_middle_of_a_run_stands_alone() {
     terminal.exp_string("0 of 3 nodes answered").unwrap();
     terminal.send_line("").unwrap();
     let before = terminal.exp_string("n2 is not in known_hosts").unwrap();
-    assert!(before.ends_with("\u{1b}[2A\u{1b}[J"), "the list must be gone before the question: {before:?}");
+    // indicatif goes up to the list's first line and clears each line of it.
+    assert!(before.ends_with("\r\u{1b}[2K\u{1b}[1A"), "the list must be gone before the question: {before:?}");
     terminal.exp_string("(yes/no) ").unwrap();
     std::thread::sleep(Duration::from_millis(400));
     terminal.send_line("yes").unwrap();

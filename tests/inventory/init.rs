@@ -6,7 +6,7 @@ use crate::{file, read};
 
 fn vagrant(provider: &str) -> Vec<InitNode> {
     let text = String::from_utf8(file(&format!("tests/data/inventory/vagrant-{provider}.ssh-config"))).unwrap();
-    nodes_from_ssh_config(&text).unwrap()
+    nodes_from_ssh_config(&text).unwrap().nodes
 }
 
 fn request(nodes: Vec<InitNode>) -> InitRequest {
@@ -92,18 +92,66 @@ fn by_a_configuration_file_the_nodes_go_by_their_names_in_it() {
 
 #[test]
 fn ssh_configurations_of_other_kinds() {
-    let nodes = nodes_from_ssh_config(
+    let taken = nodes_from_ssh_config(
         "# mine\nHost *\n  User nobody\nMatch host x\n  Port 1\nHost=a\n\tHostname = \"10.0.0.1\"\n  PORT 22\n  IdentityFile ~/a\n\
          \x20 IdentityFile ~/b\n  ProxyJump one,two\nHost b\n",
     )
     .unwrap();
-    let [a, b] = nodes.as_slice() else { panic!("{nodes:?}") };
+    let [a, b] = taken.nodes.as_slice() else { panic!("{taken:?}") };
     assert_eq!(
-        (a.address.as_str(), a.port, a.identity_file.as_deref(), &a.user),
-        ("10.0.0.1", None, Some("~/a"), &None)
+        (a.address.as_str(), a.port, a.identity_file.as_deref(), a.user.as_deref()),
+        ("10.0.0.1", None, Some("~/a"), Some("nobody"))
     );
+    assert_eq!(taken.passed.len(), 1, "the Match block: {:?}", taken.passed);
     assert_eq!(a.jump, ["one", "two"]);
     assert_eq!(b.address, "b", "without HostName the name is the address");
+}
+
+#[test]
+fn what_holds_for_several_machines_is_taken_and_the_rest_is_named() {
+    let text = "\
+Host bastion
+  HostName 192.0.2.1
+  Port 2222
+Host n1 n1.example.com
+  HostName 10.0.0.1
+Host n2 n3
+Host web-*
+  User www
+Host n4
+  HostName 10.0.0.4
+  ProxyJump none
+  ProxyCommand nc %h %p
+Host *
+  User admin
+  ProxyJump bastion
+";
+    let taken = nodes_from_ssh_config(text).unwrap();
+    let nodes: Vec<_> = taken
+        .nodes
+        .iter()
+        .map(|node| (node.name.as_deref().unwrap(), node.address.as_str(), node.user.as_deref(), node.jump.join(",")))
+        .collect();
+    let jump = || "admin@192.0.2.1:2222".to_owned();
+    assert_eq!(
+        nodes,
+        [
+            ("n1", "10.0.0.1", Some("admin"), jump()),
+            ("n2", "n2", Some("admin"), jump()),
+            ("n3", "n3", Some("admin"), jump()),
+            ("n4", "10.0.0.4", Some("admin"), String::new()),
+        ]
+    );
+    let passed: Vec<String> = taken.passed.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        passed,
+        [
+            "line 1, `Host bastion`: others are reached through it: a jump host, not a node",
+            "line 4, `Host n1 n1.example.com`: all its names are one machine; it is called n1",
+            "line 7, `Host web-*`: patterns are not matched, only `Host *` is",
+            "line 12, `ProxyCommand nc %h %p`: an inventory knows jump hosts only; ~/.ssh/config is asked for it all the same",
+        ]
+    );
 }
 
 #[test]

@@ -42,7 +42,7 @@ const NONE: [String; 0] = [];
 fn another_hostname_is_a_new_certificate_and_an_upgrade() {
     assert_eq!(
         helm(|text| with(text, "rancher.example.com", "other.example.com")),
-        ["apply the certificates' issuers (1 object)", "helm rancher: value hostname changes"]
+        ["helm rancher: value hostname changes", "apply the certificate (1 object)"]
     );
 }
 
@@ -53,7 +53,7 @@ fn another_hostname_in_the_addon_is_for_rke() {
     let [only] = &rke(&before, &after)[..] else { panic!("{:?}", rke(&before, &after)) };
     assert!(only.starts_with("addons: ("), "{only}");
     let (before, after) = (World::new(&before, Given::CA), World::new(&after, Given::CA));
-    assert_eq!(steps(&before, &after), ["apply the certificates' issuers (1 object)"]);
+    assert_eq!(steps(&before, &after), ["apply the certificate (1 object)"]);
 }
 
 #[test]
@@ -220,4 +220,19 @@ fn what_takes_traffic_goes_only_when_the_new_stands() {
     assert_eq!(heads.last().unwrap(), "remove 3 objects of a former TLS set-up", "{heads:#?}");
     let text = plans[2].steps.last().unwrap().text();
     assert!(text.contains("ingress cattle-system/rancher\n"), "{text}");
+}
+
+#[test]
+fn routes_past_the_ingress_go_before_ranchers_pods_give_up_their_certificate() {
+    let (before, after) = (
+        World::new(&inventory(POD_FILES, TRAEFIK), Given::FILES),
+        World::new(&inventory(FILES, TRAEFIK), Given::FILES),
+    );
+    let steps = steps(&before, &after);
+    let at =
+        |word: &str| steps.iter().position(|step| step.contains(word)).unwrap_or_else(|| panic!("{word}: {steps:#?}"));
+    let (secret, routes) = (at("tls-rancher-ingress"), at("remove 2 objects"));
+    let (mounts, keys) =
+        (at("without the former certificate files"), at("remove secret cattle-system/cattle-server-keys"));
+    assert!(secret < routes && routes < mounts && mounts < keys, "{steps:#?}");
 }

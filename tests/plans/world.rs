@@ -30,11 +30,13 @@ pub struct Given {
     pub key: Option<&'static str>,
     pub ca: Option<&'static str>,
     pub ca_key: Option<&'static str>,
+    pub also_trust: Option<&'static str>,
     pub acme_server_ca: Option<&'static str>,
 }
 
 impl Given {
-    pub const NOTHING: Given = Given { certificate: None, key: None, ca: None, ca_key: None, acme_server_ca: None };
+    pub const NOTHING: Given =
+        Given { certificate: None, key: None, ca: None, ca_key: None, also_trust: None, acme_server_ca: None };
     pub const CA: Given = Given { ca: Some("root.pem"), ca_key: Some("root.key"), ..Given::NOTHING };
     pub const OTHER_CA: Given = Given { ca: Some("root-other.pem"), ca_key: Some("root-other.key"), ..Given::NOTHING };
     pub const FILES: Given =
@@ -43,13 +45,14 @@ impl Given {
 
     fn material(self) -> Material {
         let bytes = |name: Option<&str>| name.map(|name| crate::file(&format!("tests/data/tls/{name}")).into_bytes());
-        let [certificate, key, ca, ca_key, acme_server_ca] =
-            [self.certificate, self.key, self.ca, self.ca_key, self.acme_server_ca].map(bytes);
+        let [certificate, key, ca, ca_key, also_trust, acme_server_ca] =
+            [self.certificate, self.key, self.ca, self.ca_key, self.also_trust, self.acme_server_ca].map(bytes);
         let files = Files {
             certificate: certificate.as_deref(),
             key: key.as_deref(),
             ca: ca.as_deref(),
             ca_key: ca_key.as_deref(),
+            also_trust: also_trust.as_deref(),
             acme_server_ca: acme_server_ca.as_deref(),
         };
         Material::read(&files).unwrap()
@@ -164,7 +167,7 @@ impl Cluster {
             self.carry_out(world, step);
         }
         if rancher::by_chart(&world.picture) {
-            self.secrets.insert("tls-rancher-ingress".into(), Vec::new());
+            self.secrets.entry("tls-rancher-ingress".into()).or_default();
         }
     }
 
@@ -180,8 +183,9 @@ impl Cluster {
                 self.namespace |= manifests.iter().any(|one| *one == rancher::namespace());
                 let names: Vec<String> = manifests.iter().map(rancher::identity).collect();
                 if manifests.iter().any(|one| one["kind"] == "Certificate") {
+                    // Files that lie there are taken for its own.
                     self.issued = world.material.ca().map(str::to_owned);
-                    self.secrets.insert("tls-rancher-ingress".into(), Vec::new());
+                    self.secrets.entry("tls-rancher-ingress".into()).or_default();
                 }
                 self.objects.retain(|there| !names.contains(&rancher::identity(there)));
                 self.objects.extend(manifests.into_iter().filter(|one| *one != bare_deployment()));
@@ -192,7 +196,10 @@ impl Cluster {
                 self.addon.retain(|there| !gone.contains(&rancher::identity(there)));
                 self.secrets.retain(|name, _| !gone.contains(&format!("Secret/{name}")));
             }
-            Step::Reissue { .. } => self.issued = world.material.ca().map(str::to_owned),
+            Step::Reissue { .. } => {
+                self.issued = world.material.ca().map(str::to_owned);
+                self.secrets.insert("tls-rancher-ingress".into(), Vec::new());
+            }
             Step::Secret(step) => {
                 self.secrets.insert(step.name.clone(), world.secret(&step));
             }
@@ -244,7 +251,9 @@ impl Cluster {
         let has_certificate = self.objects.iter().any(|one| one["kind"] == "Certificate");
         let by_ca = before.iter().any(|one| rancher::identity(one) == "Issuer/cattle-issuer-ca");
         let other = has_certificate && by_ca && self.issued.as_deref() != world.material.ca();
-        found.stale = other.then(|| "another CA".to_owned());
+        let given = self.secrets.get("tls-rancher-ingress").is_some_and(|secret| !secret.is_empty());
+        let issued = rancher::by_chart(&world.picture) || before.iter().any(|one| one["kind"] == "Certificate");
+        found.stale = (other || given && issued).then(|| "another CA".to_owned());
         found
     }
 }

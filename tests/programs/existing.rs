@@ -57,9 +57,7 @@ async fn the_admin_may_do_all_and_a_guest_next_to_nothing() {
 async fn objects_tell_who_made_them() {
     let cluster = api().cluster().await;
     namespace(&cluster, "belongings").await;
-    let map = |name: &str| {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "belongings"}, "data": {"a": "b"}})
-    };
+    let map = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "belongings"}, "data": {"a": "b"}});
     cluster.apply(&[map("ours")], &Apply::default(), |_| ()).await.unwrap();
     let marked = json!({"apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "marked", "namespace": "belongings", "annotations": {"a": "b"}}});
@@ -67,7 +65,8 @@ async fn objects_tell_who_made_them() {
     let found = cluster.inhabitants("belongings").await.unwrap();
     assert_eq!(found.unseen, Vec::<String>::new());
     let of = |name: &str| {
-        let one = found.all.iter().find(|one| one.object.name == name).unwrap_or_else(|| panic!("no {name}: {found:?}"));
+        let one =
+            found.all.iter().find(|one| one.object.name == name).unwrap_or_else(|| panic!("no {name}: {found:?}"));
         whose(one, &Around::default())
     };
     assert_eq!((of("ours"), of("marked")), (Whose::Cowhand, Whose::Other));

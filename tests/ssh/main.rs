@@ -8,5 +8,6 @@ mod facts;
 mod front;
 mod host_keys;
 mod lock;
+mod log;
 mod reach;
 mod streams;

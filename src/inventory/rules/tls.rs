@@ -19,6 +19,7 @@ pub(super) fn tls(raw: RawTls, balanced: bool, judge: &mut Judge) -> Tls {
         key: judge.file(&path.key("key"), raw.key.as_deref()),
         ca: judge.file(&path.key("ca"), raw.ca.as_deref()),
         ca_key: judge.file(&path.key("ca_key"), raw.ca_key.as_deref()),
+        also_trust: judge.file(&path.key("also_trust"), raw.also_trust.as_deref()),
         acme: raw.acme.map(|raw| acme_account(raw, &path.key("acme"), judge)),
         passthrough: raw.passthrough.unwrap_or(false),
         agent_tls_mode: raw.agent_tls_mode,
@@ -27,6 +28,7 @@ pub(super) fn tls(raw: RawTls, balanced: bool, judge: &mut Judge) -> Tls {
         cell(&tls, &given, judge);
         passthrough(&tls, judge);
         agents(&tls, &given, judge);
+        also_trust(&tls, &given, judge);
         if tls.mode == TlsMode::External && !balanced && !judge.any_broken(&["load_balancers"]) {
             say(
                 judge,
@@ -83,7 +85,7 @@ fn cell(tls: &Tls, given: &Given, judge: &mut Judge) {
             }
             stray(judge, &[("ca_key", given.ca_key, "ca"), ("acme", given.acme, "acme")]);
         }
-        (TlsMode::Ingress | TlsMode::Rancher, TlsIssuer::Blank) => blank(tls, given, judge),
+        (TlsMode::Ingress | TlsMode::Rancher, TlsIssuer::Blank) => blank(given, judge),
         (TlsMode::Ingress | TlsMode::Rancher, TlsIssuer::Ca) => {
             made(judge, given, "ca");
             stray(judge, &[("acme", given.acme, "acme")]);
@@ -100,7 +102,7 @@ fn cell(tls: &Tls, given: &Given, judge: &mut Judge) {
 }
 
 /// Files given, or none at all and Rancher is its own CA.
-fn blank(tls: &Tls, given: &Given, judge: &mut Judge) {
+fn blank(given: &Given, judge: &mut Judge) {
     stray(judge, &[("ca_key", given.ca_key, "ca"), ("acme", given.acme, "acme")]);
     pair(judge, ("certificate", given.certificate), ("key", given.key), "");
     if given.certificate || given.key {
@@ -112,13 +114,6 @@ fn blank(tls: &Tls, given: &Given, judge: &mut Judge) {
             "ca",
             "there is no certificate that it could have signed; give certificate and key, or choose issuer ca with \
                 ca and ca_key",
-        );
-    } else if tls.mode == TlsMode::Rancher && !tls.passthrough {
-        say(
-            judge,
-            "issuer",
-            "blank with mode rancher needs certificate and key, since the ingress encrypts anew; or choose issuer \
-                ca, or passthrough: true for Rancher's own certificate",
         );
     }
 }
@@ -186,6 +181,21 @@ fn agents(tls: &Tls, given: &Given, judge: &mut Judge) {
             "agent_tls_mode",
             "strict makes agents trust the given CA only, and none is given: they could not connect; give `ca` (a \
                 public CA's certificate too), or choose system-store",
+        );
+    }
+}
+
+/// Only a CA that goes to Rancher as a file can have another beside it.
+fn also_trust(tls: &Tls, given: &Given, judge: &mut Judge) {
+    let through_file = match tls.issuer {
+        TlsIssuer::Ca => !tls.passthrough,
+        TlsIssuer::Blank | TlsIssuer::Acme => given.ca,
+    };
+    if tls.also_trust.is_some() && !through_file {
+        say(
+            judge,
+            "also_trust",
+            "goes beside a CA that Rancher is given as a file, and here it is given none; give `ca`, or remove it",
         );
     }
 }

@@ -36,6 +36,7 @@ recipes = [
     c_program("pause", "images/pause/pause.c"),
     cargo_program("lab-rancher", "rancher"),
     go_sources("cert-manager-source", "github.com/cert-manager/cert-manager", cert_manager, "deploy"),
+    go_sources("traefik-definitions", "github.com/traefik/traefik/v3", traefik, "docs/content/reference/dynamic-configuration"),
     charts("charts", "charts", cert_manager),
 
     debian_root("base-root", _base_packages, "images/base/prepare", {"etcd-server": "3.5.16", "kubernetes-client": "1.32."}),

@@ -6,6 +6,7 @@ import sys
 
 from . import catalogue, ground, seed
 from .archive import write_archive
+from .balancers import Balancers
 from .engine import Engine
 from .machines import Machines
 from .names import Names
@@ -21,6 +22,7 @@ class Commands:
         self.engine = Engine(lab.cache)
         self.store = Store(lab.cache, [*catalogue.recipes, seed.recipe(self.engine)])
         self.machines, self.names, self.pebble_server = Machines(lab, self.engine), Names(lab), Pebble(lab, self.store)
+        self.balancers = Balancers(lab, self.engine)
         self.artefacts = ["seed", "charts", *catalogue.programs.values(), *catalogue.node_image[0]]
         self.done = lab.run / "done"   # written last by `up`: a run folder without it is what a crash left
 
@@ -52,6 +54,7 @@ class Commands:
             missing = self.store.missing(self.artefacts)
             ground.look_at_programs(missing)
             ground.look_at_room(self.lab.cache, missing, nodes=not self.done.exists())
+            ground.look_at_watches()
             if self.lab.run.exists() and not self.done.exists():
                 say("an earlier `up` did not come to its end; clearing what it left")
                 self._clear()
@@ -168,6 +171,7 @@ class Commands:
         run, nodes = self.lab.run, self.lab.nodes
         told = {"LAB_NAME": self.lab.name, "LAB_SUBNET": str(self.lab.network), "LAB_RUN": run, "LAB_NODES": " ".join(nodes.values()),
                 "LAB_NODE_NAMES": " ".join(nodes), "LAB_JUMP": next(iter(self.lab.jump.values())), "LAB_GATEWAY": self.lab.gateway, "LAB_DNS": self.lab.gateway,
+                "LAB_BALANCERS": " ".join(self.lab.balancers.values()), "LAB_FLOATING": self.lab.floating,
                 "LAB_USER": user, "LAB_KEY": run / "id", "LAB_ENCRYPTED_KEY": run / "id_encrypted", "LAB_ENCRYPTED_KEY_PASSPHRASE_FILE": run / "id_encrypted.pass",
                 "LAB_KNOWN_HOSTS": run / "known_hosts", "LAB_SSH_CONFIG": run / "ssh_config", "LAB_CHARTS": self.store.path("charts"),
                 "LAB_RKE": run / "bin" / "rke", "LAB_HELM": run / "bin" / "helm", "LAB_KUBECTL": run / "bin" / "kubectl"}
@@ -186,6 +190,21 @@ class Commands:
         self.engine.docker(verb, name)
         if verb == "start":
             self.machines.wait(name)
+
+    def balancer(self, number, verb, words):
+        """start a program of this machine at an address of its own in front of the nodes, stop it, show what it said, or exec beside it"""
+        self._must_be_up()
+        if verb == "start":
+            return self.balancers.start(number, words)
+        if verb == "exec":
+            line = self.balancers.beside(number, words)
+            os.execvp(line[0], line)
+        if words:
+            raise Fail(f"`{verb}` takes no more words")
+        if verb == "stop":
+            return self.balancers.stop(number)
+        line = self.balancers.told(number)
+        os.execvp(line[0], line)
 
     def dns(self, name, addresses):
         """show the records, or give a name other addresses (none: the name is gone), at once"""

@@ -10,6 +10,7 @@ GiB = 1 << 30
 # measured, with a margin: see the README of the lab
 disk_build, disk_modules, disk_go, disk_run = 6 * GiB, 10 * GiB, 12 * GiB, 7 * GiB
 memory_build, memory_run = 5 * GiB, 4 * GiB
+watches = 1024   # inotify instances; a node with a cluster takes about 15
 
 packages = ["docker.io", "mmdebstrap", "debian-archive-keyring", "dnsmasq-base", "jq", "haproxy", "nginx", "libnginx-mod-stream", "keepalived", "openssh-client",
             "openssh-server", "openssl", "socat", "gcc", "libc6-dev", "libcap2-bin", "git", "ca-certificates", "curl", "iproute2", "procps",
@@ -57,6 +58,19 @@ def look_at_room(cache, missing, nodes):
                        "make room, or put the cache elsewhere: COWHAND_LAB_CACHE=/big/lab (and GOMODCACHE, GOCACHE)" if go else "make room, or put the cache elsewhere: COWHAND_LAB_CACHE=/big/lab")
     if has < max(memory):
         raise Fail(f"the lab needs {max(memory) / GiB:.0f} GiB of memory, and {has / GiB:.1f} are free", "end what takes it, or take a larger machine")
+
+
+def look_at_watches(limit=Path("/proc/sys/fs/inotify/max_user_instances")):
+    """Every kubelet, systemd and Docker engine of every node watches files as this machine's root, and the kernel's usual 128 are
+    used up by a second lab: then a kubelet ends with `inotify_init: too many open files`."""
+    before = int(limit.read_text())
+    if before >= watches:
+        return
+    try:
+        limit.write_text(f"{watches}\n")
+        say(f"fs.inotify.max_user_instances was {before}, is {watches} until this machine is started again")
+    except OSError as error:
+        say(f"fs.inotify.max_user_instances is {before} and cannot be raised ({error}): that is enough for one lab, not for two")
 
 
 def look_at_programs(missing):

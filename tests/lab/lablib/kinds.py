@@ -144,15 +144,17 @@ def build_cargo_program(out, words, needs):
 
 
 def charts(name, folder, cert_manager):
-    return Recipe(name, build_charts, {"folder": folder, "cert_manager": cert_manager}, inputs=[here / folder], needs=["cert-manager-source"])
+    return Recipe(name, build_charts, {"folder": folder, "cert_manager": cert_manager}, inputs=[here / folder], needs=["cert-manager-source", "traefik-definitions"])
 
 
 def build_charts(out, words, needs):
-    """The charts a test installs: our stand-ins as they are, and cert-manager's own, whose published form differs from its source by
-    two things its release adds: the version in Chart.yaml, and the CRDs among the templates."""
+    """The charts a test installs: our stand-ins, Traefik's with the definitions of its own source; and cert-manager's own, whose
+    published form differs from its source by two things its release adds: the version in Chart.yaml, and the CRDs among the templates."""
     for chart in sorted((here / words["folder"]).iterdir()):
         if (chart / "Chart.yaml").exists():
             shutil.copytree(chart, out / chart.name)
+    (out / "traefik" / "crds").mkdir()
+    shutil.copy(needs["traefik-definitions"] / "kubernetes-crd-definition-v1.yml", out / "traefik" / "crds" / "traefik.yaml")
     source, chart, version = needs["cert-manager-source"], out / "cert-manager", words["cert_manager"]
     shutil.copytree(source / "charts" / "cert-manager", chart)
     template = chart / "Chart.template.yaml"

@@ -15,8 +15,12 @@ class Machines:
     def folder(self, name):
         return self.lab.run / "machines" / name
 
+    def _has_network(self):
+        """By its whole name: `network inspect b` would also take the network whose id begins with b."""
+        return self.lab.name in self.engine.docker("network", "ls", "--format", "{{.Name}}").split()
+
     def make_network(self):
-        if self.engine.works("network", "inspect", self.lab.name):
+        if self._has_network():
             return
         taken = [line for line in run(["ip", "-4", "route"]).splitlines() if overlaps(line, self.lab.network)]
         if taken:
@@ -97,7 +101,7 @@ class Machines:
         remove(self.lab.run / "machines")
 
     def remove_network(self):
-        if self.engine.works("network", "inspect", self.lab.name):
+        if self._has_network():
             self.engine.docker("network", "rm", self.lab.name)
 
     def write_ssh_files(self):

@@ -6,6 +6,9 @@ import signal
 from .settings import domain
 from .shell import Fail, end_process, process_is, run
 
+# Rancher's chart fixes these two; a story may let a server of the lab stand for them.
+lets_encrypt = ("acme-v02.api.letsencrypt.org", "acme-staging-v02.api.letsencrypt.org")
+
 
 class Names:
     def __init__(self, lab):
@@ -39,7 +42,7 @@ class Names:
             return False
 
     def set(self, name, addresses):
-        if not name.endswith("." + domain):
+        if not name.endswith("." + domain) and name not in lets_encrypt:
             raise Fail(f"the lab's DNS server knows names below {domain}, and {name} is none", f"tests/lab/lab dns {name}.{domain} {self.lab.gateway}")
         for address in addresses:
             if not re.fullmatch(r"[0-9.]+|[0-9a-f:]+", address):

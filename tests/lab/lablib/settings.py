@@ -59,6 +59,16 @@ class Lab:
         return {f"{self.name}jump": self.address(10)}
 
     @property
+    def balancers(self):
+        """number -> address of the two machines that may stand in front of the nodes"""
+        return {"1": self.address(5), "2": self.address(6)}
+
+    @property
+    def floating(self):
+        """an address that none of them has as its own"""
+        return self.address(7)
+
+    @property
     def machines(self):
         return {**self.nodes, **self.jump}
 

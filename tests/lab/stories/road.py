@@ -5,9 +5,11 @@ import hashlib
 import json
 import re
 import shutil
+import signal
 import stat
 from pathlib import Path
 
+from . import canary
 from .scene import until
 
 # What is in the places where a tool might leave something; sudo itself leaves its mark of a first use.
@@ -50,15 +52,16 @@ def check_sees_three_good_machines_and_touches_nothing(s):
 
 
 def check_names_what_is_wrong_and_where(s):
-    s.node("lab2", "touch /etc/kubernetes-canary; mkdir -p /etc/kubernetes; echo x > /etc/kubernetes/left; systemctl stop docker.socket docker")
+    name = list(s.nodes)[1]
+    s.node(name, "touch /etc/kubernetes-canary; mkdir -p /etc/kubernetes; echo x > /etc/kubernetes/left; systemctl stop docker.socket docker")
     try:
         done = s.cow("check", "--output", "plain", inventory=s.inventory).must(5)
-        done.says("lab2", "docker", "leftover.cluster")
+        done.says(name, "docker", "leftover.cluster")
         up = s.cow("up", "--output", "plain", inventory=s.inventory).must(5)
-        up.says("lab2")
+        up.says(name)
         assert not (s.folder / "cluster.yml").exists(), "up wrote a file although checks failed"
     finally:
-        s.node("lab2", "rm -rf /etc/kubernetes /etc/kubernetes-canary; systemctl start docker")
+        s.node(name, "rm -rf /etc/kubernetes /etc/kubernetes-canary; systemctl start docker")
 
 
 def plan_says_all_and_changes_nothing(s):
@@ -71,7 +74,8 @@ def plan_says_all_and_changes_nothing(s):
 
 
 def up_arrives(s):
-    done = s.cow("up", "--output", "plain", inventory=s.inventory).must()
+    with canary.Sampler(s) as s.sampler:
+        done = s.cow("up", "--output", "plain", inventory=s.inventory).must()
     done.says("https://rancher.lab.test")
     s.up_text = done.out + done.err
     return f"{done.seconds:.0f} s"
@@ -105,7 +109,17 @@ def verify_and_status_agree(s):
     assert findings and all(f["verdict"] == "pass" for f in findings), findings
     subjects = {f["subject"] for f in findings if f["check"] == "outside.trusted"}
     assert len(subjects) >= 4, f"three nodes and the DNS name: {subjects}"
+    agents = {f["subject"] for f in findings if f["check"] == "agent.connect"}
+    assert len(agents) == 3 + 9, f"an agent's way from here and from each node, to each address: {agents}"
     s.cow("status", inventory=s.inventory).must().says("etcd", "cert-manager", "rancher", "days")
+
+
+def a_name_that_leads_elsewhere_is_named(s):
+    s.lab("dns", "rancher.lab.test", "10.9.9.9")
+    try:
+        s.cow("verify", "--output", "plain", inventory=s.inventory).must(7).says("outside.name", "it leads to 10.9.9.9, expected the nodes")
+    finally:
+        s.lab("dns", "usual")
 
 
 def rke_never_logged_in_itself(s):
@@ -146,24 +160,21 @@ def cluster_yml_serves_plain_rke(s):
 
 
 def no_secret_is_anywhere(s):
-    """Canaries: the CA's key, the password, the ssh key, in all that was written, said or stored for everybody."""
-    folder = s.folder
-    secrets = {
-        "the CA's key": "".join((folder / "secrets" / "ca-key.pem").read_text().splitlines()[1:3]),
-        "the password": (folder / "secrets" / "bootstrap-password").read_text().strip(),
-        "the ssh key": "".join(Path(s.environment["LAB_KEY"]).read_text().splitlines()[2:3]),
-    }
+    """Canaries: keys and passwords, in all that was written, said or stored for everybody, and in `ps` during the first up."""
+    folder, wanted = s.folder, canary.of_workspace(s)
     places = {"what up said": s.up_text, "cluster.yml": (folder / "cluster.yml").read_text()}
     places["what plan says"] = s.cow("plan", inventory=s.inventory).must().out
     for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.parent.name != "secrets" and path.suffix != ".rkestate":
+        if path.is_file() and not path.is_symlink() and path.parent.name != "secrets" and "rkestate" not in path.name and not path.name.startswith("kube_config"):
             places[str(path.relative_to(folder))] = path.read_text(errors="replace")
     places["ConfigMaps"] = s.kubectl(s.inventory, "get", "configmaps", "-A", "-o", "yaml")
-    for place, text in places.items():
-        for what, secret in secrets.items():
-            assert len(secret) > 8 and secret not in text.replace("\n", ""), f"{what} stands in {place}"
+    places.update(canary.helm_releases(s))
+    found = canary.stands_in(wanted, places) + s.sampler.found(wanted)
+    assert not found, "\n".join(found)
+    assert canary.stands_in(wanted, {"the kube config": (folder / "kube_config_cluster.yml").read_text()}), "the search finds not even the admin's own key"
     for path in [folder / "secrets" / "ca-key.pem", folder / "secrets" / "bootstrap-password", folder / "cluster.rkestate", folder / "kube_config_cluster.yml"]:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, f"{path} is not 0600"
+    return f"{len(wanted)} secrets, {len(places)} texts, {s.sampler.told()}"
 
 
 def a_second_run_is_refused_while_one_goes_on(s):
@@ -173,10 +184,14 @@ def a_second_run_is_refused_while_one_goes_on(s):
     log = s.work / "first.log"
     first = s.start(s.cowhand, "up", "--output", "plain", "-i", s.inventory, log=log)
     try:
-        until(30, lambda: "check" in log.read_text(), 0.05)
+        # It has its locks when it gets to the cluster; held still there, it cannot be done before the others come.
+        until(60, lambda: re.search(r"^cluster +started", log.read_text(), re.M) or first.poll() is not None, 0.02)
+        assert first.poll() is None, f"it was done before it could be held:\n{log.read_text()}"
+        first.send_signal(signal.SIGSTOP)
         here = s.cow("up", inventory=s.inventory)
         there = s.cow("up", inventory=other / "lab.yml")
     finally:
+        first.send_signal(signal.SIGCONT)
         first.wait(timeout=300)
     assert here.code != 0 and there.code != 0, f"{here}\n{there}"
     here.says("cowhand up")
@@ -237,7 +252,7 @@ def down_leaves_nothing(s):
 STEPS = [
     machines_are_there, init_writes_an_inventory_that_checks, check_sees_three_good_machines_and_touches_nothing,
     check_names_what_is_wrong_and_where, plan_says_all_and_changes_nothing, up_arrives,
-    a_browser_with_only_the_ca_trusts_every_node, the_cluster_is_highly_available, verify_and_status_agree, rke_never_logged_in_itself,
-    up_again_changes_nothing, cluster_yml_serves_plain_rke, no_secret_is_anywhere, a_second_run_is_refused_while_one_goes_on,
+    a_browser_with_only_the_ca_trusts_every_node, the_cluster_is_highly_available, verify_and_status_agree, a_name_that_leads_elsewhere_is_named,
+    rke_never_logged_in_itself, up_again_changes_nothing, cluster_yml_serves_plain_rke, no_secret_is_anywhere, a_second_run_is_refused_while_one_goes_on,
     a_lost_state_is_never_built_over, a_state_cut_short_by_a_full_disk_is_put_back, helm_adopts_the_addon, down_leaves_nothing,
 ]

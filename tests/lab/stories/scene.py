@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 lab_folder = Path(__file__).resolve().parent.parent
@@ -49,7 +50,9 @@ class Scene:
         self.cowhand = Path(os.environ.get("COWHAND") or self._build())
         self.work = Path(tempfile.mkdtemp(prefix="cowhand-story-"))
         self.environment = dict(os.environ)
+        self.lab_command = lab_folder / "lab"
         self.children = []
+        self.mounts = []
         self.failed = False
 
     def _build(self):
@@ -81,11 +84,27 @@ class Scene:
                 child.kill()
                 child.wait()
         if self.failed or os.environ.get("STORY_KEEP"):
+            self._unmount(keep=True)
             print(f"the workspaces are kept in {self.work}; the lab is left as it is")
             return
+        self._unmount()
         shutil.rmtree(self.work)
         if os.environ.get("CI") == "true":
             self.lab("down")
+
+    def mount(self, name, size):
+        """A small disk of its own in the story's folder; gone with the scene, its content kept when the story failed."""
+        folder = self.work / name
+        folder.mkdir()
+        self.run("mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", folder).must()
+        self.mounts.append(folder)
+        return folder
+
+    def _unmount(self, keep=False):
+        for folder in self.mounts:
+            if keep:
+                shutil.copytree(folder, f"{folder}.kept", symlinks=True, ignore=shutil.ignore_patterns("filler"))
+            self.run("umount", folder).must()
 
     # --- programs
     def run(self, *words, cwd=None, limit=900, input=None, env=None):
@@ -109,12 +128,13 @@ class Scene:
 
     # --- the lab
     def lab(self, *words, limit=5000):
-        return self.run(lab_folder / "lab", *words, limit=limit).must()
+        return self.run(self.lab_command, *words, limit=limit).must()
 
     def fresh_lab(self):
         """Three virgin machines; the environment that goes with them."""
-        status = self.run(lab_folder / "lab", "status")
-        self.lab(*(["reset"] if status.code == 0 else ["up"]))
+        status = json.loads(self.run(self.lab_command, "status", "--json").out or "{}")
+        # Also when a fault of an earlier story has left them stopped, frozen or without sshd: `up` would keep them.
+        self.lab("reset" if status.get("up") else "up")
         self.use_lab()
 
     def use_lab(self):
@@ -134,11 +154,12 @@ class Scene:
 
     def node(self, name, script, code=0):
         """A shell script as root on a node, beside cowhand's own way there."""
-        done = self.run(lab_folder / "lab", "node", name, "exec", "--", "sh", "-c", script)
+        done = self.run(self.lab_command, "node", name, "exec", "--", "sh", "-c", script)
         return done.must(code).out if code is not None else done.out
 
     def on_nodes(self, script):
-        return {name: self.node(name, script) for name in self.nodes}
+        with ThreadPoolExecutor() as side_by_side:
+            return dict(zip(self.nodes, side_by_side.map(lambda name: self.node(name, script), self.nodes)))
 
     def workspace(self, name, change=lambda text: text):
         """A folder with the lab's inventory in it."""

@@ -25,6 +25,7 @@ pub struct State {
 pub async fn handle(state: Arc<State>, tls: bool, request: Request<Incoming>) -> Response<Body> {
     let (method, path) = (request.method().clone(), request.uri().path().to_string());
     let forwarded = header(&request, "x-forwarded-proto");
+    let forwarded_for = header(&request, "x-forwarded-for");
     let upgrade = request.headers().contains_key(UPGRADE);
     let over_https = tls || ["https", "wss"].contains(&forwarded.as_str());
     let mut response =
@@ -38,7 +39,7 @@ pub async fn handle(state: Arc<State>, tls: bool, request: Request<Incoming>) ->
         log::info(
             "request",
             json!({"method": method.as_str(), "path": path, "status": status, "tls": tls, "upgrade": upgrade,
-                "x_forwarded_proto": forwarded}),
+                "x_forwarded_proto": forwarded, "x_forwarded_for": forwarded_for}),
         );
     }
     response

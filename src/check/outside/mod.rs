@@ -1,0 +1,210 @@
+//! The checks of `verify`: what came back from outside, against what the inventory promises to browsers and agents.
+
+mod agent;
+mod http;
+#[cfg(test)]
+mod tests;
+mod texts;
+
+use std::net::IpAddr;
+
+use super::context::and_list;
+use super::dns::{Meant, elsewhere};
+use super::{Finding, Verdict};
+use crate::facts::dns::Resolved;
+use crate::facts::outside::{Answer, Asked, NotOpened, OldTls, PathSeen, Plain, Secure, Seen, SocketSeen, TlsSeen};
+use crate::inventory::AgentTlsMode;
+use crate::tls::ca_checksum;
+
+pub use texts::*;
+
+/// What every path has to give back.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    pub hostname: String,
+    /// Who signs the chain, for people: `the CA in ca.pem`, `the system's roots`.
+    pub trust: String,
+    /// Whether that is what any system trusts.
+    pub public: bool,
+    /// The checksum agents will compute over `/cacerts`, in hex.
+    pub cacerts: Cacerts,
+    /// What a failure on port 80 counts: an ingress that was there already may not listen on it.
+    pub plain: Verdict,
+    /// From whom the nodes believe forwarded headers, in mode external.
+    pub balancers: Vec<IpAddr>,
+    pub agents: AgentTlsMode,
+    /// Whether WebSockets were to be held silent.
+    pub thorough: bool,
+}
+
+/// What `/cacerts` has to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cacerts {
+    Checksum(String),
+    /// Rancher was told to trust nothing of its own (`--no-cacerts`).
+    Empty,
+    /// Rancher made its CA itself; nothing could be predicted.
+    Any,
+}
+
+/// A verdict and its evidence.
+type Said = (Verdict, String);
+
+/// Judges every path; each answer is a finding with its evidence.
+pub fn judge(expected: &Expected, seen: &[PathSeen]) -> Vec<Finding> {
+    seen.iter().flat_map(|path| judge_path(expected, path)).collect()
+}
+
+/// Judges where Rancher's name leads; `whence` is empty for this machine, else the node's name.
+pub fn judge_name(meant: &Meant, whence: &str, found: &Resolved) -> Finding {
+    let said = match found {
+        Err(error) => (Verdict::Fail, format!("{error}; expected {}", meant.text())),
+        Ok(found) if meant.strangers(found).is_empty() => (Verdict::Pass, format!("resolves to {}", and_list(found))),
+        Ok(found) => (Verdict::Fail, elsewhere(found, meant)),
+    };
+    finding(NAME, if whence.is_empty() { "dns".into() } else { format!("{whence}→dns") }, said)
+}
+
+/// A finding with the general advice of its check.
+pub fn finding(text: Text, subject: String, (verdict, seen): Said) -> Finding {
+    let fix = if verdict == Verdict::Pass { String::new() } else { text.fix.to_string() };
+    Finding { check: text.id, subject: Some(subject), verdict, seen, fix, skipped: false }
+}
+
+fn judge_path(expected: &Expected, path: &PathSeen) -> Vec<Finding> {
+    let say = |(text, said): (Text, Said)| finding(text, path.path.name.clone(), said);
+    let reached = match &path.outcome {
+        Err(error) => return vec![say((REACHED, (Verdict::Fail, error.clone())))],
+        Ok(reached) => reached,
+    };
+    let mut all = vec![(REACHED, (Verdict::Pass, reached.way.clone()))];
+    match &reached.seen {
+        Seen::Tls(secure) => all.extend(judge_secure(expected, secure)),
+        Seen::Plain(plain) => all.extend(judge_plain(expected, plain)),
+    }
+    all.into_iter().map(say).collect()
+}
+
+fn judge_secure(expected: &Expected, secure: &Secure) -> Vec<(Text, Said)> {
+    let mut all = vec![(REDIRECT, http::redirect(expected, &secure.plain, true))];
+    let inside = match &secure.tls {
+        Ok(inside) => inside,
+        Err(error) => {
+            all.push((TRUSTED, (Verdict::Fail, format!("the TLS handshake failed: {error}"))));
+            return all;
+        }
+    };
+    all.push((TRUSTED, trusted(expected, &inside.handshake)));
+    all.push((PROTOCOL, protocol(&inside.handshake, &inside.old)));
+    all.push((PING, ping(&inside.ping)));
+    all.push((CACERTS, cacerts(&expected.cacerts, &inside.cacerts)));
+    all.push((NO_LOOP, http::no_loop(expected, &inside.front)));
+    all.push((WEBSOCKET, websocket(&inside.websocket.opened)));
+    if expected.thorough {
+        all.push((SILENCE, silence(&inside.websocket)));
+    }
+    if let Some(seen) = &inside.agent {
+        all.extend(agent::judge(expected, &inside.handshake, seen));
+    }
+    all
+}
+
+fn judge_plain(expected: &Expected, plain: &Plain) -> Vec<(Text, Said)> {
+    vec![
+        (PING, ping(&plain.ping)),
+        (REDIRECT, http::redirect(expected, &plain.plain, false)),
+        (FORWARDED, http::forwarded(expected, plain)),
+    ]
+}
+
+fn trusted(expected: &Expected, tls: &TlsSeen) -> Said {
+    let served = match tls.chain.len() {
+        1 => "1 certificate".to_string(),
+        count => format!("{count} certificates"),
+    };
+    match &tls.trusted {
+        Ok(()) => (Verdict::Pass, format!("{served}, chain to {} for {}", expected.trust, expected.hostname)),
+        Err(error) => (Verdict::Fail, format!("{served} served, not trusted by {}: {error}", expected.trust)),
+    }
+}
+
+fn protocol(tls: &TlsSeen, old: &OldTls) -> Said {
+    let spoken = match tls.protocol.as_str() {
+        "TLSv1_2" => "TLS 1.2",
+        "TLSv1_3" => "TLS 1.3",
+        other => return (Verdict::Fail, format!("{other} is spoken")),
+    };
+    match old {
+        OldTls::Refused => (Verdict::Pass, format!("{spoken}; 1.1 is refused")),
+        OldTls::Accepted => (Verdict::Warn, format!("{spoken}, but who asks for TLS 1.1 gets it")),
+        OldTls::Unseen(error) => (Verdict::Warn, format!("{spoken}; whether 1.1 is refused was not seen: {error}")),
+    }
+}
+
+fn ping(answer: &Asked) -> Said {
+    match answer {
+        Ok(answer) if answer.status == 200 && answer.body.trim() == "pong" => (Verdict::Pass, "pong".into()),
+        other => (Verdict::Fail, unexpected("/ping", other)),
+    }
+}
+
+fn cacerts(expected: &Cacerts, answer: &Asked) -> Said {
+    match answer {
+        Ok(answer) if answer.status == 200 => compare(expected, &answer.body),
+        other => (Verdict::Fail, unexpected("/cacerts", other)),
+    }
+}
+
+/// A CA text as it was served, against what was predicted.
+fn compare(expected: &Cacerts, served: &str) -> Said {
+    let served = ca_checksum(served);
+    match (expected, served.is_empty()) {
+        (Cacerts::Empty, true) => (Verdict::Pass, "empty, as agents in system-store mode expect".into()),
+        (Cacerts::Empty, false) => (Verdict::Fail, format!("a CA with checksum {served}, expected none")),
+        (Cacerts::Checksum(wanted), _) if *wanted == served => (Verdict::Pass, format!("checksum {served}")),
+        (Cacerts::Checksum(wanted), true) => (Verdict::Fail, format!("empty, expected checksum {wanted}")),
+        (Cacerts::Checksum(wanted), false) => (Verdict::Fail, format!("checksum {served}, expected {wanted}")),
+        (Cacerts::Any, false) => (Verdict::Pass, format!("checksum {served}, of the CA that Rancher made")),
+        (Cacerts::Any, true) => (Verdict::Fail, "empty, expected the CA that Rancher made".into()),
+    }
+}
+
+/// Rancher opens no WebSocket to strangers: it answers 401 before it looks at the upgrade (rancher/remotedialer: server.go).
+/// Then the request came through; whether an upgrade does, nobody saw.
+fn websocket(opened: &Result<(), NotOpened>) -> Said {
+    match opened {
+        Ok(()) => (Verdict::Pass, "opens, and answers a ping".into()),
+        Err(NotOpened::Answered { status: 401, .. }) => {
+            (Verdict::Warn, "not seen: Rancher answers 401 to who has no token, before it looks at the upgrade".into())
+        }
+        Err(NotOpened::Answered { status, body }) => {
+            (Verdict::Fail, format!("answered {} in the place of an upgrade", brief(*status, body)))
+        }
+        Err(NotOpened::Broken(error)) => (Verdict::Fail, error.clone()),
+    }
+}
+
+fn silence(socket: &SocketSeen) -> Said {
+    match (&socket.silence, &socket.opened) {
+        (Some((time, Ok(()))), _) => {
+            (Verdict::Pass, format!("a ping is answered after {} s of silence", time.as_secs()))
+        }
+        (Some((_, Err(error))), _) => (Verdict::Fail, error.clone()),
+        (None, Err(NotOpened::Answered { status: 401, .. })) => (Verdict::Warn, "not seen: none was opened".into()),
+        (None, _) => (Verdict::Unknown, "not seen: none was opened".into()),
+    }
+}
+
+/// What was answered in the place of what was asked for.
+fn unexpected(what: &str, answer: &Asked) -> String {
+    match answer {
+        Ok(Answer { status, body, .. }) => format!("{what} answered {}", brief(*status, body)),
+        Err(error) => format!("{what}: {error}"),
+    }
+}
+
+/// The status, and the beginning of what came with it.
+fn brief(status: u16, body: &str) -> String {
+    let first: String = body.lines().next().unwrap_or_default().chars().take(60).collect();
+    if first.is_empty() { status.to_string() } else { format!("{status} `{first}`") }
+}

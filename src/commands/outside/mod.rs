@@ -1,0 +1,152 @@
+//! Proof from outside: every way to Rancher, walked and judged.
+
+mod paths;
+mod replicas;
+mod served;
+mod trust;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::machines::{Machines, Reach};
+use super::site::Site;
+use super::ways_in::ways_in;
+use super::world::Reached;
+use crate::check::dns::Meant;
+use crate::check::outside::{Expected, judge, judge_name};
+use crate::check::{Finding, Skips, Verdict};
+use crate::facts::dns::{resolve, resolve_on};
+use crate::facts::outside::{AgentTrust, Origin, Questions, probe};
+use crate::inventory::{AgentTlsMode, IngressProvider};
+use crate::report::{Exit, Failure};
+use crate::tls::Picture;
+use paths::{Named, paths};
+pub use served::served;
+use trust::Trusting;
+
+/// How closely is looked.
+#[derive(Clone, Copy)]
+pub struct Depth<'a> {
+    /// For how long every path's WebSocket is held silent, all side by side; `None`: not at all.
+    pub silence: Option<Duration>,
+    /// Hears what takes long.
+    pub tell: &'a (dyn Fn(String) + Sync),
+}
+
+/// As `up` looks: nothing is waited for.
+pub const USUAL: Depth<'static> = Depth { silence: None, tell: &|_| {} };
+
+/// Walks every path side by side and judges what came back; three replicas on three nodes are looked for as well.
+pub async fn verify(
+    site: &Site,
+    machines: &Machines,
+    picture: &Picture,
+    reached: &Reached,
+) -> Result<Vec<Finding>, Failure> {
+    prove(site, machines, picture, reached, USUAL).await
+}
+
+/// As [`verify`], as closely as asked for.
+pub async fn prove(
+    site: &Site,
+    machines: &Machines,
+    picture: &Picture,
+    reached: &Reached,
+    depth: Depth<'_>,
+) -> Result<Vec<Finding>, Failure> {
+    let inventory = &site.inventory;
+    let trusting = trust::trusting(site, picture, reached).await?;
+    let names = names(site, machines).await;
+    let meant = meant(site).await;
+    let mut findings: Vec<Finding> =
+        names.iter().map(|named| judge_name(&meant, whence(&named.origin), &named.found)).collect();
+    let mut paths = paths(inventory, &names);
+    paths.extend(ways_in(site, reached).await.map_err(|error| {
+        Failure::with_cause(Exit::NotVerified, "the ways into the cluster cannot be looked at", &error)
+    })?);
+    let questions = Questions {
+        hostname: &inventory.rancher.hostname,
+        roots: &trusting.roots,
+        agent: match picture.agent_tls_mode {
+            AgentTlsMode::Strict => AgentTrust::Strict,
+            AgentTlsMode::SystemStore => AgentTrust::SystemStore(&trusting.system),
+        },
+        silence: depth.silence,
+    };
+    let reach = Reach { machines };
+    let walks = join_all(paths.iter().map(|path| probe(&reach, path, &questions)));
+    let seen = accompanied(walks, depth, paths.len()).await;
+    findings.extend(judge(&expected(site, picture, &trusting, depth), &seen));
+    findings.push(replicas::replicas(site, reached).await?);
+    // Ids that are none were refused when the inventory was looked at.
+    let skips = Skips::new(&inventory.skip_checks).unwrap_or_default();
+    Ok(findings.into_iter().map(|finding| skips.mark(finding)).collect())
+}
+
+fn expected(site: &Site, picture: &Picture, trusting: &Trusting, depth: Depth<'_>) -> Expected {
+    Expected {
+        hostname: site.inventory.rancher.hostname.clone(),
+        trust: trusting.name.clone(),
+        public: picture.trust == crate::tls::Trust::System,
+        cacerts: trusting.cacerts.clone(),
+        plain: match site.inventory.ingress.provider {
+            IngressProvider::Existing => Verdict::Warn,
+            IngressProvider::Nginx | IngressProvider::Traefik => Verdict::Fail,
+        },
+        balancers: site.inventory.load_balancers.clone(),
+        agents: picture.agent_tls_mode,
+        thorough: depth.silence.is_some(),
+    }
+}
+
+fn whence(origin: &Origin) -> &str {
+    match origin {
+        Origin::Laptop => "",
+        Origin::Node(node) => node,
+    }
+}
+
+/// Rancher's name, as this machine and every node that was reached resolve it.
+async fn names(site: &Site, machines: &Machines) -> Vec<Named> {
+    let hostname = &site.inventory.rancher.hostname;
+    let here = async { Named { origin: Origin::Laptop, found: resolve(site.inventory.dns_server, hostname).await } };
+    let there = join_all(machines.reached.iter().map(|machine| async {
+        let found = resolve_on(&machine.connection, hostname).await;
+        Named { origin: Origin::Node(machine.node.name.clone()), found }
+    }));
+    let (here, there) = futures::join!(here, there);
+    std::iter::once(here).chain(there).collect()
+}
+
+/// Where the name should lead; nodes that the inventory gives by name are resolved first.
+async fn meant(site: &Site) -> Meant {
+    let mut meant = Meant::of(&site.inventory);
+    if site.inventory.load_balancers.is_empty() {
+        let named = site.inventory.nodes.iter().filter(|node| node.address.parse::<IpAddr>().is_err());
+        for found in join_all(named.map(|node| resolve(site.inventory.dns_server, &node.address))).await {
+            meant.addresses.extend(found.unwrap_or_default());
+        }
+    }
+    meant
+}
+
+/// Says now and then how long it still takes.
+async fn accompanied<T>(walks: impl Future<Output = T>, depth: Depth<'_>, paths: usize) -> T {
+    /// Between two words about a long silence.
+    const EVERY: Duration = Duration::from_secs(20);
+    let Some(silence) = depth.silence else { return walks.await };
+    (depth.tell)(format!("{paths} paths are walked; each WebSocket is then held silent for {} s", silence.as_secs()));
+    let mut walks = std::pin::pin!(walks);
+    let mut waited = Duration::ZERO;
+    loop {
+        match tokio::time::timeout(EVERY, &mut walks).await {
+            Ok(seen) => return seen,
+            Err(_) => {
+                waited += EVERY;
+                (depth.tell)(format!("silent for {} of {} s", waited.as_secs(), silence.as_secs()));
+            }
+        }
+    }
+}
