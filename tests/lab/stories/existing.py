@@ -152,7 +152,9 @@ def everything(s):
 def neighbours(s):
     """What is not cowhand's to touch, with the pods' restarts."""
     ours = {"cattle-system", "cert-manager"}
-    objects = {k: v for k, v in everything(s).items() if k[1] and k[1] not in ours}
+    # A cert-manager that cowhand installs has its leader election there.
+    leaders = {k for k in everything(s) if k[1] == "kube-system" and "cert-manager" in k[2]}
+    objects = {k: v for k, v in everything(s).items() if k[1] and k[1] not in ours and k not in leaders}
     pods = json.loads(kube(s, "get", "pods", "-A", "-o", "json"))["items"]
     restarts = {p["metadata"]["name"]: sum(c["restartCount"] for c in p["status"].get("containerStatuses", []))
                 for p in pods if p["metadata"]["namespace"] not in ours}
