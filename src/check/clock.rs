@@ -44,12 +44,12 @@ pub const SKEW: Check = Check {
 
 fn skew(context: &Context) -> Vec<Answer> {
     let Some(middle) = middle(context) else {
-        return context.each_node(|node, reached| match &reached.clock {
+        return context.every_node(|node, reached| match &reached.clock {
             Ok(_) => Answer::pass("the only clock"),
             Err(unseen) => Answer::unknown("the clock", unseen, format!("see what `date` says on {}", node.name)),
         });
     };
-    context.each_node(|node, reached| {
+    context.every_node(|node, reached| {
         let fix = format!("on {}, `sudo timedatectl set-ntp true` (or `sudo chronyc makestep`)", node.name);
         match &reached.clock {
             Ok(clock) => {
@@ -99,7 +99,7 @@ pub const TIME_SERVICE: Check = Check {
 };
 
 fn time_service(context: &Context) -> Vec<Answer> {
-    context.each_node(|node, reached| {
+    context.every_node(|node, reached| {
         let fix = format!("on {}, `sudo timedatectl set-ntp true`, or install chrony", node.name);
         match &reached.facts.time_synchronised {
             Ok(true) => Answer::pass("synchronised"),

@@ -204,7 +204,7 @@ pub fn cert_manager_on(version: &str, kubernetes: KubernetesVersion) -> Answer {
 }
 
 /// Issuers ca and acme are objects of cert-manager, and so is the CA that Rancher's chart makes when no files are given.
-fn needs_cert_manager(context: &Context) -> bool {
+pub(super) fn needs_cert_manager(context: &Context) -> bool {
     let tls = &context.inventory.rancher.tls;
     match (tls.issuer, tls.mode) {
         (TlsIssuer::Ca | TlsIssuer::Acme, _) => true,

@@ -1,6 +1,8 @@
 //! What checks see, and how they answer.
 
 use crate::facts::dns::Resolved;
+use crate::facts::existing::ClusterObserved;
+use crate::facts::kubeconfig::KubeconfigSeen;
 use crate::facts::{DockerApi, Fact, Observed, Reached, Unseen, WorkspaceFacts};
 use crate::inventory::{Engine, Inventory, Node, Rke};
 use crate::tls::Judgement;
@@ -12,6 +14,12 @@ pub struct Context<'a> {
     pub inventory: &'a Inventory,
     /// `None` with `check --offline`: only the checks that need no machine run.
     pub observed: Option<&'a Observed>,
+    /// With a cluster that is there already, its kubeconfig.
+    pub kubeconfig: Option<&'a KubeconfigSeen>,
+    /// That cluster; `None` with `check --offline`, and when its kubeconfig cannot be used.
+    pub cluster: Option<&'a ClusterObserved>,
+    /// By this machine's clock.
+    pub now: jiff::Timestamp,
     pub workspace: &'a WorkspaceFacts,
     /// What [`crate::tls::judge`] said of the TLS files; it also judges by the time.
     pub certificates: &'a [Judgement],
@@ -43,6 +51,11 @@ impl<'a> Context<'a> {
         if self.rke().is_none() {
             return Vec::new();
         }
+        self.every_node(judge)
+    }
+
+    /// The same, also with a cluster that is there already: for what is true of a machine whoever built the cluster.
+    pub(super) fn every_node(&self, judge: impl Fn(&Node, &Reached) -> Answer) -> Vec<Answer> {
         self.reached().map(|(node, reached)| judge(node, reached).about(&node.name)).collect()
     }
 }

@@ -57,8 +57,9 @@ impl Report {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Skips(Vec<&'static str>);
 
-/// Without these nothing that follows is true: a machine nobody saw, a cluster that would be built over.
-const NEVER_SKIPPED: &[&str] = &["cluster.foreign", "ssh.reachable"];
+/// Without these nothing that follows is true: a machine or a cluster nobody saw, one that would be built over.
+const NEVER_SKIPPED: &[&str] =
+    &["cluster.foreign", "ssh.reachable", "kubeconfig.usable", "existing.reachable", "existing.rancher"];
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SkipError {

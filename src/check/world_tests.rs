@@ -4,6 +4,12 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::*;
+use crate::cluster::NodeSeen;
+use crate::facts::cluster::IngressClass;
+use crate::facts::existing::{ApiServiceSeen, ClusterObserved, ExistingSeen};
+use crate::facts::inhabitants::{CertManagerPlace, CertManagerSeen, FormerRancher, RancherThere, ReleaseSeen};
+use crate::facts::kubeconfig::{KubeconfigSeen, Proof, Usable};
+use crate::facts::rights::{Answered, NEEDED};
 use crate::facts::{
     self, CaFingerprint, ClockOffset, NodeFacts, NodeObservation, Observed, Outcome, Reached, StateFile, WorkspaceFacts,
 };
@@ -22,7 +28,61 @@ pub struct World {
     pub inventory: Inventory,
     pub observed: Observed,
     pub workspace: WorkspaceFacts,
+    pub kubeconfig: Option<KubeconfigSeen>,
+    pub cluster: Option<ClusterObserved>,
     pub name: facts::dns::Resolved,
+}
+
+/// Of somebody, from the beginning of 1970 on.
+pub fn certificate(days: i64) -> Proof {
+    Proof::Certificate {
+        subject: "CN=admin".into(),
+        not_before: jiff::Timestamp::UNIX_EPOCH,
+        not_after: jiff::Timestamp::from_second(days * 86_400).unwrap(),
+    }
+}
+
+/// A cluster with everything as it should be, and a cert-manager of somebody else's.
+fn seen() -> ExistingSeen {
+    let node = |index: u8| NodeSeen {
+        name: format!("k{index}"),
+        ready: true,
+        message: "kubelet is posting ready status".into(),
+        version: "v1.32.2".into(),
+        addresses: vec![],
+        roles: vec![],
+        unschedulable: false,
+    };
+    let place = CertManagerPlace {
+        namespace: "security".into(),
+        name: "cert-manager".into(),
+        version: "v1.17.4".into(),
+        ready: true,
+    };
+    ExistingSeen {
+        version: "v1.32.2".into(),
+        built_by_rke: Ok(false),
+        rights: Ok(NEEDED.iter().map(|needed| Answered { needed: *needed, denied: vec![] }).collect()),
+        nodes: Ok((1..=3).map(node).collect()),
+        classes: Ok(vec![class("nginx", true)]),
+        controllers: Ok(vec![("nginx".into(), Some(3))]),
+        releases: Ok(vec![]),
+        cert_manager: Ok(CertManagerSeen { crds: true, serves_v1: true, controller: Some(place) }),
+        api_services: Ok(vec![ApiServiceSeen { name: "v1beta1.metrics.k8s.io".into(), unavailable: None }]),
+        aggregation: Ok(true),
+        rancher: Ok(RancherThere::default()),
+        former: Ok(FormerRancher::default()),
+        storage: Ok(None),
+    }
+}
+
+pub fn class(name: &str, default: bool) -> IngressClass {
+    IngressClass { name: name.into(), controller: "k8s.io/ingress-nginx".into(), default }
+}
+
+/// A release of `cattle-system/rancher`, `traefik/traefik`…
+pub fn release(namespace: &str, name: &str, ours: bool) -> ReleaseSeen {
+    ReleaseSeen { namespace: namespace.into(), name: name.into(), revision: 1, status: "deployed".into(), ours }
 }
 
 pub fn node(index: u8) -> Node {
@@ -124,7 +184,36 @@ impl World {
             observed: Observed { nodes: nodes.collect(), gathered_at: jiff::Timestamp::UNIX_EPOCH },
             workspace: WorkspaceFacts { state: StateFile::Absent },
             name: Ok((1..=3).map(|index| IpAddr::from([10, 0, 0, 10 + index])).collect()),
+            kubeconfig: None,
+            cluster: None,
         }
+    }
+
+    /// A cluster that is there, without nodes in the inventory, with everything as it should be.
+    pub fn existing() -> World {
+        let mut world = World::good();
+        world.inventory.engine = Engine::Existing(Existing { kubeconfig: "kubeconfig".into(), context: None });
+        world.inventory.nodes.clear();
+        world.observed.nodes.clear();
+        world.inventory.ingress.provider = IngressProvider::Existing;
+        world.inventory.ingress.class = String::new();
+        world.inventory.rancher.delivery = Delivery::Helm;
+        let usable =
+            Usable { context: "prod".into(), server: "https://10.0.0.11:6443".into(), proof: certificate(365) };
+        world.kubeconfig = Some(KubeconfigSeen { path: "kubeconfig".into(), usable: Ok(usable) });
+        world.cluster = Some(ClusterObserved::Reached(Box::new(seen())));
+        world
+    }
+
+    pub fn cluster(&mut self) -> &mut ExistingSeen {
+        match &mut self.cluster {
+            Some(ClusterObserved::Reached(seen)) => seen,
+            Some(ClusterObserved::Unreachable { .. }) | None => panic!("no cluster is reached"),
+        }
+    }
+
+    pub fn prove(&mut self, proof: Proof) {
+        self.kubeconfig.as_mut().unwrap().usable.as_mut().unwrap().proof = proof;
     }
 
     pub fn good() -> World {
@@ -163,6 +252,9 @@ impl World {
         Context {
             inventory: &self.inventory,
             observed: Some(&self.observed),
+            kubeconfig: self.kubeconfig.as_ref(),
+            cluster: self.cluster.as_ref(),
+            now: jiff::Timestamp::UNIX_EPOCH,
             workspace: &self.workspace,
             certificates: &[],
             name: Some(&self.name),

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::ClusterError;
+use super::error::proof_failed;
 use super::objects::Kind;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -33,8 +34,8 @@ pub enum Route {
 /// A kubeconfig and the context in it that is meant.
 #[derive(Clone)]
 pub struct Access {
-    kubeconfig: Kubeconfig,
-    context: String,
+    pub(super) kubeconfig: Kubeconfig,
+    pub(super) context: String,
     server: String,
 }
 
@@ -124,7 +125,10 @@ impl Access {
 fn unusable(error: kube::config::KubeconfigError) -> ClusterError {
     // The parser's message may quote what it read; its kind is enough, and keys stay out of every log.
     let why = match error {
-        kube::config::KubeconfigError::ReadConfig(source, path) => format!("{}: {}", path.display(), source.kind()),
+        kube::config::KubeconfigError::ReadConfig(source, _) if source.kind() == std::io::ErrorKind::NotFound => {
+            "there is no such file".to_owned()
+        }
+        kube::config::KubeconfigError::ReadConfig(source, _) => format!("it cannot be read: {}", source.kind()),
         kube::config::KubeconfigError::Parse(_) => "it is not a kubeconfig in YAML".to_owned(),
         other => other.to_string(),
     };
@@ -166,7 +170,8 @@ impl Cluster {
         config.default_retry = false;
         // A proxy from the environment is for the internet; the API is reached directly or through our own SSH.
         config.proxy_url = None;
-        let client = Client::try_from(config).map_err(|error| ClusterError::Kubeconfig { why: error.to_string() })?;
+        let client =
+            Client::try_from(config).map_err(|error| ClusterError::Kubeconfig { why: proof_failed(&error) })?;
         let server = match route {
             Route::Direct => access.server.clone(),
             Route::Through { .. } => format!("{} (through ssh)", access.server),

@@ -36,6 +36,7 @@ impl ClusterError {
                 reason: status.reason.clone(),
                 message: status.message.clone(),
             },
+            error @ kube::Error::Auth(_) => ClusterError::Kubeconfig { why: proof_failed(&error) },
             kube::Error::SerdeError(error) => ClusterError::Answer { doing, why: error.to_string() },
             other => {
                 let why = innermost(&other);
@@ -91,6 +92,23 @@ impl ClusterError {
             | ClusterError::Answer { .. }
             | ClusterError::Write { .. } => None,
         }
+    }
+}
+
+/// Why a user's proof (exec plugin, token file) was not had. What a plugin printed on stdout is a secret and is not told.
+pub(super) fn proof_failed(error: &kube::Error) -> String {
+    use kube::client::AuthError;
+    match error {
+        kube::Error::Auth(AuthError::AuthExecStart(error)) => {
+            format!("the program that its user names cannot be started: {}", error.kind())
+        }
+        kube::Error::Auth(AuthError::AuthExecRun { cmd, out }) => {
+            let said = String::from_utf8_lossy(&out.stderr);
+            let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim();
+            format!("its user's program `{cmd}` failed with {}: {last}", out.status)
+        }
+        kube::Error::Auth(AuthError::AuthExecParse(_)) => "the program that its user names gave no credentials".into(),
+        other => innermost(other),
     }
 }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::manifests::{ManifestError, parse_documents};
+use super::mark::MADE_BY;
 use super::program::{Ended, Program, ProgramError, capture};
 use super::release::Release;
 
@@ -119,6 +120,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     ("don't meet the specifications of the schema", "a value under `values:` is not one that the chart knows"),
     ("no matches for kind", "a kind that the chart needs is not defined yet: is cert-manager installed?"),
+    ("unknown flag: --labels", "helm 3.13 or newer is needed; `helm: download` in the inventory takes the pinned one"),
     ("cluster unreachable", "the Kubernetes API does not answer; `cowhand status` tells more"),
     ("failed calling webhook", "an admission webhook does not answer: are its pods ready? run the same command again"),
 ];
@@ -185,8 +187,10 @@ impl Helm {
         let program = self.program()?.words(["upgrade", "--install", &render.release]).words(render.chart.words());
         let program = program.words(["-n", &render.namespace, "--create-namespace", "-f", "-"]);
         // Values are given whole every time: what the inventory no longer says must not live on.
-        let program = program.words(["--reset-values", "--history-max", "5", "--timeout"]);
-        let program = against(program.word(format!("{}s", run.limit.as_secs())), run);
+        let program = program.words(["--reset-values", "--history-max", "5"]);
+        // In the release's record from its first moment on, and handed on to every later one.
+        let program = program.word("--labels").word(format!("{}={}", MADE_BY.0, MADE_BY.1));
+        let program = against(program.word("--timeout").word(format!("{}s", run.limit.as_secs())), run);
         let limit = run.limit + Duration::from_secs(60);
         self.run(&doing, program, Some(&render.values), limit).await.map(drop)
     }

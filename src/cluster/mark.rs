@@ -9,6 +9,9 @@ use super::{Cluster, ClusterError, ObjectRef};
 /// Beside [`super::FIELD_MANAGER`], so that marks and contents do not take each other away.
 const MARKS: &str = "cowhand-marks";
 
+/// Label of a namespace or a Helm release that cowhand made, so that it may change and remove what is in it.
+pub const MADE_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "cowhand");
+
 impl Cluster {
     /// Puts the labels and annotations of `manifest` (metadata, or a pod template's metadata) on the object that is there.
     pub async fn mark(&self, manifest: &Value) -> Result<(), ClusterError> {

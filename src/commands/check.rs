@@ -24,6 +24,9 @@ pub struct Check {
     pub connect: Connect,
 }
 
+/// These say that a machine or the cluster was not seen at all.
+const UNREACHED: [&str; 2] = ["ssh.reachable", "existing.reachable"];
+
 pub async fn run(context: &Context, wanted: Check) -> Answer {
     if wanted.list {
         return list(context);
@@ -35,9 +38,9 @@ pub async fn run(context: &Context, wanted: Check) -> Answer {
         true => None,
         false => Some(Machines::connect(&site.inventory, &wanted.connect, context, None).await),
     };
-    let report = look(&site, machines.as_ref(), &skips).await?;
+    let report = look(&site, machines.as_ref(), &skips).await?.report;
     context.console.findings(&heading(&site), &report.findings, began.elapsed().as_secs_f64())?;
-    if report.blocking().any(|finding| finding.check == "ssh.reachable") {
+    if report.blocking().any(|finding| UNREACHED.contains(&finding.check)) {
         return Ok(Exit::Unreachable);
     }
     Ok(if report.blocking().next().is_some() { Exit::ChecksFailed } else { Exit::Done })

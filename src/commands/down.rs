@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 use super::alone::Alone;
 use super::look::heading;
 use super::machines::{Machine, Machines};
-use super::run::{Keeping, Remover, guarded, holder, untouched};
+use super::run::{Keeping, Remover, guarded, untouched};
 use super::site::Site;
+use super::take_away::TakeAway;
 use super::up::{finish, finished, start, unprepared};
-use super::{Answer, Connect, Context};
+use super::{Answer, Connect, Context, world};
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
 use crate::remote::{Remote, Stdin, Words};
 use crate::report::{Exit, Failure, Shower, TerminalAsk};
@@ -32,10 +33,6 @@ const SWEEP_LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
 
 pub async fn run(context: &Context, wanted: Down) -> Answer {
     let site = Site::open(context)?;
-    if site.rke().is_none() {
-        return Err(Failure::new(Exit::Usage, "this cluster was there before cowhand; it is not removed")
-            .hint("`helm uninstall rancher --namespace cattle-system` removes Rancher from it"));
-    }
     confirm(context, &site, wanted.yes.as_deref()).await?;
     context.log_into(&site.workspace, "down");
     Shower::during(&context.console, &context.stop, async |tell, pauser| {
@@ -54,6 +51,7 @@ pub async fn run(context: &Context, wanted: Down) -> Answer {
             Ok(machines) => {
                 let answer = match machines.unreached() {
                     Some(failure) => Err(failure),
+                    None if site.rke().is_none() => leave(context, &site, &machines, &tell, &mut journal).await,
                     None => remove(context, &site, &machines, &tell, &mut journal).await,
                 };
                 machines.disconnect().await;
@@ -81,10 +79,13 @@ async fn confirm(context: &Context, site: &Site, yes: Option<&str>) -> Result<()
         Some(said) if said == name => Ok(()),
         Some(said) => Err(refused(format!("--yes says `{said}`, but this cluster is `{name}`; nothing was touched"))),
         None => {
-            let question = format!(
-                "this removes the cluster `{name}` and Rancher with all its data from {} nodes",
-                site.inventory.nodes.len()
-            );
+            let question = match site.rke() {
+                Some(_) => format!(
+                    "this removes the cluster `{name}` and Rancher with all its data from {} nodes",
+                    site.inventory.nodes.len()
+                ),
+                None => format!("this removes Rancher and what cowhand made for it from `{name}`; the cluster stays"),
+            };
             match TerminalAsk::new(context.console.err, None).typed(name, &question).await {
                 Some(true) => Ok(()),
                 Some(false) => Err(refused(format!("that was not `{name}`; nothing was touched"))),
@@ -92,6 +93,26 @@ async fn confirm(context: &Context, site: &Site, yes: Option<&str>) -> Result<()
             }
         }
     }
+}
+
+/// Removes from a cluster that was there before what cowhand made in it.
+async fn leave(
+    context: &Context,
+    site: &Site,
+    machines: &Machines,
+    tell: &Tell,
+    journal: &mut Keeping,
+) -> Result<String, Failure> {
+    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
+    let lock = Lock::take(&site.workspace.lock(), "down");
+    let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    journal.open(site)?;
+    let reached = guarded(&context.stop, world::reach(site, machines)).await?;
+    let reached = reached.ok_or_else(|| super::verify::nothing_there(site))?;
+    let alone = Alone::take(site, machines, "down", &context.stop, tell).await?;
+    let stop = alone.stop().clone();
+    let answer = async { TakeAway::new(site, &reached, &stop, tell).await?.run().await }.await;
+    alone.end(machines, answer).await
 }
 
 async fn remove(
@@ -105,7 +126,7 @@ async fn remove(
     let lock = Lock::take(&site.workspace.lock(), "down");
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     journal.open(site)?;
-    let alone = Alone::on(machines, &site.inventory.name, &holder("down"), &context.stop, tell).await?;
+    let alone = Alone::take(site, machines, "down", &context.stop, tell).await?;
     let answer = take_away(site, machines, alone.stop(), tell).await;
     alone.end(machines, answer).await
 }

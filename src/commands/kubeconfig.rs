@@ -2,7 +2,7 @@
 
 use super::site::Site;
 use super::{Answer, Context, world};
-use crate::inventory::Engine;
+use crate::inventory::{Engine, Existing};
 use crate::report::{Exit, Failure};
 
 /// What was said to `kubeconfig`.
@@ -24,9 +24,10 @@ pub async fn run(context: &Context, wanted: Kubeconfig) -> Answer {
     };
     if !path.exists() {
         let in_state = world::state(&site).is_some_and(|state| state.kubeconfig().is_some());
-        let hint = match in_state {
-            true => "`cowhand recover-state` writes it again from cluster.rkestate",
-            false => "`cowhand up` makes the cluster and writes it",
+        let hint = match (site.rke().is_some(), in_state) {
+            (false, _) => "engine.existing.kubeconfig names it: correct the path, or fetch the file from the cluster",
+            (true, true) => "`cowhand recover-state` writes it again from cluster.rkestate",
+            (true, false) => "`cowhand up` makes the cluster and writes it",
         };
         return Err(Failure::new(Exit::Unreachable, format!("there is no {}", path.display())).hint(hint));
     }
@@ -41,6 +42,9 @@ pub async fn run(context: &Context, wanted: Kubeconfig) -> Answer {
         context
             .console
             .raw(&format!("export KUBECONFIG={}\n", crate::remote::Words::new(path.display().to_string()).line()))?;
+        if let Engine::Existing(Existing { context: Some(name), .. }) = &site.inventory.engine {
+            context.console.talk(&format!("its context is {name}: `kubectl --context {name} …`"));
+        }
     }
     Ok(Exit::Done)
 }

@@ -3,9 +3,18 @@
 use super::Skip;
 use super::machines::Machines;
 use super::site::Site;
+use super::world;
 use crate::check::{self, Report, Skips};
 use crate::facts;
+use crate::facts::existing::ClusterObserved;
+use crate::inventory::Engine;
 use crate::report::{Exit, Failure};
+
+/// What was judged, and the cluster that was there, as it was seen.
+pub struct Looked {
+    pub report: Report,
+    pub cluster: Option<ClusterObserved>,
+}
 
 /// The checks that must not block, by inventory and command line together.
 pub fn skips(site: &Site, skip: &Skip) -> Result<Skips, Failure> {
@@ -14,7 +23,7 @@ pub fn skips(site: &Site, skip: &Skip) -> Result<Skips, Failure> {
 }
 
 /// Gathers the facts and runs all checks; without machines only those that need none.
-pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Result<Report, Failure> {
+pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Result<Looked, Failure> {
     let files = site.tls_files()?;
     let (observed, name) = match machines {
         None => (None, None),
@@ -24,6 +33,14 @@ pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Re
             let nodes = facts::gather(&inventory.nodes, hostname, &machines.answers);
             let (nodes, name) = futures::join!(nodes, facts::dns::resolve(inventory.dns_server, hostname));
             (Some(nodes), Some(name))
+        }
+    };
+    let (kubeconfig, cluster) = match &site.inventory.engine {
+        Engine::Rke(_) => (None, None),
+        Engine::Existing(existing) => {
+            let seen = facts::kubeconfig::kubeconfig(&existing.kubeconfig, existing.context.as_deref());
+            let asked = machines.is_some() && seen.can_ask();
+            (Some(seen), if asked { Some(world::observe(existing).await) } else { None })
         }
     };
     let now = jiff::Timestamp::now();
@@ -37,11 +54,27 @@ pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Re
     let context = check::Context {
         inventory: &site.inventory,
         observed: observed.as_ref(),
+        kubeconfig: kubeconfig.as_ref(),
+        cluster: cluster.as_ref(),
+        now,
         workspace: &workspace,
         certificates: &judgements,
         name: name.as_ref(),
     };
-    Ok(check::run_all(&context, skips))
+    let report = check::run_all(&context, skips);
+    Ok(Looked { report, cluster })
+}
+
+/// Why the cluster that is there was not reached, if so.
+pub fn unanswered(site: &Site, cluster: Option<&ClusterObserved>) -> Option<Failure> {
+    let (Some(ClusterObserved::Unreachable { reason, hint }), Engine::Existing(existing)) =
+        (cluster, &site.inventory.engine)
+    else {
+        return None;
+    };
+    let which = existing.context.as_ref().map(|name| format!(", context {name},")).unwrap_or_default();
+    let error = format!("the cluster of {}{which} cannot be reached", existing.kubeconfig.display());
+    Some(Failure::new(Exit::Unreachable, error).because(reason).maybe_hint(hint.clone()))
 }
 
 /// One line that says which cluster this is about.

@@ -26,7 +26,9 @@ mod prepare;
 mod run;
 mod site;
 mod stages;
+mod take_away;
 mod wanted;
+mod ways_in;
 mod world;
 
 use std::path::{Path, PathBuf};

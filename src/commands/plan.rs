@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::look::{heading, look, skips};
+use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
 use super::site::Site;
 use super::world::World;
@@ -51,14 +51,15 @@ async fn plans(
     screen: Pauser,
 ) -> Result<Vec<StagePlan>, Failure> {
     let machines = Machines::connect(&site.inventory, &wanted.connect, context, Some(screen)).await;
-    let report = look(site, Some(&machines), skips).await?;
-    if let Some(failure) = machines.unreached() {
+    let Looked { report, cluster } = look(site, Some(&machines), skips).await?;
+    if let Some(failure) = machines.unreached().or_else(|| unanswered(site, cluster.as_ref())) {
         return Err(failure);
     }
     if let Err(blocked) = check::gate(report) {
         context.console.findings(&heading(site), &blocked.report.findings, 0.0)?;
         return Err(Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()));
     }
+    let site = &site.fitted(cluster.as_ref());
     let world = World::see(site, &machines, tell).await?;
     let reached = world.reach().await?;
     let mut plans = vec![prepare::plan(site)];

@@ -31,7 +31,8 @@ pub async fn run(context: &Context, wanted: RecoverState) -> Answer {
         return Err(Failure::new(
             Exit::Usage,
             "only a cluster of rke has a state file; this inventory's cluster was there before",
-        ));
+        )
+        .hint("an inventory with `engine: {rke: …}` and the nodes of such a cluster brings its state back"));
     }
     let path = site.workspace.cluster_state();
     let step = |error: crate::execute::WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Context, Wanted};
 use crate::execute::Workspace;
+use crate::facts::existing::{ClusterObserved, ExistingSeen};
 use crate::facts::{self, WorkspaceFacts};
 use crate::inventory::{Engine, Inventory, Rke, TlsIssuer};
 use crate::report::{Exit, Failure};
@@ -35,6 +36,13 @@ impl Site {
     pub fn open(context: &Context) -> Result<Site, Failure> {
         let Wanted { file, folder, inventory } = context.wanted()?;
         Ok(Site { file, inventory, workspace: Workspace::at(folder) })
+    }
+
+    /// The same, with what only the cluster that is there can say: its default ingress class.
+    pub fn fitted(&self, cluster: Option<&ClusterObserved>) -> Site {
+        let class = cluster.and_then(ClusterObserved::seen).and_then(ExistingSeen::default_class);
+        let inventory = self.inventory.clone().with_default_class(class.unwrap_or_default());
+        Site { file: self.file.clone(), inventory, workspace: self.workspace.clone() }
     }
 
     /// The engine that builds a cluster on the nodes; some commands are for it alone.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::former;
 use super::world::{Reached, World};
 use crate::cluster::{ASKER, Apply, ClusterError, HelmError, HelmRun, ObjectRef, SecretDigest};
-use crate::execute::{MADE_BY, chart};
+use crate::execute::chart;
 use crate::facts;
 use crate::inventory::{Chart, Delivery, IngressProvider};
 use crate::plan::agents::AgentsSee;
@@ -55,8 +55,12 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
         }
         notes.extend(world.parts.dropped_hooks.iter().map(|hook| format!("left to helm, not in the addon: {hook}")));
     }
-    let names = inventory.nodes.iter().map(|node| node.name.to_lowercase()).collect();
-    steps.push(Step::Wait(Wait::NodesReady { names }));
+    if world.site.rke().is_some() {
+        let names = inventory.nodes.iter().map(|node| node.name.to_lowercase()).collect();
+        steps.push(Step::Wait(Wait::NodesReady { names }));
+    } else {
+        notes.push("the cluster that is there is left as it is; no StorageClass is needed".into());
+    }
     Ok(StagePlan { stage: Stage::Cluster, steps, notes })
 }
 
@@ -114,24 +118,25 @@ async fn cert_manager(world: &World<'_>, reached: Option<&Reached>) -> Result<St
     let mut found = CertManagerFound::default();
     let needed = world.picture.needs_cert_manager;
     if let (true, Some(reached)) = (needed, reached) {
-        let definition =
-            ObjectRef::new("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "certificates.cert-manager.io");
-        found.crds = reached.cluster.get(&definition).await.map_err(unseen)?.is_some();
-        found.ours = is_ours(reached, CERT_MANAGER).await?;
+        let there = facts::inhabitants::cert_manager(&reached.cluster).await.map_err(unseen)?;
+        found.crds = there.crds;
+        found.controller = there.controller.map(|place| (place.namespace, place.name));
         found.release = release(world, reached, CERT_MANAGER, CERT_MANAGER, wanted).await?;
+        found.ours = is_ours(reached, CERT_MANAGER, CERT_MANAGER).await?;
     }
     let version = match needed {
         true => world.helm.show_chart(&chart(wanted)).await.map_err(|error| helm_failed(&error))?.version,
         false => wanted.version.clone(),
     };
-    Ok(plan::cert_manager::plan(inventory, needed, &version, &found))
+    plan::cert_manager::plan(inventory, needed, &version, &found)
+        .map_err(|foreign| Failure::of(Exit::ChecksFailed, &foreign).hint(foreign.hint()))
 }
 
-/// Whether cowhand made the namespace.
-async fn is_ours(reached: &Reached, namespace: &str) -> Result<bool, Failure> {
-    let namespace = reached.cluster.get(&ObjectRef::new("v1", "Namespace", None, namespace)).await.map_err(unseen)?;
-    let label = namespace.as_ref().and_then(|found| found.pointer("/metadata/labels")?.get(MADE_BY.0)?.as_str());
-    Ok(label == Some(MADE_BY.1))
+/// Whether cowhand installed the release: its record says so, or the namespace that was made for it.
+async fn is_ours(reached: &Reached, namespace: &str, name: &str) -> Result<bool, Failure> {
+    let release = facts::inhabitants::release(&reached.cluster, namespace, name).await.map_err(unseen)?;
+    let Some(release) = release else { return Ok(false) };
+    Ok(release.ours || facts::inhabitants::namespace_ours(&reached.cluster, namespace).await.map_err(unseen)?)
 }
 
 async fn rancher(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {

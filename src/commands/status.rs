@@ -30,6 +30,8 @@ struct Sight {
     kubernetes: String,
     nodes: Vec<NodeSeen>,
     etcd: Vec<Member>,
+    #[serde(skip)]
+    etcd_is_ours: bool,
     ingress: Vec<IngressClass>,
     cert_manager: String,
     rancher: Option<RancherSeen>,
@@ -71,6 +73,7 @@ async fn see(site: &Site, machines: &Machines, reached: &Reached) -> Result<Sigh
         kubernetes: cluster.version().await.map_err(unseen)?,
         nodes: cluster.nodes().await.map_err(unseen)?,
         etcd,
+        etcd_is_ours: site.rke().is_some(),
         ingress: ingress_classes(cluster).await.map_err(unseen)?,
         cert_manager: cert_manager(reached).await,
         rancher: rancher(cluster).await.map_err(unseen)?,
@@ -80,7 +83,9 @@ async fn see(site: &Site, machines: &Machines, reached: &Reached) -> Result<Sigh
 
 /// The first thing that cert-manager lacks, or that it lacks nothing.
 async fn cert_manager(reached: &Reached) -> String {
-    for condition in cert_manager_ready(CERT_MANAGER, CERT_MANAGER) {
+    let there = crate::facts::inhabitants::cert_manager(&reached.cluster).await.ok().and_then(|seen| seen.controller);
+    let place = there.map_or((CERT_MANAGER.into(), CERT_MANAGER.into()), |place| (place.namespace, place.name));
+    for condition in cert_manager_ready(&place.0, &place.1) {
         match (reached.cluster.look(&condition).await, &condition) {
             (Ok(Seen::Met(_)), _) => {}
             (Ok(Seen::NotYet(_) | Seen::Never(_)), Condition::CrdEstablished { .. }) => return "not installed".into(),
@@ -136,10 +141,14 @@ fn text(sight: &Sight, look: &Look) -> String {
     for line in sorted {
         certificates.row([line.what.clone(), line.days_left.to_string(), line.issuer.clone(), line.renewed_by.into()]);
     }
+    // Whoever built a cluster that was there before has its etcd, too.
+    let etcd = match sight.etcd_is_ours {
+        true => format!("  etcd          {healthy} of {} members healthy\n", sight.etcd.len()),
+        false => String::new(),
+    };
     format!(
-        "{}\n  etcd          {healthy} of {} members healthy\n  ingress       {}\n  cert-manager  {}\n  rancher       {rancher}\n\n{}",
+        "{}\n{etcd}  ingress       {}\n  cert-manager  {}\n  rancher       {rancher}\n\n{}",
         nodes.text(look),
-        sight.etcd.len(),
         classes.join(", "),
         sight.cert_manager,
         certificates.text(look),

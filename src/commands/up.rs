@@ -6,15 +6,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::alone::Alone;
-use super::look::{heading, look, skips};
+use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
-use super::run::{Keeping, Run, guarded, holder, untouched};
+use super::run::{Keeping, Run, guarded, untouched};
 use super::site::Site;
 use super::world::World;
 use super::{Answer, Connect, Context, Skip, former, outside, prepare, stages};
 use crate::check;
 use crate::execute::{Event, Lock, Outcome, Stage, Tell, WorkspaceError};
 use crate::facts::etcd;
+use crate::inventory::{Engine, IngressProvider};
 use crate::plan::agents::AgentsSee;
 use crate::plan::playbook;
 use crate::report::{Exit, Failure, Pauser, Shower};
@@ -70,9 +71,9 @@ async fn walk(
         }
     };
     finish(tell, Stage::Check, Outcome::Passed, &ready.counts, began);
-    let Ready { machines, cleared, alone, _lock, .. } = ready;
+    let Ready { site, machines, cleared, alone, _lock, .. } = ready;
     let run = Acting { stages: &stages, skips, stop: alone.stop(), tell, replace_ca: wanted.replace_ca };
-    let answer = act(site, &machines, &cleared, &run).await;
+    let answer = act(&site, &machines, &cleared, &run).await;
     let answer = alone.end(&machines, answer).await;
     machines.disconnect().await;
     answer
@@ -80,6 +81,8 @@ async fn walk(
 
 /// What has to be there before anything is changed.
 struct Ready {
+    /// With what only the cluster that is there could say.
+    site: Site,
     machines: Machines,
     cleared: check::Cleared,
     /// What the checks came to, in a line.
@@ -103,12 +106,13 @@ async fn looked(
     })
     .await
     .map_err(untouched)?;
-    let report = guarded(&context.stop, look(site, Some(&machines), skips)).await.map_err(untouched)?;
+    let looked = guarded(&context.stop, look(site, Some(&machines), skips)).await.map_err(untouched)?;
+    let Looked { report, cluster } = looked;
     for finding in &report.findings {
         tell.event(Event::Finding { finding: finding.clone() });
     }
     let counts = crate::report::Counts::of(&report.findings).text();
-    if let Some(failure) = machines.unreached() {
+    if let Some(failure) = machines.unreached().or_else(|| unanswered(site, cluster.as_ref())) {
         return Err(failure);
     }
     let cleared =
@@ -118,8 +122,8 @@ async fn looked(
     let lock = Lock::take(&site.workspace.lock(), "up");
     let lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     journal.open(site)?;
-    let alone = Alone::on(&machines, &site.inventory.name, &holder("up"), &context.stop, tell).await?;
-    Ok(Ready { machines, cleared, counts, alone, _lock: lock })
+    let alone = Alone::take(site, &machines, "up", &context.stop, tell).await?;
+    Ok(Ready { site: site.fitted(cluster.as_ref()), machines, cleared, counts, alone, _lock: lock })
 }
 
 /// A workspace without room is found before anything was changed.
@@ -199,6 +203,9 @@ async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&super::world::Reac
     let site = run.world.site;
     match stage {
         Stage::Cluster => cluster_stands(run, reached).await,
+        Stage::Ingress if site.inventory.ingress.provider == IngressProvider::Existing => {
+            Ok(format!("class {}, left as it is", site.inventory.ingress.class))
+        }
         Stage::Ingress => Ok(format!("class {} serves ports 80 and 443", site.inventory.ingress.class)),
         Stage::CertManager if run.world.picture.needs_cert_manager => Ok("accepts issuers".into()),
         Stage::CertManager => Ok("not needed".into()),
@@ -221,14 +228,15 @@ async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) 
     let failed = |error: &dyn std::error::Error| Failure::new(Exit::StepFailed, error.to_string());
     let nodes = reached.cluster.nodes().await.map_err(|error| failed(&error))?;
     let ready = nodes.iter().filter(|node| node.ready).count();
-    let members = match run.world.machines.reached.iter().find(|machine| machine.node.roles.etcd) {
-        None => return Ok(format!("{ready} of {} nodes Ready", nodes.len())),
+    let rke = run.world.site.rke().is_some();
+    let members = match run.world.machines.reached.iter().find(|machine| rke && machine.node.roles.etcd) {
+        None => return Ok(format!("{ready} of {} nodes Ready, left as it is", nodes.len())),
         Some(machine) => etcd::gather(&machine.connection).await.map_err(|error| failed(&error))?,
     };
     let ill: Vec<String> =
         members.iter().filter(|one| !one.healthy).map(|one| format!("{}: {}", one.endpoint, one.error)).collect();
     let wanted = run.world.site.inventory.nodes.iter().filter(|node| node.roles.etcd).count();
-    if run.world.site.rke().is_some() && (!ill.is_empty() || members.len() < wanted) {
+    if !ill.is_empty() || members.len() < wanted {
         return Err(Failure::new(
             Exit::StepFailed,
             format!("etcd has {} of {wanted} healthy members", members.len() - ill.len()),
@@ -319,10 +327,11 @@ fn result(world: &World<'_>) -> String {
     if let Some((certificate, _)) = site.made_ca() {
         text += &format!("trust        {} (the CA for browsers)\n", certificate.display());
     }
-    if site.rke().is_some() {
-        text += &format!("kubectl      export KUBECONFIG={}", site.workspace.kubeconfig().display());
-    }
-    text
+    let kubeconfig = match &site.inventory.engine {
+        Engine::Rke(_) => site.workspace.kubeconfig(),
+        Engine::Existing(existing) => existing.kubeconfig.clone(),
+    };
+    text + &format!("kubectl      export KUBECONFIG={}", kubeconfig.display())
 }
 
 pub(super) fn finished(answer: &Answer, began: Instant) -> Event {

@@ -47,6 +47,10 @@ pub async fn run(context: &Context, wanted: Verify) -> Answer {
 
 /// No cluster answers where one is looked for.
 pub fn nothing_there(site: &Site) -> Failure {
+    if site.rke().is_none() {
+        return Failure::new(Exit::Unreachable, "the cluster does not answer")
+            .hint("`cowhand check` tells why, and what helps");
+    }
     let state = site.workspace.cluster_state();
     let why = match state.exists() {
         true => "the nodes are reached, but no Kubernetes API answers on them".to_string(),

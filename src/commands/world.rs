@@ -4,10 +4,12 @@ use serde_json::{Map, Value};
 
 use super::machines::Machines;
 use super::site::Site;
-use crate::cluster::{Access, AddonParts, Cluster, Helm, HelmKubeconfig, Render, Route, split_for_addon};
+use crate::cluster::{Access, AddonParts, Cluster, ClusterError, Helm, HelmKubeconfig, Render, Route, split_for_addon};
 use crate::execute::tool::{Found, ToolKind, Toolbox};
 use crate::execute::{Downloading, Tell, chart};
-use crate::inventory::{Delivery, Engine, Values};
+use crate::facts;
+use crate::facts::existing::ClusterObserved;
+use crate::inventory::{Delivery, Engine, Existing, Values};
 use crate::plan::applied::State;
 use crate::plan::rancher::{NAMESPACE, RANCHER};
 use crate::plan::{self, rancher};
@@ -16,7 +18,7 @@ use crate::report::{Exit, Failure};
 use crate::tls::{Material, Picture};
 
 /// The pinned helm: whatever else is in PATH is passed over only when its major version differs.
-const HELM_VERSION: &str = "v3.18.6";
+pub const HELM_VERSION: &str = "v3.18.6";
 
 /// An API that answered, and the way to it.
 pub struct Reached {
@@ -100,19 +102,55 @@ pub async fn reach(site: &Site, machines: &Machines) -> Result<Option<Reached>, 
             let access = Access::from_yaml(&kubeconfig).map_err(unusable)?;
             (access, Some(machines.api_route().await?))
         }
-        Engine::Existing(existing) => {
-            (Access::from_file(&existing.kubeconfig, existing.context.as_deref()).map_err(unusable)?, None)
-        }
+        Engine::Existing(existing) => (access(existing)?, None),
     };
     let route = forward.as_ref().map_or(Route::Direct, |forward| Route::Through { port: forward.address().port() });
-    let cluster = Cluster::open(&access, route).await.map_err(unusable)?;
+    let cluster = Cluster::open(&access, route).await.map_err(|error| match &site.inventory.engine {
+        Engine::Rke(_) => unusable(error),
+        Engine::Existing(existing) => unanswered(existing, &error),
+    })?;
     match cluster.version().await {
         Ok(_) => {
             let kubeconfig = access.helm_kubeconfig(route).map_err(unusable)?;
             Ok(Some(Reached { cluster, kubeconfig, _forward: forward }))
         }
-        Err(error) if site.rke().is_none() => Err(unusable(error)),
-        Err(_) => Ok(None),
+        Err(error) => match &site.inventory.engine {
+            Engine::Rke(_) => Ok(None),
+            Engine::Existing(existing) => Err(unanswered(existing, &error)),
+        },
+    }
+}
+
+/// The cluster of this kubeconfig and context does not answer.
+fn unanswered(existing: &Existing, error: &ClusterError) -> Failure {
+    let which = existing.context.as_ref().map(|name| format!(", context {name},")).unwrap_or_default();
+    let said = format!("the cluster of {}{which} cannot be reached", existing.kubeconfig.display());
+    Failure::with_cause(Exit::Unreachable, said, error)
+        .hint("`cowhand check` tells what is wrong with the kubeconfig or the way, and what helps")
+        .maybe_hint(error.hint())
+}
+
+/// The kubeconfig of a cluster that is there; a failure names the file and the context.
+fn access(existing: &Existing) -> Result<Access, Failure> {
+    let access = Access::from_file(&existing.kubeconfig, existing.context.as_deref());
+    access.map_err(|error| {
+        let which = existing.context.as_ref().map(|name| format!(", context {name}")).unwrap_or_default();
+        Failure::with_cause(Exit::Unreachable, format!("{}{which}", existing.kubeconfig.display()), &error)
+            .hint("`cowhand check --offline` tells what is wrong with the kubeconfig, and what helps")
+    })
+}
+
+/// Looks at the cluster that is there.
+pub async fn observe(existing: &Existing) -> ClusterObserved {
+    let unreachable =
+        |error: ClusterError| ClusterObserved::Unreachable { reason: error.to_string(), hint: error.hint() };
+    let access = match Access::from_file(&existing.kubeconfig, existing.context.as_deref()) {
+        Ok(access) => access,
+        Err(error) => return unreachable(error),
+    };
+    match Cluster::open(&access, Route::Direct).await {
+        Ok(cluster) => facts::existing::existing(&cluster).await,
+        Err(error) => unreachable(error),
     }
 }
 
@@ -122,7 +160,7 @@ fn kubeconfig(site: &Site) -> Option<String> {
     file.filter(|text| !text.trim().is_empty()).or_else(|| state(site)?.kubeconfig().map(str::to_string))
 }
 
-fn unusable(error: crate::cluster::ClusterError) -> Failure {
+fn unusable(error: ClusterError) -> Failure {
     Failure::with_cause(Exit::Unreachable, "the cluster cannot be reached", &error).maybe_hint(error.hint())
 }
 

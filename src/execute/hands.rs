@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Event, Stage, Tell};
 use crate::cluster::{
-    Apply, ChartRef, Cluster, ClusterError, Condition, Helm, HelmError, HelmRun, ObjectRef, Render, WaitError,
+    Apply, ChartRef, Cluster, ClusterError, Condition, Helm, HelmError, HelmRun, MADE_BY, ObjectRef, Render, WaitError,
     cert_manager_ready,
 };
 use crate::inventory::{Chart, ChartSource};
@@ -22,8 +22,6 @@ const WAIT: Duration = Duration::from_secs(600);
 const REMOVAL: Duration = Duration::from_secs(120);
 /// Helm's own limit, for its hooks.
 const HELM: Duration = Duration::from_secs(300);
-/// Marks a namespace that cowhand made, so that it may change and remove what is in it.
-pub const MADE_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "cowhand");
 
 /// Why a step could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -259,7 +257,7 @@ pub fn chart(chart: &Chart) -> ChartRef {
 pub fn conditions(wait: &Wait) -> Vec<Condition> {
     let (namespace, name) = match wait {
         Wait::NodesReady { names } => return vec![Condition::NodesReady { names: names.clone() }],
-        Wait::CertManager { namespace } => return cert_manager_ready(namespace, "cert-manager"),
+        Wait::CertManager { namespace, name } => return cert_manager_ready(namespace, name),
         Wait::Deployment { namespace, name }
         | Wait::DaemonSet { namespace, name }
         | Wait::Certificate { namespace, name } => (namespace.clone(), name.clone()),

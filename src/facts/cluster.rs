@@ -74,7 +74,7 @@ fn read_rancher(deployment: &Value, pods: &[Value]) -> RancherSeen {
     }
 }
 
-fn is_ready(pod: &Value) -> bool {
+pub(super) fn is_ready(pod: &Value) -> bool {
     let leaving = pod.pointer("/metadata/deletionTimestamp").is_some();
     let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
     let ready = conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True");

@@ -1,10 +1,15 @@
 //! What is: one probe script per machine, pure parsers, one gather.
 
+pub mod belongings;
 pub mod certificates;
 pub mod cluster;
 pub mod dns;
 pub mod etcd;
+pub mod existing;
+pub mod inhabitants;
+pub mod kubeconfig;
 pub mod outside;
+pub mod rights;
 mod clock;
 mod engine;
 mod gather;

@@ -34,6 +34,16 @@ pub struct Inventory {
     pub skip_checks: Vec<String>,
 }
 
+impl Inventory {
+    /// The same, with the cluster's default ingress class where the file leaves the choice to the cluster.
+    pub fn with_default_class(mut self, class: &str) -> Inventory {
+        if self.ingress.class.is_empty() {
+            self.ingress.class = class.to_owned();
+        }
+        self
+    }
+}
+
 /// One machine.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -152,7 +162,8 @@ pub enum ChartSource {
 #[derive(Debug, Clone)]
 pub struct Ingress {
     pub provider: IngressProvider,
-    /// Name of the IngressClass that Rancher's Ingress names.
+    /// Name of the IngressClass that Rancher's Ingress names. Empty: the default one of a cluster that is there already
+    /// (see [`Inventory::with_default_class`]).
     pub class: String,
     /// Used by `Traefik` only.
     pub chart: Chart,

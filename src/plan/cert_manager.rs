@@ -15,17 +15,43 @@ pub const CERT_MANAGER: &str = "cert-manager";
 pub struct CertManagerFound {
     /// Its CRDs are in the cluster, by whomever.
     pub crds: bool,
+    /// Namespace and name of its controller's Deployment, wherever and by whomever it was installed.
+    pub controller: Option<(String, String)>,
     /// A Helm release of that name in its usual namespace.
     pub release: Option<ReleaseFound>,
-    /// Whether that release was made by this tool (its description or labels say so) or may be upgraded by it.
+    /// Whether that release was made by this tool and so may be upgraded by it.
     pub ours: bool,
 }
 
+/// A cert-manager of somebody else's that cannot be used and must not be installed over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a cert-manager that is not cowhand's is in the cluster, without its definitions (CRDs)")]
+pub struct Foreign;
+
+impl Foreign {
+    pub fn hint(&self) -> &'static str {
+        "install its definitions (chart value `crds.enabled=true`), or uninstall it; then `cowhand up` again"
+    }
+}
+
 /// What the stage does.
-pub fn plan(inventory: &Inventory, needed: bool, chart_version: &str, found: &CertManagerFound) -> StagePlan {
+///
+/// # Errors
+/// When somebody else's cert-manager is in the way.
+pub fn plan(
+    inventory: &Inventory,
+    needed: bool,
+    chart_version: &str,
+    found: &CertManagerFound,
+) -> Result<StagePlan, Foreign> {
     let mut steps = Vec::new();
     let mut notes = Vec::new();
-    let ready = Step::Wait(Wait::CertManager { namespace: CERT_MANAGER.into() });
+    let (namespace, name) = match &found.controller {
+        Some((namespace, name)) if !found.ours => (namespace.clone(), name.clone()),
+        Some(_) | None => (CERT_MANAGER.into(), CERT_MANAGER.into()),
+    };
+    let ready = Step::Wait(Wait::CertManager { namespace, name });
+    let there = found.controller.is_some() || found.release.is_some();
     match (needed, inventory.cert_manager.install) {
         (false, _) => notes.push("this TLS set-up needs no cert-manager".into()),
         (true, CertManagerInstall::Never) => steps.push(ready),
@@ -33,12 +59,13 @@ pub fn plan(inventory: &Inventory, needed: bool, chart_version: &str, found: &Ce
             notes.push("the cert-manager that is there already is used and left as it is".into());
             steps.push(ready);
         }
+        (true, CertManagerInstall::Auto) if there && !found.ours => return Err(Foreign),
         (true, CertManagerInstall::Auto) => {
             steps.extend(release::step(wanted(inventory, chart_version), found.release.as_ref()));
             steps.push(ready);
         }
     }
-    StagePlan { stage: Stage::CertManager, steps, notes }
+    Ok(StagePlan { stage: Stage::CertManager, steps, notes })
 }
 
 fn wanted(inventory: &Inventory, chart_version: &str) -> ReleaseWanted {

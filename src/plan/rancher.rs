@@ -6,7 +6,7 @@ use super::leftovers::{Leftovers, bare_deployment};
 use super::playbook::Stage;
 use super::release::{self, ReleaseFound};
 use super::step::{ReleaseWanted, SecretFrom, SecretStep, StagePlan, Step, Wait};
-use crate::cluster::ObjectRef;
+use crate::cluster::{MADE_BY, ObjectRef};
 use crate::inventory::{Delivery, Inventory, Values};
 use crate::tls::{INGRESS_SECRET, Origin, OwnObject, Picture, Sense, When};
 
@@ -227,7 +227,7 @@ fn name_of(manifest: &Value) -> Option<String> {
     Some(manifest.pointer("/metadata/name")?.as_str()?.to_string())
 }
 
-/// Rancher's namespace, as an object.
+/// Rancher's namespace, as an object that says who made it.
 pub fn namespace() -> Value {
-    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": {MADE_BY.0: MADE_BY.1}}})
 }

@@ -140,6 +140,8 @@ pub enum Wait {
     /// cert-manager takes a dry-run Issuer: its webhook is served and trusted.
     CertManager {
         namespace: String,
+        /// Of the controller's Deployment; its webhook and cainjector are named after it.
+        name: String,
     },
 }
 

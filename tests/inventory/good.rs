@@ -129,6 +129,17 @@ fn an_existing_cluster_needs_no_nodes() {
 }
 
 #[test]
+fn an_existing_cluster_says_its_default_ingress_class_itself() {
+    let text = "name: prod\nengine: {existing: {kubeconfig: kube.yml}}\n\
+                rancher: {hostname: r.example.com, tls: {mode: ingress, issuer: ca}}\n";
+    let inventory = read(text.as_bytes()).unwrap();
+    assert_eq!((inventory.ingress.provider, inventory.ingress.class.as_str()), (IngressProvider::Existing, ""));
+    assert_eq!(inventory.clone().with_default_class("traefik").ingress.class, "traefik");
+    let named = good("inventory/ha.yml").with_default_class("traefik");
+    assert_eq!(named.ingress.class, "nginx");
+}
+
+#[test]
 fn what_yaml_leaves_open_is_read_kindly() {
     // No value where a map may stand, numbers and truths where text is wanted, upper case in names, a leading v.
     let text = "name: 2024\nssh:\nnodes: [N1.Example.com, n2.example.com, {address: n3.example.com, labels: {gpu: true}}]\n\

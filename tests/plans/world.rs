@@ -92,9 +92,9 @@ impl World {
         let traefik = cluster.release(TRAEFIK, &self.inventory.ingress.chart.version);
         let ingress = ingress::plan(&self.inventory, &self.picture.ingress.traefik_values, traefik.as_ref());
         let release = cluster.release(CERT_MANAGER, CERT_MANAGER_VERSION);
-        let found = CertManagerFound { crds: release.is_some(), ours: release.is_some(), release };
+        let found = CertManagerFound { crds: release.is_some(), ours: release.is_some(), controller: None, release };
         let needed = self.picture.needs_cert_manager;
-        let cert_manager = cert_manager::plan(&self.inventory, needed, CERT_MANAGER_VERSION, &found);
+        let cert_manager = cert_manager::plan(&self.inventory, needed, CERT_MANAGER_VERSION, &found).unwrap();
         vec![ingress, cert_manager, self.rancher(cluster)]
     }
 
@@ -256,6 +256,32 @@ impl Cluster {
         found.stale = (other || given && issued).then(|| "another CA".to_owned());
         found
     }
+}
+
+#[test]
+fn somebody_elses_cert_manager_is_used_or_refused_and_never_upgraded() {
+    let world = World::new(&crate::inventory("mode: ingress, issuer: ca", ""), Given::CA);
+    let release = || ReleaseFound {
+        status: "deployed".into(),
+        chart_version: "v1.0.0".into(),
+        values: Values::new(),
+        wanted_version: CERT_MANAGER_VERSION.into(),
+    };
+    let plan = |found: &CertManagerFound| cert_manager::plan(&world.inventory, true, CERT_MANAGER_VERSION, found);
+    let place = || Some(("security".to_owned(), "cm-cert-manager".to_owned()));
+    let theirs = CertManagerFound { crds: true, controller: place(), release: Some(release()), ours: false };
+    let steps = plan(&theirs).unwrap().steps;
+    let [Step::Wait(cowhand::plan::Wait::CertManager { namespace, name })] = steps.as_slice() else {
+        panic!("{steps:?}")
+    };
+    assert_eq!((namespace.as_str(), name.as_str()), ("security", "cm-cert-manager"));
+    // Without its definitions: whatever tells of it, a release or a running controller.
+    for (release, controller) in [(Some(release()), None), (None, place()), (Some(release()), place())] {
+        let found = CertManagerFound { crds: false, controller, release, ours: false };
+        assert!(plan(&found).unwrap_err().hint().contains("crds.enabled"), "{found:?}");
+    }
+    let ours = CertManagerFound { crds: false, controller: None, release: Some(release()), ours: true };
+    assert!(plan(&ours).unwrap().steps.iter().any(Step::changes));
 }
 
 #[test]

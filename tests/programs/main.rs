@@ -8,6 +8,7 @@ mod applying;
 mod balancers;
 mod charts;
 mod engine;
+mod existing;
 mod living;
 mod reaching;
 mod waiting;

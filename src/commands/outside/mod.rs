@@ -19,7 +19,7 @@ use crate::check::{Finding, Skips, Verdict};
 use crate::facts::dns::{resolve, resolve_on};
 use crate::facts::outside::{AgentTrust, Origin, Questions, probe};
 use crate::inventory::{AgentTlsMode, IngressProvider};
-use crate::report::Failure;
+use crate::report::{Exit, Failure};
 use crate::tls::Picture;
 use paths::{Named, paths};
 pub use served::served;
@@ -61,7 +61,11 @@ pub async fn prove(
     let meant = meant(site).await;
     let mut findings: Vec<Finding> =
         names.iter().map(|named| judge_name(&meant, whence(&named.origin), &named.found)).collect();
-    let paths = paths(inventory, &names);
+    let mut paths = paths(inventory, &names);
+    let ways = super::ways_in::ways_in(site, reached).await.map_err(|error| {
+        Failure::with_cause(Exit::NotVerified, "the ways into the cluster cannot be looked at", &error)
+    })?;
+    paths.extend(ways);
     let questions = Questions {
         hostname: &inventory.rancher.hostname,
         roots: &trusting.roots,

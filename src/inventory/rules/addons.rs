@@ -30,6 +30,8 @@ pub(super) fn ingress(raw: RawIngress, engine: Option<&Engine>, judge: &mut Judg
         (Some(class), _) => class,
         (None, IngressProvider::Nginx) => "nginx".to_owned(),
         (None, IngressProvider::Traefik) => "traefik".to_owned(),
+        // The cluster that is there says which class is its default one.
+        (None, IngressProvider::Existing) if existing => String::new(),
         (None, IngressProvider::Existing) => {
             if known && !judge.is_broken(&path.key("class")) {
                 judge.mistake(
@@ -41,7 +43,9 @@ pub(super) fn ingress(raw: RawIngress, engine: Option<&Engine>, judge: &mut Judg
             "existing".to_owned()
         }
     };
-    if let Err(reason) = syntax::dns_name(&class) {
+    if !class.is_empty()
+        && let Err(reason) = syntax::dns_name(&class)
+    {
         judge.mistake(&path.key("class"), format!("{} {reason}", quoted(&class)));
     }
     let chart = chart(raw.chart, &path.key("chart"), defaults::traefik_chart(), judge);

@@ -1,0 +1,200 @@
+//! A cluster that is there: does it answer, does it fit, and may we do there what `up` does.
+
+use crate::facts::existing::{ClusterObserved, ExistingSeen};
+use crate::facts::rights::{Answered, Purpose};
+use crate::inventory::{CertManagerInstall, Engine, IngressProvider};
+
+use super::compatibility::{needs_cert_manager, rancher_on};
+use super::context::and_list;
+use super::versions::{self, KubernetesVersion};
+use super::{Answer, Check, Context, Verdict};
+
+/// Asks the cluster, when one was looked at and answered; why it did not is `existing.reachable`'s business.
+pub(super) fn of_cluster(context: &Context, judge: impl Fn(&ExistingSeen) -> Vec<Answer>) -> Vec<Answer> {
+    context.cluster.and_then(ClusterObserved::seen).map(judge).unwrap_or_default()
+}
+
+pub const REACHABLE: Check = Check {
+    id: "existing.reachable",
+    what: "the API of the cluster that is there answers, and knows who asks",
+    why: "a cluster that nobody saw cannot be judged",
+    fix: "see the reason in the finding: address, CA, credentials, VPN",
+    run: reachable,
+    offline: false,
+};
+
+fn reachable(context: &Context) -> Vec<Answer> {
+    let (Some(cluster), Engine::Existing(existing)) = (context.cluster, &context.inventory.engine) else {
+        return Vec::new();
+    };
+    vec![match cluster {
+        ClusterObserved::Reached(seen) => Answer::pass(format!("Kubernetes {} answers", seen.version)),
+        ClusterObserved::Unreachable { reason, hint } => {
+            let path = existing.kubeconfig.display();
+            let which = existing.context.as_ref().map(|name| format!(" --context {name}")).unwrap_or_default();
+            let by_hand = format!("try `kubectl --kubeconfig {path}{which} version` by hand");
+            let fix = hint.as_ref().map_or_else(|| by_hand.clone(), |hint| format!("{hint}; {by_hand}"));
+            Answer::fail(reason.clone(), fix)
+        }
+    }]
+}
+
+pub const KUBERNETES: Check = Check {
+    id: "existing.kubernetes",
+    what: "Rancher's chart accepts the Kubernetes that is there",
+    why: "helm stops with `chart requires kubeVersion … which is incompatible`; and from 2.12 on Rancher refuses a cluster of RKE",
+    fix: "choose a Rancher whose line supports this Kubernetes",
+    run: kubernetes,
+    offline: false,
+};
+
+fn kubernetes(context: &Context) -> Vec<Answer> {
+    let rancher = &context.inventory.rancher.version;
+    of_cluster(context, |seen| {
+        let Some(version) = KubernetesVersion::read(&seen.version) else {
+            return vec![Answer::warn(
+                format!("`{}` is not a version that can be compared", seen.version),
+                "see SUSE's support matrix",
+            )];
+        };
+        let last = versions::LAST_RANCHER_ON_RKE;
+        let mut answers = vec![rancher_on(rancher, version)];
+        if seen.built_by_rke == Ok(true) && (rancher.major, rancher.minor) > last {
+            answers.push(Answer::fail(
+                format!("the cluster was built by RKE, on which Rancher {rancher} does not run"),
+                format!("set rancher.version to a release of {}.{}", last.0, last.1),
+            ));
+        }
+        answers
+    })
+}
+
+pub const RIGHTS: Check = Check {
+    id: "existing.rights",
+    what: "the kubeconfig's user may do what up and down do",
+    why: "a run that is refused in the middle leaves half of Rancher; its chart even gives the account of Rancher the role cluster-admin",
+    fix: "use a kubeconfig whose user has the role cluster-admin",
+    run: rights,
+    offline: false,
+};
+
+fn rights(context: &Context) -> Vec<Answer> {
+    let inventory = context.inventory;
+    let charts = inventory.ingress.provider == IngressProvider::Traefik;
+    of_cluster(context, |seen| {
+        let answered = match &seen.rights {
+            Ok(answered) => answered,
+            Err(unseen) => return vec![Answer::unknown("what this user may do", unseen, "look again")],
+        };
+        let cert_manager = needs_cert_manager(context);
+        let there = seen.cert_manager.as_ref().is_ok_and(|found| found.crds);
+        let installs = cert_manager && !there && inventory.cert_manager.install == CertManagerInstall::Auto;
+        let counts = |one: &&Answered| match one.needed.purpose {
+            Purpose::Rancher => true,
+            Purpose::Certificates => cert_manager,
+            Purpose::Charts => charts || installs,
+        };
+        let asked: Vec<&Answered> = answered.iter().filter(counts).collect();
+        let missing: Vec<Answer> = asked.iter().filter(|one| !one.denied.is_empty()).map(|one| denied(one)).collect();
+        if missing.is_empty() {
+            let verbs: usize = asked.iter().map(|one| one.needed.verbs.len()).sum();
+            return vec![Answer::pass(format!("all {verbs} rights that a run needs"))];
+        }
+        missing
+    })
+}
+
+fn denied(answered: &Answered) -> Answer {
+    let needed = &answered.needed;
+    let group = if needed.group.is_empty() { String::new() } else { format!(".{}", needed.group) };
+    let name = needed.name.map(|name| format!("/{name}")).unwrap_or_default();
+    let place = needed.namespace.map_or_else(|| "in the whole cluster".to_owned(), |one| format!("in {one}"));
+    let what = format!("{}{group}{name}", needed.resource);
+    let verbs = answered.denied.join(",");
+    let fix = format!(
+        "let an administrator bind the user to cluster-admin (`kubectl create clusterrolebinding cowhand \
+         --clusterrole cluster-admin --user USER`), or at least give it {verbs} on {what}"
+    );
+    Answer::fail(format!("may not {} {what} {place}", and_list(&answered.denied)), fix).about(&what)
+}
+
+pub const NODES: Check = Check {
+    id: "existing.nodes",
+    what: "at least three nodes are Ready and take pods",
+    why: "Rancher's three replicas belong on three nodes; with fewer, losing one machine loses more than one of them",
+    fix: "see `kubectl get nodes`; uncordon, repair or add nodes",
+    run: nodes,
+    offline: false,
+};
+
+/// One node for each replica that the published chart has by default.
+const ENOUGH: usize = 3;
+
+fn nodes(context: &Context) -> Vec<Answer> {
+    of_cluster(context, |seen| {
+        let nodes = match &seen.nodes {
+            Ok(nodes) => nodes,
+            Err(unseen) => return vec![Answer::unknown("the nodes", unseen, "look again")],
+        };
+        let good = nodes.iter().filter(|node| node.ready && !node.unschedulable).count();
+        let bad = nodes.iter().filter(|node| !node.ready || node.unschedulable);
+        let bad: Vec<String> = bad
+            .map(|node| match node.ready {
+                true => format!("{} is closed for new pods", node.name),
+                false => format!("{} is not Ready: {}", node.name, node.message),
+            })
+            .collect();
+        let said = format!("{good} of {} nodes are Ready and take pods", nodes.len());
+        let seen = if bad.is_empty() { said } else { format!("{said}; {}", bad.join("; ")) };
+        vec![match good {
+            0..ENOUGH => Answer::fail(seen, "see `kubectl get nodes`; three are needed for three replicas"),
+            _ if bad.is_empty() => Answer::pass(seen),
+            _ => Answer::warn(seen, "see `kubectl describe node`; Rancher runs on the others meanwhile"),
+        }]
+    })
+}
+
+pub const AGGREGATION: Check = Check {
+    id: "existing.aggregation",
+    what: "every aggregated API answers, and the cluster can have aggregated APIs",
+    why: "one that does not answer keeps helm from reading all kinds and namespaces from going away; Rancher has such an API itself from 2.12 on",
+    fix: "see `kubectl get apiservices`; repair or remove the one that is not available",
+    run: aggregation,
+    offline: false,
+};
+
+/// The first Rancher that does not start without an aggregated API of its own (rancher/rancher#51003).
+const NEEDS_AGGREGATION: (u64, u64) = (2, 12);
+
+fn aggregation(context: &Context) -> Vec<Answer> {
+    let version = &context.inventory.rancher.version;
+    of_cluster(context, |seen| {
+        let mut answers = match &seen.api_services {
+            Ok(services) => {
+                let ill = services.iter().filter_map(|one| Some((&one.name, one.unavailable.as_ref()?)));
+                ill.map(|(name, why)| {
+                    let fix = format!("see `kubectl describe apiservice {name}`; repair what serves it, or remove it");
+                    Answer::fail(format!("{name} is not available: {why}"), fix).about(name)
+                })
+                .collect()
+            }
+            Err(unseen) => vec![Answer::unknown("the aggregated APIs", unseen, "look again")],
+        };
+        let needs = (version.major, version.minor) >= NEEDS_AGGREGATION;
+        let fix =
+            "give the API server --requestheader-client-ca-file and --proxy-client-cert-file (the aggregation layer)";
+        let without = "ConfigMap kube-system/extension-apiserver-authentication has no requestheader-client-ca-file";
+        match (&seen.aggregation, needs) {
+            (Ok(true), _) => {}
+            (Ok(false), true) => answers.push(Answer::fail(format!("{without}; Rancher {version} needs it"), fix)),
+            (Ok(false), false) => answers.push(Answer::warn(without, fix)),
+            (Err(unseen), true) => answers.push(Answer::unknown("the aggregation layer", unseen, fix)),
+            (Err(unseen), false) => answers.push(Answer::unseen_advice("the aggregation layer", unseen, fix)),
+        }
+        if answers.iter().all(|answer| answer.verdict == Verdict::Pass) {
+            let count = seen.api_services.as_ref().map_or(0, Vec::len);
+            answers.push(Answer::pass(format!("{count} aggregated APIs, all available")));
+        }
+        answers
+    })
+}

@@ -1,0 +1,464 @@
+"""A cluster that was there before, with people in it who must not notice: kubeconfig, rights, check, plan, up, verify, lock, down.
+
+The cluster is built by bare rke, without cowhand; Traefik and the neighbours come by helm and kubectl."""
+import json
+import shutil
+import stat
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+from .road import fingerprint
+from .scene import until
+
+CLUSTER = """cluster_name: bare
+kubernetes_version: v1.32.2-rancher1-1
+enable_cri_dockerd: true
+ssh_key_path: {key}
+nodes:
+{nodes}
+network: {{plugin: flannel, options: {{flannel_backend_type: host-gw}}}}
+dns: {{provider: coredns}}
+ingress: {{provider: none}}
+monitoring: {{provider: none}}
+services:
+  kubeproxy: {{extra_args: {{conntrack-max-per-core: "0"}}}}
+  kubelet: {{extra_args: {{eviction-hard: "nodefs.available<1%,imagefs.available<1%,memory.available<100Mi", image-gc-high-threshold: "99"}}}}
+system_images:
+  etcd: lab/etcd:v3.5.16
+  alpine: lab/tools:v0.1.111
+  nginx_proxy: lab/tools:v0.1.111
+  cert_downloader: lab/tools:v0.1.111
+  kubernetes_services_sidecar: lab/tools:v0.1.111
+  kubernetes: lab/hyperkube:v1.32.2-lab1
+  pod_infra_container: lab/pause:3.9
+  flannel: lab/flannel:v0.26.4
+  flannel_cni: lab/flannel-cni:v1.4.1
+  coredns: lab/coredns:1.11.3
+  coredns_autoscaler: lab/autoscaler:1.8.9
+"""
+
+INVENTORY = """name: shared
+engine: {existing: {kubeconfig: ./theirs.yml}}
+cert_manager:
+  chart: {path: "${LAB_CHARTS}/cert-manager"}
+  values:
+    image: {repository: lab/cert-manager-controller, tag: v1.11.5}
+    webhook: {image: {repository: lab/cert-manager-webhook, tag: v1.11.5}}
+    cainjector: {image: {repository: lab/cert-manager-cainjector, tag: v1.11.5}}
+    acmesolver: {image: {repository: lab/cert-manager-acmesolver, tag: v1.11.5}}
+    startupapicheck: {enabled: false}
+rancher:
+  hostname: rancher.lab.test
+  version: 2.11.5
+  chart: {path: "${LAB_CHARTS}/rancher"}
+  values: {rancherImage: lab/rancher}
+  tls: {mode: ingress, issuer: ca}
+dns: {server: "GATEWAY:53"}
+"""
+
+TRAEFIK = """image: {repository: lab/traefik, tag: v3.6.0}
+deployment: {kind: DaemonSet}
+ports: {web: {hostPort: 80}, websecure: {hostPort: 443}}
+service: {enabled: false}
+updateStrategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 1, maxSurge: 0}}
+"""
+
+# A web server of somebody else's: CoreDNS answers /health with OK.
+NEIGHBOURS = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: theirs}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: theirs, namespace: theirs}
+data: {Corefile: ".:5353 {\\n  health :8080\\n}\\n"}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: theirs, namespace: theirs}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: theirs}}
+  template:
+    metadata: {labels: {app: theirs}}
+    spec:
+      containers:
+      - name: web
+        image: lab/coredns:1.11.3
+        args: [-conf, /etc/coredns/Corefile]
+        ports: [{containerPort: 8080}]
+        readinessProbe: {httpGet: {path: /health, port: 8080}}
+        volumeMounts: [{name: config, mountPath: /etc/coredns}]
+      volumes: [{name: config, configMap: {name: theirs}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: theirs, namespace: theirs}
+spec: {selector: {app: theirs}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: theirs, namespace: theirs}
+spec:
+  ingressClassName: traefik
+  rules: [{host: theirs.lab.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: theirs, port: {number: 80}}}}]}}]
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: guest, namespace: theirs}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: guest}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{kind: ServiceAccount, name: guest, namespace: theirs}]
+"""
+
+CERT_MANAGER = """image: {repository: lab/cert-manager-controller, tag: v1.11.5}
+webhook: {image: {repository: lab/cert-manager-webhook, tag: v1.11.5}}
+cainjector: {image: {repository: lab/cert-manager-cainjector, tag: v1.11.5}}
+acmesolver: {image: {repository: lab/cert-manager-acmesolver, tag: v1.11.5}}
+startupapicheck: {enabled: false}
+"""
+
+# These change by themselves: heartbeats, locks of controllers, news.
+RESTLESS = {"Event", "Lease", "Node", "ComponentStatus"}
+
+
+# --- what is asked of the scene
+def kube(s, *words, code=0, **how):
+    return s.run("kubectl", "--kubeconfig", s.theirs, *words, **how).must(code).out
+
+
+def helm(s, *words, code=0):
+    return s.run("helm", "--kubeconfig", s.theirs, *words, limit=300).must(code)
+
+
+def everything(s):
+    """Every object: kind, namespace and name -> uid and resourceVersion."""
+    kinds = kube(s, "api-resources", "--verbs=list", "-o", "name").split()
+    kinds = [k for k in kinds if not k.startswith(("events", "componentstatuses"))]
+    found = {}
+    for item in json.loads(kube(s, "get", ",".join(kinds), "-A", "-o", "json"))["items"]:
+        if item["kind"] not in RESTLESS:
+            meta = item["metadata"]
+            found[item["kind"], meta.get("namespace", ""), meta["name"]] = (meta["uid"], meta["resourceVersion"])
+    return found
+
+
+def neighbours(s):
+    """What is not cowhand's to touch, with the pods' restarts."""
+    ours = {"cattle-system", "cert-manager"}
+    objects = {k: v for k, v in everything(s).items() if k[1] and k[1] not in ours}
+    pods = json.loads(kube(s, "get", "pods", "-A", "-o", "json"))["items"]
+    restarts = {p["metadata"]["name"]: sum(c["restartCount"] for c in p["status"].get("containerStatuses", []))
+                for p in pods if p["metadata"]["namespace"] not in ours}
+    return objects, restarts
+
+
+def differences(before, after):
+    changed = {k for k in before.keys() & after.keys() if before[k] != after[k]}
+    return sorted(map(str, changed | (before.keys() ^ after.keys())))
+
+
+def same_neighbours(s):
+    now = neighbours(s)
+    assert not differences(s.neighbours[0], now[0]), differences(s.neighbours[0], now[0])
+    assert s.neighbours[1] == now[1], "a pod of the neighbours was restarted"
+
+
+class Visitor(threading.Thread):
+    """Asks the neighbours' web server through every node, again and again."""
+
+    def __init__(self, s):
+        super().__init__(daemon=True)
+        self.addresses, self.asked, self.failed, self.over = list(s.nodes.values()), 0, [], threading.Event()
+
+    def ask(self, address):
+        request = urllib.request.Request(f"http://{address}/health", headers={"Host": "theirs.lab.test"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            return answer.status == 200 and answer.read() == b"OK"
+
+    def run(self):
+        while not self.over.is_set():
+            for address in self.addresses:
+                self.asked += 1
+                try:
+                    assert self.ask(address), "another answer"
+                except Exception as error:
+                    self.failed.append(f"{time.strftime('%H:%M:%S')} {address}: {error}")
+            self.over.wait(0.2)
+
+    def end(self):
+        self.over.set()
+        self.join()
+        assert self.asked > 10, "hardly a question was asked"
+        assert not self.failed, f"{len(self.failed)} of {self.asked} requests failed: {self.failed[:5]}"
+        return f"{self.asked} requests of the neighbours, none failed"
+
+
+def with_kubeconfig(s, name, text, context=None):
+    """A workspace whose inventory has another kubeconfig."""
+    folder = s.work / name
+    folder.mkdir()
+    if text is not None:
+        (folder / "theirs.yml").write_text(text)
+    inventory = s.inventory.read_text()
+    if context:
+        inventory = inventory.replace("./theirs.yml", f"./theirs.yml, context: {context}")
+    (folder / "shared.yml").write_text(inventory)
+    return folder / "shared.yml"
+
+
+# --- the steps
+def bare_rke_builds_a_cluster(s):
+    s.fresh_lab()
+    folder = s.work / "bare"
+    folder.mkdir()
+    nodes = "\n".join(f"- {{address: {a}, user: {s.environment['LAB_USER']}, role: [controlplane, etcd, worker], hostname_override: {n}}}" for n, a in s.nodes.items())
+    (folder / "cluster.yml").write_text(CLUSTER.format(key=s.environment["LAB_KEY"], nodes=nodes))
+    done = s.run("rke", "up", "--config", "cluster.yml", cwd=folder, limit=900).must()
+    s.theirs = folder / "kube_config_cluster.yml"
+    s.folder = s.work / "shared"
+    s.folder.mkdir()
+    s.inventory = s.folder / "shared.yml"
+    shutil.copy(s.theirs, s.folder / "theirs.yml")
+    s.inventory.write_text(INVENTORY.replace("GATEWAY", s.environment["LAB_GATEWAY"]))
+    return f"{done.seconds:.0f} s"
+
+
+def others_move_in(s):
+    (s.work / "traefik.yml").write_text(TRAEFIK)
+    helm(s, "install", "traefik", Path(s.environment["LAB_CHARTS"]) / "traefik", "-n", "traefik", "--create-namespace", "-f", s.work / "traefik.yml", "--wait", "--timeout", "4m")
+    kube(s, "apply", "-f", "-", input=NEIGHBOURS)
+    kube(s, "-n", "theirs", "rollout", "status", "deployment/theirs", "--timeout=180s")
+    visitor = Visitor(s)
+    until(60, lambda: all(answers(visitor, a) for a in visitor.addresses))
+
+
+def answers(visitor, address):
+    try:
+        return visitor.ask(address)
+    except Exception:
+        return False
+
+
+def a_kubeconfig_that_cannot_be_used_is_named_with_its_remedy(s):
+    whole = s.theirs.read_text()
+    plugin = whole[:whole.index("users:")] + "users:\n- name: kube-admin-bare\n  user:\n    exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, interactiveMode: Never}\n"
+    dead = whole.replace(":6443", ":6444")
+    for name, text, context, code, said in [
+        ("missing", None, None, 5, ["theirs.yml", "kubeconfig.usable"]),
+        ("wrong-context", whole, "elsewhere", 5, ["no context elsewhere", "it has", "theirs.yml"]),
+        ("no-current", whole.replace("current-context:", "x-context:"), None, 5, ["current context", "theirs.yml"]),
+        ("no-plugin", plugin, None, 5, ["no-such-plugin", "kubeconfig.credentials", "PATH"]),
+        ("dead", dead, None, 4, ["6444", "kubectl"]),
+    ]:
+        place = with_kubeconfig(s, name, text, context)
+        before = fingerprint(place.parent)
+        s.cow("check", "--output", "plain", inventory=place).must(code).says(*said)
+        if code == 5:
+            s.cow("check", "--offline", "--output", "plain", inventory=place).must(5).says(*said)
+        for verb in (["up"], ["plan"]):
+            s.cow(*verb, "--output", "plain", inventory=place).must(code).says(*said[:1])
+        if name != "no-plugin":
+            s.cow("verify", inventory=place).must(4).says("theirs.yml")
+        assert fingerprint(place.parent) == before, f"{name}: something was written"
+
+
+def each_right_that_is_missing_is_named(s):
+    token = kube(s, "-n", "theirs", "create", "token", "guest").strip()
+    whole = s.theirs.read_text()
+    place = with_kubeconfig(s, "guest", whole[:whole.index("users:")] + f"users:\n- name: kube-admin-bare\n  user: {{token: {token}}}\n")
+    done = s.cow("check", "--output", "json", inventory=place).must(5)
+    missing = {f["subject"]: f["seen"] for e in done.events("finding") for f in [e["finding"]] if f["check"] == "existing.rights"}
+    for resource, verb in [("secrets", "create"), ("namespaces", "create"), ("deployments.apps", "patch"), ("clusterrolebindings.rbac.authorization.k8s.io", "create"),
+                           ("clusterroles.rbac.authorization.k8s.io/cluster-admin", "bind"), ("leases.coordination.k8s.io", "create"), ("ingresses.networking.k8s.io", "create"),
+                           ("customresourcedefinitions.apiextensions.k8s.io", "create"), ("validatingwebhookconfigurations.admissionregistration.k8s.io", "create")]:
+        assert verb in missing.get(resource, ""), f"{resource}: {missing}"
+    done.never_says(token)
+    s.cow("up", "--output", "plain", inventory=place).must(5).says("existing.rights").never_says(token)
+    return f"{len(missing)} resources"
+
+
+def check_is_green_and_touches_nothing(s):
+    before, files = everything(s), fingerprint(s.folder)
+    done = s.cow("check", "--output", "plain", inventory=s.inventory).must()
+    found = [e["finding"] for e in s.cow("check", "--output", "json", inventory=s.inventory).must().events("finding")]
+    said = {f["check"]: f["seen"] for f in found if f["verdict"] == "pass"}
+    assert "class traefik, the cluster's default" in said["existing.ingress-class"] and "3 of its pods ready" in said["existing.ingress-class"], said
+    assert said["existing.rancher"] == "none" and said["existing.leftovers"] == "nothing", said
+    assert not differences(before, everything(s)) and fingerprint(s.folder) == files
+    return f"{done.seconds:.1f} s"
+
+
+def plan_says_all_and_changes_nothing(s):
+    before, files = everything(s), fingerprint(s.folder)
+    done = s.cow("plan", inventory=s.inventory).must()
+    done.says("helm upgrade --install rancher", "helm upgrade --install cert-manager", "secret cattle-system/tls-ca", "ingressClassName: traefik", "left as it is").never_says("rke", "PRIVATE KEY", "upgrade --install traefik")
+    now = everything(s)
+    assert not differences(before, now), differences(before, now)
+    assert fingerprint(s.folder) == files, "plan wrote into the workspace"
+
+
+def up_arrives_and_nobody_notices(s):
+    s.before, s.neighbours = everything(s), neighbours(s)
+    s.visitor = Visitor(s)
+    s.visitor.start()
+    done = s.cow("up", "--output", "plain", inventory=s.inventory).must().says("https://rancher.lab.test")
+    s.up_text = done.out + done.err
+    same_neighbours(s)
+    assert not s.run("kubectl", "--kubeconfig", s.theirs, "-n", "kube-system", "get", "lease", "cowhand").must(1).out
+    return f"{done.seconds:.0f} s"
+
+
+def a_browser_with_only_the_ca_trusts_every_node(s):
+    for name, address in s.nodes.items():
+        answer = s.curl(address, "/ping", s.folder / "ca.pem").must()
+        assert answer.out.strip() == "pong", f"{name}: {answer}"
+
+
+def verify_status_and_kubeconfig_agree(s):
+    done = s.cow("verify", "--output", "json", inventory=s.inventory).must()
+    findings = [e["finding"] for e in done.events("finding")]
+    assert findings and all(f["verdict"] == "pass" for f in findings), findings
+    subjects = {f["subject"] for f in findings if f["check"] == "outside.trusted"}
+    assert {f"node {n} ({a})" for n, a in s.nodes.items()} <= subjects and any(x.startswith("dns ") for x in subjects), subjects
+    s.cow("status", inventory=s.inventory).must().says("cert-manager  accepts issuers", "3 of 3 ready").never_says("etcd  ")
+    s.cow("kubeconfig", "--path", inventory=s.inventory).must().says("shared/theirs.yml")
+    s.cow("recover-state", inventory=s.inventory).must(2).says("hint")
+
+
+def up_again_changes_nothing(s):
+    before = everything(s)
+    done = s.cow("up", "--output", "plain", inventory=s.inventory).must()
+    now = everything(s)
+    assert not differences(before, now), differences(before, now)
+    return f"{done.seconds:.1f} s"
+
+
+def no_secret_is_anywhere(s):
+    key = next(line.split('"')[1] if '"' in line else line.split(": ")[1].strip() for line in s.theirs.read_text().splitlines() if "client-key-data" in line)
+    secrets = {
+        "the CA's key": "".join((s.folder / "secrets" / "ca-key.pem").read_text().splitlines()[1:3]),
+        "the password": (s.folder / "secrets" / "bootstrap-password").read_text().strip(),
+        "the kubeconfig's key": key[:80],
+    }
+    places = {"what up said": s.up_text, "what plan says": s.cow("plan", inventory=s.inventory).must().out}
+    places["what up says as JSON"] = s.cow("up", "--output", "json", inventory=s.inventory).must().out
+    places["what status says"] = s.cow("status", "--output", "json", inventory=s.inventory).must().out
+    for path in s.folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.parent.name != "secrets" and path.name != "theirs.yml":
+            places[str(path.relative_to(s.folder))] = path.read_text(errors="replace")
+    places["ConfigMaps and leases"] = kube(s, "get", "configmaps,leases", "-A", "-o", "yaml")
+    for place, text in places.items():
+        for what, secret in secrets.items():
+            assert len(secret) > 8 and secret not in text.replace("\n", ""), f"{what} stands in {place}"
+    for path in (s.folder / "secrets").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, f"{path} is not 0600"
+
+
+def a_second_laptop_is_refused_until_the_first_is_gone(s):
+    other = s.work / "laptop2"
+    shutil.copytree(s.folder, other, symlinks=True)
+    # Something to do, so that the first run takes its time.
+    s.inventory.write_text(s.inventory.read_text().replace("rancher:\n", "rancher:\n  replicas: 2\n", 1))
+    log = s.work / "first.log"
+    first = s.start(s.cowhand, "up", "--output", "plain", "-i", s.inventory, log=log)
+    until(60, lambda: "rancher" in log.read_text() and "started" in log.read_text().splitlines()[-1] or first.poll() is not None or "done in" in log.read_text(), 0.05)
+    there = s.cow("up", inventory=other / "shared.yml")
+    s.kill(first)
+    assert there.code == 6, f"the second run has to be refused: {there}"
+    there.says("another run", "cowhand up", "kube-system/cowhand")
+    began = time.monotonic()
+    s.cow("up", inventory=other / "shared.yml").must(6).says("free in")
+    until(90, lambda: s.cow("up", inventory=other / "shared.yml").code == 0, 5)
+    waited = time.monotonic() - began
+    s.inventory.write_text(s.inventory.read_text().replace("  replicas: 2\n", "", 1))
+    s.cow("up", inventory=s.inventory).must()
+    same_neighbours(s)
+    return f"a dead run's lock was free after {waited:.0f} s"
+
+
+def down_leaves_what_it_did_not_make(s):
+    s.cow("down", inventory=s.inventory).must(2).says("--yes shared")
+    s.cow("down", "--yes", "bare", inventory=s.inventory).must(2)
+    done = s.cow("down", "--yes", "shared", "--output", "plain", inventory=s.inventory).must().says("the cluster stays")
+    left = everything(s)
+    gone, new = s.before.keys() - left.keys(), {k for k in left.keys() - s.before.keys()}
+    assert not gone, f"down took away: {sorted(gone)}"
+    assert not new, f"down left: {sorted(new)}"
+    same_neighbours(s)
+    done = f"{done.seconds:.0f} s; {s.visitor.end()}"
+    return done
+
+
+def somebodys_cert_manager_and_objects_stay(s):
+    (s.work / "cert-manager.yml").write_text(CERT_MANAGER)
+    chart = Path(s.environment["LAB_CHARTS"]) / "cert-manager"
+    # One without its definitions must not be upgraded over.
+    helm(s, "install", "cert-manager", chart, "-n", "cert-manager", "--create-namespace", "-f", s.work / "cert-manager.yml", "--set", "installCRDs=false")
+    s.cow("check", "--output", "plain", inventory=s.inventory).must(5).says("existing.cert-manager", "without its definitions")
+    s.cow("up", "--output", "plain", "--skip", "existing.cert-manager", inventory=s.inventory).must(5).says("not cowhand's")
+    helm(s, "uninstall", "cert-manager", "-n", "cert-manager", "--wait")
+    kube(s, "delete", "namespace", "cert-manager", "cattle-system", "--ignore-not-found")
+    # A whole one, in a place of its own; and somebody's ConfigMap where Rancher will live.
+    helm(s, "install", "issuers", chart, "-n", "security", "--create-namespace", "-f", s.work / "cert-manager.yml", "--set", "installCRDs=true", "--set", "fullnameOverride=cm-cert-manager", "--wait", "--timeout", "4m")
+    kube(s, "create", "namespace", "cattle-system")
+    kube(s, "-n", "cattle-system", "create", "configmap", "mine", "--from-literal=a=b")
+    s.neighbours = neighbours(s)
+    s.cow("up", "--output", "plain", inventory=s.inventory).must().says("used and left as it is")
+    s.cow("verify", inventory=s.inventory).must()
+    same_neighbours(s)
+    done = s.cow("down", "--yes", "shared", "--output", "plain", inventory=s.inventory).must()
+    done.says("namespace cattle-system is kept")
+    same_neighbours(s)
+    assert kube(s, "-n", "cattle-system", "get", "configmap", "mine", "-o", "jsonpath={.data.a}") == "b"
+    left = [k for k in everything(s) if k[1] == "cattle-system" and k[0] in ("Secret", "Deployment", "Issuer", "Certificate", "Ingress", "Service")]
+    assert not left, left
+
+
+def a_rancher_of_somebody_else_is_left_alone(s):
+    chart = Path(s.environment["LAB_CHARTS"]) / "rancher"
+    helm(s, "install", "rancher", chart, "-n", "cattle-system", "--set", "hostname=other.lab.test,rancherImage=lab/rancher,replicas=1,ingress.tls.source=secret,bootstrapPassword=somebody-elses")
+    before = {k: v for k, v in everything(s).items() if k[0] in ("Deployment", "Secret", "ConfigMap", "Ingress")  and k[1] == "cattle-system"}
+    for words in (["check"], ["up"], ["up", "--skip", "existing.rancher"]):
+        done = s.cow(*words, "--output", "plain", inventory=s.inventory)
+        assert done.code == (2 if "--skip" in words else 5), done
+        done.says("existing.rancher")
+    s.cow("down", "--yes", "shared", inventory=s.inventory).must(5).says("not installed by cowhand")
+    after = {k: v for k, v in everything(s).items() if k in before}
+    assert {k: v[0] for k, v in before.items()} == {k: v[0] for k, v in after.items()}
+
+
+def what_an_older_rancher_left_is_found(s):
+    helm(s, "uninstall", "rancher", "-n", "cattle-system", "--wait")
+    kube(s, "apply", "-f", "-", input="""
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: rancher.cattle.io}
+webhooks: []
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: settings.management.cattle.io}
+spec:
+  group: management.cattle.io
+  scope: Cluster
+  names: {plural: settings, singular: setting, kind: Setting}
+  versions: [{name: v3, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+""")
+    s.cow("check", "--output", "plain", inventory=s.inventory).must(5).says("existing.leftovers", "validatingwebhookconfiguration/rancher.cattle.io", "settings.management.cattle.io", "rancher-cleanup")
+    kube(s, "delete", "validatingwebhookconfiguration/rancher.cattle.io", "crd/settings.management.cattle.io")
+    s.cow("check", inventory=s.inventory).must()
+
+
+STEPS = [
+    bare_rke_builds_a_cluster, others_move_in, a_kubeconfig_that_cannot_be_used_is_named_with_its_remedy, each_right_that_is_missing_is_named,
+    check_is_green_and_touches_nothing, plan_says_all_and_changes_nothing, up_arrives_and_nobody_notices, a_browser_with_only_the_ca_trusts_every_node,
+    verify_status_and_kubeconfig_agree, up_again_changes_nothing, no_secret_is_anywhere, a_second_laptop_is_refused_until_the_first_is_gone,
+    down_leaves_what_it_did_not_make, somebodys_cert_manager_and_objects_stay, a_rancher_of_somebody_else_is_left_alone, what_an_older_rancher_left_is_found,
+]
