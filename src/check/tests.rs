@@ -30,10 +30,10 @@ fn is_for_existing(id: &str) -> bool {
 #[test]
 fn in_a_good_cluster_that_is_there_exactly_its_own_checks_have_their_say() {
     let report = World::existing().report();
-    for check in ALL {
+    // The name has to lead somewhere whoever built the cluster.
+    for check in ALL.iter().filter(|check| !check.id.starts_with("dns.")) {
         let says = report.findings.iter().any(|finding| finding.check == check.id);
-        // The name has to lead somewhere whoever built the cluster.
-        assert_eq!(says, is_for_existing(check.id) || check.id == "dns.laptop", "{}", check.id);
+        assert_eq!(says, is_for_existing(check.id), "{}", check.id);
     }
     let loud: Vec<_> = report.findings.iter().filter(|finding| finding.verdict != Verdict::Pass).collect();
     assert!(loud.is_empty(), "{loud:#?}");

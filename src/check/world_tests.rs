@@ -194,6 +194,7 @@ impl World {
         let mut world = World::good();
         world.inventory.engine = Engine::Existing(Existing { kubeconfig: "kubeconfig".into(), context: None });
         world.inventory.nodes.clear();
+        world.name = Ok(vec![IpAddr::from([10, 0, 0, 11])]);
         world.observed.nodes.clear();
         world.inventory.ingress.provider = IngressProvider::Existing;
         world.inventory.ingress.class = String::new();
