@@ -44,7 +44,6 @@ def passthrough(cell):
     else:
         cell.secrets, cell.objects = {"tls-rancher": (TLS, PAIR)}, cell.objects | {"issuer/rancher"}
         cell.values = {"privateCA": False, "ingress.tls.source": "rancher"}
-        cell.cacerts = cell.cacerts_of_pods or cell.cacerts
     cell.values |= {"tls": "ingress", "ingress.enabled": False}
     cell.tls |= {"mode": "rancher", "passthrough": True}
     return cell
@@ -74,13 +73,19 @@ def no_files(s):
 
 
 def own_ca(s):
-    """A department's CA: it has the intermediate's key, and the file holds the chain up to the root.
-
-    Rancher's pods take the first certificate of it."""
+    """A department's CA: it has the intermediate's key, and the file holds the chain up to the root."""
     ca = s.company
     return Cell({"mode": "ingress", "issuer": "ca", "ca": ca.both, "ca_key": ca.intermediate_key}, ca.root, company.checksum(ca.intermediate, ca.root), "strict",
                 {"privateCA": True, "ingress.tls.source": "secret"}, FILES | TOLD_CA | {"cattle-issuer-ca": (TLS, PAIR)}, set(BY_CA),
-                canaries={"the CA's key": ca.intermediate_key}, cacerts_of_pods=company.checksum(ca.intermediate))
+                canaries={"the CA's key": ca.intermediate_key})
+
+
+def root_ca(s):
+    """The root with its key: Rancher's pods take one certificate and no chain."""
+    ca = s.company
+    return Cell({"mode": "ingress", "issuer": "ca", "ca": ca.root, "ca_key": ca.root_key}, ca.root, company.checksum(ca.root), "strict",
+                {"privateCA": True, "ingress.tls.source": "secret"}, FILES | TOLD_CA | {"cattle-issuer-ca": (TLS, PAIR)}, set(BY_CA),
+                canaries={"the CA's key": ca.root_key})
 
 
 def made_ca(s):
@@ -262,6 +267,6 @@ STEPS = [
     cell(public_files, reencrypt), cell(lets_encrypt, reencrypt, environment="production"), lets_encrypts_names_are_given_back,
     cell(no_files, reencrypt), cell(own_acme, reencrypt), cell(made_ca, reencrypt),
     a_cluster_with_rancher_as_addon,
-    cell(no_files, passthrough), cell(private_files, passthrough), cell(public_files, passthrough), cell(own_ca, passthrough), cell(made_ca, passthrough),
+    cell(no_files, passthrough), cell(private_files, passthrough), cell(public_files, passthrough), cell(root_ca, passthrough), cell(made_ca, passthrough),
     cell(private_files), cell(own_acme), cell(no_files),
 ]
