@@ -228,8 +228,8 @@ impl Command {
             Command::Plan(_) | Command::Up(_) | Command::Verify(_) | Command::Down(_) => true,
             Command::Init(_)
             | Command::Lb(_)
-            | Command::Status(_)
             | Command::Certs(_)
+            | Command::Status(_)
             | Command::Kubeconfig(_)
             | Command::RecoverState(_)
             | Command::Explain(_)
