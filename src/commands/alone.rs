@@ -26,7 +26,7 @@ const GIVEN_BACK: Duration = Duration::from_secs(10);
 /// The lock of a run: on the nodes that cowhand builds on, or in the cluster that is there.
 enum Held {
     Nodes(Vec<NodeLock>),
-    Cluster(LeaseLock),
+    Cluster(Box<LeaseLock>),
 }
 
 impl Held {
@@ -36,7 +36,8 @@ impl Held {
         }
         let reached = world::reach(site, machines).await?.ok_or_else(|| nothing_there(site))?;
         let lock = LeaseLock::take(&reached.cluster, holder).await;
-        lock.map(Held::Cluster).map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
+        lock.map(|lock| Held::Cluster(Box::new(lock)))
+            .map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
     }
 
     /// Comes back when the lock is lost, with what to say of it.
