@@ -4,10 +4,9 @@ use serde::Serialize;
 
 use super::{Answer, Context, Finding};
 use super::{
-    certificates, clock, compatibility, dns, docker, former, machine, names, network, outside, ports, secrets, ssh,
-    topology,
+    certificates, clock, compatibility, dns, docker, existing, former, inhabitants, kubeconfig, machine, names,
+    network, outside, ports, secrets, ssh, topology,
 };
-use super::{existing, inhabitants, kubeconfig};
 
 /// One question about the nodes, the inventory, or both.
 #[derive(Debug, Clone, Copy)]
@@ -143,7 +142,7 @@ pub fn explain(id: &str) -> Option<String> {
     let needs = match row {
         Listed { offline: true, .. } => "no machine (also with --offline)",
         _ if outside::TEXTS.iter().any(|text| text.id == id) => "Rancher to be there (`cowhand verify`)",
-        _ if id.starts_with("existing.") => "a look at the cluster",
+        _ if row.id.starts_with("existing.") => "a look at the cluster",
         _ => "a look at the nodes",
     };
     Some(format!("{}\n  {}\n\n  why    {}\n  fix    {}\n  needs  {needs}\n", row.id, row.what, row.why, row.fix))

@@ -28,9 +28,9 @@ pub struct World {
     pub inventory: Inventory,
     pub observed: Observed,
     pub workspace: WorkspaceFacts,
-    pub name: facts::dns::Resolved,
     pub kubeconfig: Option<KubeconfigSeen>,
     pub cluster: Option<ClusterObserved>,
+    pub name: facts::dns::Resolved,
 }
 
 /// Of somebody, from the beginning of 1970 on.
@@ -194,6 +194,7 @@ impl World {
         let mut world = World::good();
         world.inventory.engine = Engine::Existing(Existing { kubeconfig: "kubeconfig".into(), context: None });
         world.inventory.nodes.clear();
+        world.name = Ok(vec![IpAddr::from([10, 0, 0, 11])]);
         world.observed.nodes.clear();
         world.inventory.ingress.provider = IngressProvider::Existing;
         world.inventory.ingress.class = String::new();

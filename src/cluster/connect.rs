@@ -185,6 +185,25 @@ impl Cluster {
         answer.map(|info| info.git_version).map_err(|error| self.error("ask for the version", error))
     }
 
+    /// Whether the API serves everything, asked until it says so or the limit is over. An API server that has just
+    /// started answers its version before it has its other paths, and one without etcd never gets any further
+    /// (kubernetes.io: reference/using-api/health-checks).
+    pub async fn ready_within(&self, limit: Duration) -> bool {
+        let end = tokio::time::Instant::now() + limit;
+        loop {
+            let asked = http::Request::get("/readyz").body(Vec::new());
+            if let Ok(asked) = asked
+                && self.client.request_text(asked).await.is_ok()
+            {
+                return true;
+            }
+            if tokio::time::Instant::now() >= end {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
     pub(super) fn error(&self, doing: &str, error: kube::Error) -> ClusterError {
         ClusterError::from_kube(&self.server, doing, error)
     }

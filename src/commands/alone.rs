@@ -1,5 +1,5 @@
-//! Alone for the time of a run: every node's lock, or that of a cluster that was there; and a true word about the end
-//! when a node is lost.
+//! The only run: nobody else changes the cluster meanwhile, from whichever laptop; and a true word about the end when a
+//! node is lost.
 
 use std::time::Duration;
 
@@ -19,6 +19,51 @@ use crate::report::{Exit, Failure};
 /// How long a node may take to show that it still answers, once a step has failed.
 const ANSWER: Duration = Duration::from_secs(10);
 const GOES_ON: &str = "it goes on from here";
+
+/// How long giving the lock back may take; it frees itself later in any case.
+const GIVEN_BACK: Duration = Duration::from_secs(10);
+
+/// The lock of a run: on the nodes that cowhand builds on, or in the cluster that is there.
+enum Held {
+    Nodes(Vec<NodeLock>),
+    Cluster(Box<LeaseLock>),
+}
+
+impl Held {
+    async fn take(site: &Site, machines: &Machines, holder: &str) -> Result<Held, Failure> {
+        if site.rke().is_some() {
+            return machines.lock(&site.inventory.name, holder).await.map(Held::Nodes);
+        }
+        let reached = world::reach(site, machines).await?.ok_or_else(|| nothing_there(site))?;
+        let lock = LeaseLock::take(&reached.cluster, holder).await;
+        lock.map(|lock| Held::Cluster(Box::new(lock)))
+            .map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
+    }
+
+    /// Comes back when the lock is lost, with what to say of it.
+    async fn lost(&self) -> String {
+        match self {
+            Held::Nodes(locks) if locks.is_empty() => std::future::pending().await,
+            Held::Nodes(locks) => {
+                let lost = locks.iter().map(|lock| Box::pin(lock.lost()));
+                let (_, index, _) = futures::future::select_all(lost).await;
+                let node = locks.get(index).map(NodeLock::node).unwrap_or_default();
+                format!("{node} does not answer any more, or its lock was taken away; stopping")
+            }
+            Held::Cluster(lock) => {
+                lock.lost().await;
+                "the lock in the cluster was lost; stopping".into()
+            }
+        }
+    }
+
+    async fn release(self) {
+        match self {
+            Held::Nodes(locks) => drop(locks),
+            Held::Cluster(lock) => lock.release().await,
+        }
+    }
+}
 
 /// Held for as long as the run may change something.
 pub struct Alone {
@@ -71,8 +116,9 @@ impl Held {
 }
 
 impl Alone {
-    /// Takes the lock for this verb, e.g. `up`. A lock that is lost stops the run: nobody keeps others away any more.
-    pub async fn on(
+    /// Takes the lock, or says who holds it; `command` is the verb, e.g. `up`. A lock that is lost stops the run: nobody
+    /// keeps others away any more.
+    pub async fn take(
         site: &Site,
         machines: &Machines,
         command: &str,
@@ -90,20 +136,20 @@ impl Alone {
         &self.stop
     }
 
-    /// Lets the locks go, and says what really ended the run when that was a node that does not answer any more:
+    /// Lets the lock go, and says what really ended the run when that was a node that does not answer any more:
     /// rke and helm know only that something is closed.
     pub async fn end<T>(self, machines: &Machines, answer: Result<T, Failure>) -> Result<T, Failure> {
-        let Err(failure) = answer else {
-            self.let_go().await;
-            return answer;
+        let interrupted = self.user.is_cancelled();
+        let lost = match &answer {
+            Err(_) if !interrupted => machines.lost(ANSWER).await,
+            Ok(_) | Err(_) => Vec::new(),
         };
-        if self.user.is_cancelled() {
-            self.let_go().await;
-            return Err(failure);
-        }
-        let lost = machines.lost(ANSWER).await;
-        let stopped = self.stop.is_cancelled();
-        self.let_go().await;
+        let stopped = self.stop.is_cancelled() && !interrupted;
+        self.give_back().await;
+        let failure = match answer {
+            Ok(done) => return Ok(done),
+            Err(failure) => failure,
+        };
         Err(match lost.as_slice() {
             [_, others @ ..] => {
                 let names = lost.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
@@ -123,11 +169,12 @@ impl Alone {
         })
     }
 
-    /// Gives the locks back at once.
-    async fn let_go(self) {
+    /// The lock is free afterwards, or soon, when whoever keeps it does not answer.
+    async fn give_back(mut self) {
         self.done.cancel();
-        // A watch that panicked holds nothing any more.
-        let _ = self.watch.await;
+        if tokio::time::timeout(GIVEN_BACK, &mut self.watch).await.is_err() {
+            self.watch.abort();
+        }
     }
 }
 
@@ -142,9 +189,10 @@ fn below(mut told: Failure, failure: Failure) -> Failure {
 async fn watch(held: Held, stop: CancellationToken, done: CancellationToken, tell: Tell) {
     tokio::select! {
         () = done.cancelled() => {}
-        how = held.lost() => {
-            tell.warning(format!("{how}; stopping"));
+        text = held.lost() => {
+            tell.warning(text);
             stop.cancel();
+            done.cancelled().await;
         }
     }
     held.release().await;

@@ -51,6 +51,7 @@ pub async fn run(context: &Context, wanted: Down) -> Answer {
             Ok(machines) => {
                 let answer = match machines.unreached() {
                     Some(failure) => Err(failure),
+                    None if site.rke().is_none() => leave(context, &site, &machines, &tell, &mut journal).await,
                     None => remove(context, &site, &machines, &tell, &mut journal).await,
                 };
                 machines.disconnect().await;
@@ -94,6 +95,26 @@ async fn confirm(context: &Context, site: &Site, yes: Option<&str>) -> Result<()
     }
 }
 
+/// Removes from a cluster that was there before what cowhand made in it.
+async fn leave(
+    context: &Context,
+    site: &Site,
+    machines: &Machines,
+    tell: &Tell,
+    journal: &mut Keeping,
+) -> Result<String, Failure> {
+    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
+    let lock = Lock::take(&site.workspace.lock(), "down");
+    let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    journal.open(site)?;
+    let reached = guarded(&context.stop, world::reach(site, machines)).await?;
+    let reached = reached.ok_or_else(|| super::verify::nothing_there(site))?;
+    let alone = Alone::take(site, machines, "down", &context.stop, tell).await?;
+    let stop = alone.stop().clone();
+    let answer = async { TakeAway::new(site, &reached, &stop, tell).await?.run().await }.await;
+    alone.end(machines, answer).await
+}
+
 async fn remove(
     context: &Context,
     site: &Site,
@@ -105,11 +126,8 @@ async fn remove(
     let lock = Lock::take(&site.workspace.lock(), "down");
     let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     journal.open(site)?;
-    let alone = Alone::on(site, machines, "down", &context.stop, tell).await?;
-    let answer = match site.rke() {
-        Some(_) => take_away(site, machines, alone.stop(), tell).await,
-        None => leave(site, machines, alone.stop(), tell).await,
-    };
+    let alone = Alone::take(site, machines, "down", &context.stop, tell).await?;
+    let answer = take_away(site, machines, alone.stop(), tell).await;
     alone.end(machines, answer).await
 }
 

@@ -81,7 +81,7 @@ async fn walk(
 
 /// What has to be there before anything is changed.
 struct Ready {
-    /// With what only the cluster itself could say.
+    /// With what only the cluster that is there could say.
     site: Site,
     machines: Machines,
     cleared: check::Cleared,
@@ -122,9 +122,8 @@ async fn looked(
     let lock = Lock::take(&site.workspace.lock(), "up");
     let lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     journal.open(site)?;
-    let alone = Alone::on(site, &machines, "up", &context.stop, tell).await?;
-    let site = site.fitted(cluster.as_ref());
-    Ok(Ready { site, machines, cleared, counts, alone, _lock: lock })
+    let alone = Alone::take(site, &machines, "up", &context.stop, tell).await?;
+    Ok(Ready { site: site.fitted(cluster.as_ref()), machines, cleared, counts, alone, _lock: lock })
 }
 
 /// A workspace without room is found before anything was changed.

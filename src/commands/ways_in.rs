@@ -15,10 +15,12 @@ use crate::inventory::TlsMode;
 /// Addresses inside a cloud or a cluster's own network answer nobody here; they are no way in from outside.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What the Ingress says of its load balancer, else the nodes; each only when it can be connected to from this machine.
-/// None with engine rke or with nodes in the inventory, which are the ways themselves.
+/// What the Ingress says of its load balancer, else the nodes; each only when port 443 opens from this machine.
+/// None with engine rke or with nodes in the inventory, which are the ways themselves, nor in mode external, where the
+/// balancers are.
 pub async fn ways_in(site: &Site, reached: &Reached) -> Result<Vec<Path>, ClusterError> {
-    if site.rke().is_some() || !site.inventory.nodes.is_empty() {
+    if site.rke().is_some() || !site.inventory.nodes.is_empty() || site.inventory.rancher.tls.mode == TlsMode::External
+    {
         return Ok(Vec::new());
     }
     let ingress = ObjectRef::new("networking.k8s.io/v1", "Ingress", Some(NAMESPACE), RANCHER);
@@ -35,7 +37,7 @@ pub async fn ways_in(site: &Site, reached: &Reached) -> Result<Vec<Path>, Cluste
                 .iter()
                 .find_map(|kind| node.addresses.iter().find(|(found, _)| found == kind))
                 .map(|(_, address)| address.clone());
-            paths.extend(address.map(|address| path(format!("node {}", node.name), address)));
+            paths.extend(address.map(|address| way(format!("node {}", node.name), address)));
         }
     }
     let tried = paths.into_iter().map(|path| async move {
@@ -49,7 +51,11 @@ fn balancers(ingress: &Value) -> Vec<Path> {
     let entries = ingress.pointer("/status/loadBalancer/ingress").and_then(Value::as_array);
     let address = |entry: &Value| entry["ip"].as_str().or(entry["hostname"].as_str()).map(str::to_owned);
     let addresses = entries.into_iter().flatten().filter_map(address);
-    addresses.map(|address| path(format!("ingress {address}"), address)).collect()
+    addresses.map(|address| way(format!("ingress {address}"), address)).collect()
+}
+
+fn way(name: String, address: String) -> Path {
+    Path { name, origin: Origin::Laptop, address, entrance: Entrance::Tls, by_name: false }
 }
 
 fn path(name: String, address: String) -> Path {

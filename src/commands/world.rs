@@ -1,5 +1,7 @@
 //! What stages are planned from: the tools, the TLS picture, and the cluster when one answers.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::machines::Machines;
@@ -19,6 +21,9 @@ use crate::tls::{Material, Picture};
 
 /// The pinned helm: whatever else is in PATH is passed over only when its major version differs.
 pub const HELM_VERSION: &str = "v3.18.6";
+
+/// How long an API server that answers may take until it serves everything.
+const READY: Duration = Duration::from_secs(20);
 
 /// An API that answered, and the way to it.
 pub struct Reached {
@@ -94,7 +99,8 @@ pub fn state(site: &Site) -> Option<State> {
     State::parse(std::str::from_utf8(&bytes).ok()?).ok()
 }
 
-/// Opens the way to the API and asks for its version; `None` when there is no cluster yet, or it does not answer.
+/// Opens the way to the API and asks for its version; `None` when there is no cluster yet, or it does not answer, or not
+/// with everything.
 pub async fn reach(site: &Site, machines: &Machines) -> Result<Option<Reached>, Failure> {
     let (access, forward) = match &site.inventory.engine {
         Engine::Rke(_) => {
@@ -110,6 +116,7 @@ pub async fn reach(site: &Site, machines: &Machines) -> Result<Option<Reached>, 
         Engine::Existing(existing) => unanswered(existing, &error),
     })?;
     match cluster.version().await {
+        Ok(_) if site.rke().is_some() && !cluster.ready_within(READY).await => Ok(None),
         Ok(_) => {
             let kubeconfig = access.helm_kubeconfig(route).map_err(unusable)?;
             Ok(Some(Reached { cluster, kubeconfig, _forward: forward }))

@@ -97,7 +97,8 @@ async fn a_killed_holder_is_a_lost_lock() {
     let holders = processes_of(&name.path());
     assert!(!holders.is_empty());
     for id in holders {
-        assert!(Command::new("kill").args(["-KILL", &id]).status().unwrap().success());
+        // One of them may be gone already, with the one before it; that the lock is lost is what counts.
+        Command::new("kill").args(["-KILL", &id]).status().unwrap();
     }
     lock.lost().await;
     take_soon(&n1, &name.0).await.release().await;

@@ -63,9 +63,10 @@ pub async fn prove(
     let mut findings: Vec<Finding> =
         names.iter().map(|named| judge_name(&meant, whence(&named.origin), &named.found)).collect();
     let mut paths = paths(inventory, &names);
-    paths.extend(ways_in(site, reached).await.map_err(|error| {
+    let ways = super::ways_in::ways_in(site, reached).await.map_err(|error| {
         Failure::with_cause(Exit::NotVerified, "the ways into the cluster cannot be looked at", &error)
-    })?);
+    })?;
+    paths.extend(ways);
     let questions = Questions {
         hostname: &inventory.rancher.hostname,
         roots: &trusting.roots,

@@ -32,7 +32,6 @@ class Cell:
     passage: str = "plain"        # reencrypt, passthrough
     system: object = None         # roots of the laptop's system store
     canaries: dict = dataclasses.field(default_factory=dict)     # what -> file with a private key
-    cacerts_of_pods: str = ""     # where it differs because Rancher reads the CA itself
     delivery: str = "helm"
     more: dict = dataclasses.field(default_factory=dict)         # other texts to replace in the inventory
 

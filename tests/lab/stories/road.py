@@ -20,6 +20,11 @@ def fingerprint(folder):
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def besides_logs(folder):
+    """The same without the logs of runs, which even a refused `up` leaves."""
+    return {path: digest for path, digest in fingerprint(folder).items() if not path.startswith(".cowhand/logs/")}
+
+
 def machines_are_there(s):
     s.fresh_lab()
     s.inventory = s.workspace("road")

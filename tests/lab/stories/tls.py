@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import signal
+import textwrap
 from pathlib import Path
 
 from . import company
@@ -44,7 +45,6 @@ def passthrough(cell):
     else:
         cell.secrets, cell.objects = {"tls-rancher": (TLS, PAIR)}, cell.objects | {"issuer/rancher"}
         cell.values = {"privateCA": False, "ingress.tls.source": "rancher"}
-        cell.cacerts = cell.cacerts_of_pods or cell.cacerts
     cell.values |= {"tls": "ingress", "ingress.enabled": False}
     cell.tls |= {"mode": "rancher", "passthrough": True}
     return cell
@@ -74,13 +74,19 @@ def no_files(s):
 
 
 def own_ca(s):
-    """A department's CA: it has the intermediate's key, and the file holds the chain up to the root.
-
-    Rancher's pods take the first certificate of it."""
+    """A department's CA: it has the intermediate's key, and the file holds the chain up to the root."""
     ca = s.company
     return Cell({"mode": "ingress", "issuer": "ca", "ca": ca.both, "ca_key": ca.intermediate_key}, ca.root, company.checksum(ca.intermediate, ca.root), "strict",
                 {"privateCA": True, "ingress.tls.source": "secret"}, FILES | TOLD_CA | {"cattle-issuer-ca": (TLS, PAIR)}, set(BY_CA),
-                canaries={"the CA's key": ca.intermediate_key}, cacerts_of_pods=company.checksum(ca.intermediate))
+                canaries={"the CA's key": ca.intermediate_key})
+
+
+def root_ca(s):
+    """The root with its key: Rancher's pods take one certificate and no chain."""
+    ca = s.company
+    return Cell({"mode": "ingress", "issuer": "ca", "ca": ca.root, "ca_key": ca.root_key}, ca.root, company.checksum(ca.root), "strict",
+                {"privateCA": True, "ingress.tls.source": "secret"}, FILES | TOLD_CA | {"cattle-issuer-ca": (TLS, PAIR)}, set(BY_CA),
+                canaries={"the CA's key": ca.root_key})
 
 
 def made_ca(s):
@@ -233,19 +239,17 @@ def rkes_own_nginx_as_far_as_it_goes(s):
         shutil.copytree(s.inventory.parent, folder, symlinks=True)
         text = re.sub(r"^ingress:\n(  .*\n)+", "ingress: {provider: nginx}\n", (folder / "lab.yml").read_text(), flags=re.M)
         (folder / "lab.yml").write_text(top + re.sub(r"^  tls: .*$", f"  tls: {json.dumps(tls)}", text, flags=re.M))
-        plan = json.loads(s.cow("plan", "--output", "json", inventory=folder / "lab.yml").must().out.splitlines()[-1])["value"]
+        plan = next(e["value"] for e in s.cow("plan", "--output", "json", inventory=folder / "lab.yml").must().events() if "value" in e)
         cluster = next(step["text"] for step in plan if "cluster.yml" in step["step"])
         assert "ingress:\n  " + ingress in cluster, f"{name}: {cluster}"
         (folder / "cluster.yml").write_text(cluster)
         s.run("rke", "up", "--init", "--config", "cluster.yml", cwd=folder, limit=120).must().says("Successfully Deployed state file")
-        values = next(step["text"] for step in plan if step["step"].startswith("helm upgrade --install rancher "))
-        chart = Path(s.environment["LAB_CHARTS"]) / "rancher"
-        rendered = s.run("helm", "template", "rancher", chart, "-n", "cattle-system", "--kube-version", "1.32.2", "-f", "-", input=values).must().out
-        objects = [one for one in rendered.split("\n---\n") if "\nkind: Ingress\n" in one]
-        objects += [step["text"] for step in plan if "kind: Ingress\n" in step["text"] and not step["step"].startswith(("helm", "write"))]
+        addon = textwrap.dedent(cluster.split("\naddons: ", 1)[1].partition("\n")[2])
+        objects = [one for one in addon.split("---\n") if "kind: Ingress\n" in one]
+        objects += [step["text"] for step in plan if "kind: Ingress\n" in step["text"] and "cluster.yml" not in step["step"]]
         assert len(objects) == 1, f"{name}: {objects}"
         taken = json.loads(s.kubectl(s.inventory, "-n", "cattle-system", "create", "--dry-run=server", "--validate=strict", "-o", "json", "-f", "-",
-                                     input=objects[0].replace("name: rancher\n  namespace", "name: rancher-trial\n  namespace")))
+                                     input=re.sub(r"^  name: .*", "  name: trial", objects[0], count=1, flags=re.M)))
         notes = {key.split("/")[-1]: value for key, value in taken["metadata"]["annotations"].items() if key.startswith("nginx.")}
         expected = {"external": {"ssl-redirect": "false"}, "reencrypt": {"backend-protocol": "HTTPS"},
                     "passthrough": {"ssl-passthrough": "true", "force-ssl-redirect": "true", "backend-protocol": "HTTPS"}}[name]
@@ -255,13 +259,12 @@ def rkes_own_nginx_as_far_as_it_goes(s):
 STEPS = [
     a_company_a_public_ca_and_a_stranger, a_cluster_with_rancher_by_helm,
     cell(made_ca), cell(own_ca), cell(private_files), cell(public_files), cell(no_files), pebble_runs, cell(own_acme), the_other_cells_are_refused,
-    rkes_own_nginx_as_far_as_it_goes,
     # Between two cells of Let's Encrypt another one, so that each certificate is really asked for.
     lets_encrypts_names_lead_to_pebble, cell(lets_encrypt, environment="staging"), cell(private_files, reencrypt),
     cell(lets_encrypt, environment="production"), cell(own_ca, reencrypt), cell(lets_encrypt, reencrypt, environment="staging"),
     cell(public_files, reencrypt), cell(lets_encrypt, reencrypt, environment="production"), lets_encrypts_names_are_given_back,
     cell(no_files, reencrypt), cell(own_acme, reencrypt), cell(made_ca, reencrypt),
-    a_cluster_with_rancher_as_addon,
-    cell(no_files, passthrough), cell(private_files, passthrough), cell(public_files, passthrough), cell(own_ca, passthrough), cell(made_ca, passthrough),
+    a_cluster_with_rancher_as_addon, rkes_own_nginx_as_far_as_it_goes,
+    cell(no_files, passthrough), cell(private_files, passthrough), cell(public_files, passthrough), cell(root_ca, passthrough), cell(made_ca, passthrough),
     cell(private_files), cell(own_acme), cell(no_files),
 ]
