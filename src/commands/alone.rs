@@ -73,48 +73,6 @@ pub struct Alone {
     watch: JoinHandle<()>,
 }
 
-/// Where the lock is.
-enum Held {
-    Nodes(Vec<NodeLock>),
-    Cluster(Box<LeaseLock>),
-}
-
-impl Held {
-    async fn take(site: &Site, machines: &Machines, holder: &str) -> Result<Held, Failure> {
-        if site.rke().is_some() {
-            return machines.lock(&site.inventory.name, holder).await.map(Held::Nodes);
-        }
-        let reached = world::reach(site, machines).await?.ok_or_else(|| nothing_there(site))?;
-        let lock = LeaseLock::take(&reached.cluster, holder).await;
-        lock.map(|lock| Held::Cluster(Box::new(lock)))
-            .map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
-    }
-
-    /// Comes back when the lock is lost, and says how.
-    async fn lost(&self) -> String {
-        match self {
-            Held::Nodes(locks) if locks.is_empty() => std::future::pending().await,
-            Held::Nodes(locks) => {
-                let lost = locks.iter().map(|lock| Box::pin(lock.lost()));
-                let (_, index, _) = futures::future::select_all(lost).await;
-                let node = locks.get(index).map_or("a node", NodeLock::node);
-                format!("{node} does not answer any more, or its lock was taken away")
-            }
-            Held::Cluster(lock) => {
-                lock.lost().await;
-                "the cluster does not answer any more, or its lock was taken away".into()
-            }
-        }
-    }
-
-    async fn release(self) {
-        match self {
-            Held::Nodes(locks) => drop(locks),
-            Held::Cluster(lock) => lock.release().await,
-        }
-    }
-}
-
 impl Alone {
     /// Takes the lock, or says who holds it; `command` is the verb, e.g. `up`. A lock that is lost stops the run: nobody
     /// keeps others away any more.

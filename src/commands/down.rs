@@ -131,13 +131,6 @@ async fn remove(
     alone.end(machines, answer).await
 }
 
-/// From a cluster that was there before.
-async fn leave(site: &Site, machines: &Machines, stop: &CancellationToken, tell: &Tell) -> Result<String, Failure> {
-    let reached = guarded(stop, world::reach(site, machines)).await?;
-    let reached = reached.ok_or_else(|| super::verify::nothing_there(site))?;
-    TakeAway::new(site, &reached, stop, tell).await?.run().await
-}
-
 /// Nobody gets here without the lock of every node.
 async fn take_away(site: &Site, machines: &Machines, stop: &CancellationToken, tell: &Tell) -> Result<String, Failure> {
     let step = |error: crate::execute::WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());

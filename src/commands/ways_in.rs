@@ -25,11 +25,6 @@ pub async fn ways_in(site: &Site, reached: &Reached) -> Result<Vec<Path>, Cluste
     }
     let ingress = ObjectRef::new("networking.k8s.io/v1", "Ingress", Some(NAMESPACE), RANCHER);
     let ingress = reached.cluster.get(&ingress).await?;
-    // In mode external the cluster speaks plain http; TLS is the balancer's.
-    let (entrance, port) = match site.inventory.rancher.tls.mode {
-        TlsMode::External => (Entrance::Plain, 80),
-        TlsMode::Ingress | TlsMode::Rancher => (Entrance::Tls, 443),
-    };
     let mut paths = ingress.as_ref().map(balancers).unwrap_or_default();
     if paths.is_empty() {
         for node in reached.cluster.nodes().await?.into_iter().filter(|node| node.ready) {
@@ -40,10 +35,7 @@ pub async fn ways_in(site: &Site, reached: &Reached) -> Result<Vec<Path>, Cluste
             paths.extend(address.map(|address| way(format!("node {}", node.name), address)));
         }
     }
-    let tried = paths.into_iter().map(|path| async move {
-        let opened = opens(&path.address, port).await;
-        opened.then_some(Path { entrance, ..path })
-    });
+    let tried = paths.into_iter().map(|path| async { opens(&path.address).await.then_some(path) });
     Ok(futures::future::join_all(tried).await.into_iter().flatten().collect())
 }
 
@@ -58,12 +50,8 @@ fn way(name: String, address: String) -> Path {
     Path { name, origin: Origin::Laptop, address, entrance: Entrance::Tls, by_name: false }
 }
 
-fn path(name: String, address: String) -> Path {
-    Path { name, origin: Origin::Laptop, address, entrance: Entrance::Tls, by_name: false }
-}
-
-async fn opens(address: &str, port: u16) -> bool {
-    let opened = tokio::time::timeout(PATIENCE, TcpStream::connect((address, port))).await;
+async fn opens(address: &str) -> bool {
+    let opened = tokio::time::timeout(PATIENCE, TcpStream::connect((address, 443))).await;
     matches!(opened, Ok(Ok(_)))
 }
 

@@ -12,7 +12,6 @@ use futures::future::join_all;
 
 use super::machines::{Machines, Reach};
 use super::site::Site;
-use super::ways_in::ways_in;
 use super::world::Reached;
 use crate::check::dns::Meant;
 use crate::check::outside::{Expected, judge, judge_name};

@@ -328,7 +328,7 @@ def verify_status_and_kubeconfig_agree(s):
     findings = [e["finding"] for e in done.events("finding")]
     assert findings and all(f["verdict"] == "pass" for f in findings), findings
     subjects = {f["subject"] for f in findings if f["check"] == "outside.trusted"}
-    assert {f"node {n}" for n, a in s.nodes.items()} <= subjects and any(x.startswith("dns ") for x in subjects), subjects
+    assert {f"node {n}" for n in s.nodes} <= subjects and any(x.startswith("dns ") for x in subjects), subjects
     s.cow("status", inventory=s.inventory).must().says("cert-manager  accepts issuers", "3 of 3 ready").never_says("etcd  ")
     s.cow("kubeconfig", "--path", inventory=s.inventory).must().says("shared/theirs.yml")
     s.cow("recover-state", inventory=s.inventory).must(2).says("hint")
