@@ -41,6 +41,7 @@ async fn the_admin_may_do_all_and_a_guest_next_to_nothing() {
     assert!(rights(&admin).await.unwrap().iter().all(|one| one.denied.is_empty()));
     let mut kubeconfig: Value = serde_json::from_str(&api().far).unwrap();
     kubeconfig["users"][0]["user"]["as"] = json!("guest");
+    kubeconfig["users"][0]["user"]["as-groups"] = json!(["system:authenticated"]);
     let access = Access::from_yaml(&kubeconfig.to_string()).unwrap();
     let guest = Cluster::open(&access, api().route()).await.unwrap();
     let denied = rights(&guest).await.unwrap();
