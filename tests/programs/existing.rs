@@ -41,9 +41,24 @@ async fn the_admin_may_do_all_and_a_guest_next_to_nothing() {
     assert!(rights(&admin).await.unwrap().iter().all(|one| one.denied.is_empty()));
     let mut kubeconfig: Value = serde_json::from_str(&api().far).unwrap();
     kubeconfig["users"][0]["user"]["as"] = json!("guest");
-    kubeconfig["users"][0]["user"]["as-groups"] = json!(["system:authenticated"]);
+    // What everybody has who logs in: to look around, and to ask for one's own rights.
+    let group = "rbac.authorization.k8s.io";
+    let role = json!({"apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": {"name": "guest"}, "rules": [
+        {"apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectaccessreviews"], "verbs": ["create"]},
+        {"nonResourceURLs": ["/version", "/api", "/api/*", "/apis", "/apis/*"], "verbs": ["get"]}]});
+    let binding = json!({"apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "guest"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "guest"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "guest"}]});
+    admin.apply(&[role, binding], &Apply::default(), |_| ()).await.unwrap();
     let access = Access::from_yaml(&kubeconfig.to_string()).unwrap();
     let guest = Cluster::open(&access, api().route()).await.unwrap();
+    // The API server itself hears of new roles a moment later.
+    for _ in 0..100 {
+        if rights(&guest).await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     let denied = rights(&guest).await.unwrap();
     assert!(denied.iter().all(|one| one.denied.len() == one.needed.verbs.len()), "{denied:?}");
     // What may not be seen says so, and is never taken for absent.
