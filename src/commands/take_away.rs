@@ -159,7 +159,8 @@ impl<'a> TakeAway<'a> {
         }
         let mut said: Vec<String> = Vec::new();
         if !gone.is_empty() {
-            said.push(format!("{} objects in {namespace}", gone.len()));
+            let objects = if gone.len() == 1 { "1 object".to_owned() } else { format!("{} objects", gone.len()) };
+            said.push(format!("{objects} in {namespace}"));
         }
         match (ours, kept.is_empty(), found.unseen.is_empty()) {
             (true, true, true) => {
