@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::TlsFiles;
+use super::{Refusal, TlsFiles};
 use crate::inventory::{Inventory, Node, TlsMode};
 
 /// Where the balancer looks into what it carries.
@@ -56,25 +56,6 @@ impl<'a> Target<'a> {
                 "give the node an `internal_address`, or an IP address as its `address`",
             )
         })
-    }
-}
-
-/// Why there can be no such text, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Refusal {
-    /// Begins with the inventory's key or the option that it is about.
-    pub reason: String,
-    pub instead: String,
-}
-
-impl Refusal {
-    pub(super) fn new(reason: impl Into<String>, instead: impl Into<String>) -> Refusal {
-        Refusal { reason: reason.into(), instead: instead.into() }
-    }
-
-    pub fn hint(&self) -> Option<String> {
-        Some(self.instead.clone())
     }
 }
 

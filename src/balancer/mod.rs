@@ -11,8 +11,9 @@ mod keepalived;
 mod nginx;
 mod place;
 
+pub use crate::tls::Refusal;
 pub use aws::aws;
-pub use front::{Front, Layer, Refusal, Target};
+pub use front::{Front, Layer, Target};
 pub use haproxy::haproxy;
 pub use keepalived::{Floating, keepalived};
 pub use nginx::nginx;

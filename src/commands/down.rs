@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 use super::alone::Alone;
 use super::look::heading;
 use super::machines::{Machine, Machines};
-use super::run::{Keeping, Remover, guarded, untouched};
+use super::run::{Keeping, Remover, enter, guarded, untouched};
 use super::site::Site;
 use super::take_away::TakeAway;
-use super::up::{finish, finished, start, unprepared};
+use super::up::{finish, finished, start};
 use super::{Answer, Connect, Context, world};
-use crate::execute::{Event, Lock, Outcome, Stage, Tell};
+use crate::execute::{Event, Outcome, Stage, Tell};
 use crate::remote::{Remote, Stdin, Words};
 use crate::report::{Exit, Failure, Shower, TerminalAsk};
 
@@ -103,10 +103,7 @@ async fn leave(
     tell: &Tell,
     journal: &mut Keeping,
 ) -> Result<String, Failure> {
-    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
-    let lock = Lock::take(&site.workspace.lock(), "down");
-    let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
-    journal.open(site)?;
+    let _lock = enter(site, "down", journal)?;
     let reached = guarded(&context.stop, world::reach(site, machines)).await?;
     let reached = reached.ok_or_else(|| super::verify::nothing_there(site))?;
     let alone = Alone::take(site, machines, "down", &context.stop, tell).await?;
@@ -122,10 +119,7 @@ async fn remove(
     tell: &Tell,
     journal: &mut Keeping,
 ) -> Result<String, Failure> {
-    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
-    let lock = Lock::take(&site.workspace.lock(), "down");
-    let _lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
-    journal.open(site)?;
+    let _lock = enter(site, "down", journal)?;
     let alone = Alone::take(site, machines, "down", &context.stop, tell).await?;
     let answer = take_away(site, machines, alone.stop(), tell).await;
     alone.end(machines, answer).await

@@ -15,7 +15,7 @@ use super::world::{Reached, World};
 use crate::execute::rke::{self, News, Rke, Verb};
 use crate::execute::rke_ways::{begun_anew, redirected};
 use crate::execute::tool::ToolKind;
-use crate::execute::{Event, Hands, Journal, Secrecy, Stage, Tell, WorkspaceError};
+use crate::execute::{Event, Hands, Journal, Lock, Secrecy, Stage, Tell, WorkspaceError};
 use crate::plan::rke::Additions;
 use crate::plan::{ReleaseWanted, Step, documents};
 use crate::remote::Front;
@@ -96,6 +96,23 @@ impl Keeping {
             // What is not written by then is lost to the journal only.
             let _ = tokio::time::timeout(LAST_LINES, task).await;
         }
+    }
+}
+
+/// The workspace for this run alone: it has room, it is locked, and the journal is open.
+pub fn enter(site: &Site, command: &str, journal: &mut Keeping) -> Result<Lock, Failure> {
+    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
+    let lock = Lock::take(&site.workspace.lock(), command);
+    let lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    journal.open(site)?;
+    Ok(lock)
+}
+
+/// A workspace without room is found before anything was changed.
+fn unprepared(error: &WorkspaceError) -> Exit {
+    match error {
+        WorkspaceError::Full { .. } => Exit::ChecksFailed,
+        WorkspaceError::File { .. } => Exit::StepFailed,
     }
 }
 

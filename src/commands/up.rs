@@ -8,12 +8,12 @@ use tracing::Instrument;
 use super::alone::Alone;
 use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
-use super::run::{Keeping, Run, guarded, untouched};
+use super::run::{Keeping, Run, enter, guarded, untouched};
 use super::site::Site;
 use super::world::World;
 use super::{Answer, Connect, Context, Skip, former, outside, prepare, stages};
 use crate::check;
-use crate::execute::{Event, Lock, Outcome, Stage, Tell, WorkspaceError};
+use crate::execute::{Event, Lock, Outcome, Stage, Tell};
 use crate::facts::etcd;
 use crate::inventory::{Engine, IngressProvider};
 use crate::plan::agents::AgentsSee;
@@ -118,20 +118,9 @@ async fn looked(
     let cleared =
         check::gate(report).map_err(|blocked| Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()))?;
     // Nothing but this run's log has changed on any disk up to here; from here on this run is alone.
-    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
-    let lock = Lock::take(&site.workspace.lock(), "up");
-    let lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
-    journal.open(site)?;
+    let lock = enter(site, "up", journal)?;
     let alone = Alone::take(site, &machines, "up", &context.stop, tell).await?;
     Ok(Ready { site: site.fitted(cluster.as_ref()), machines, cleared, counts, alone, _lock: lock })
-}
-
-/// A workspace without room is found before anything was changed.
-pub(super) fn unprepared(error: &WorkspaceError) -> Exit {
-    match error {
-        WorkspaceError::Full { .. } => Exit::ChecksFailed,
-        WorkspaceError::File { .. } => Exit::StepFailed,
-    }
 }
 
 /// What a run that changes things goes by.

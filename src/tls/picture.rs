@@ -95,7 +95,7 @@ pub enum Trust {
     },
 }
 
-/// A set-up that makes no sense, and what to choose instead.
+/// Something asked for that makes no sense, and what to choose instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
@@ -104,7 +104,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(reason: impl Into<String>, instead: impl Into<String>) -> Refusal {
+    pub fn new(reason: impl Into<String>, instead: impl Into<String>) -> Refusal {
         Refusal { reason: reason.into(), instead: instead.into() }
     }
 
