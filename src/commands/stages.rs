@@ -17,7 +17,7 @@ use crate::plan::cert_manager::{CERT_MANAGER, CertManagerFound};
 use crate::plan::ingress::TRAEFIK;
 use crate::plan::rancher::{BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
 use crate::plan::release::ReleaseFound;
-use crate::plan::{self, SecretFrom, Stage, StagePlan, Step, Wait};
+use crate::plan::{self, SecretFrom, SecretStep, Stage, StagePlan, Step, Wait};
 use crate::report::{Exit, Failure};
 
 /// Limit for a helm run that only reads.
@@ -52,6 +52,7 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
         let because = reasons(world, state.as_ref(), reached, &config).await?;
         if !because.is_empty() {
             steps.push(Step::RkeUp { cluster_yml, config, because });
+            steps.extend(awaited(world, reached).await?.into_iter().map(Step::Secret));
         }
         notes.extend(world.parts.dropped_hooks.iter().map(|hook| format!("left to helm, not in the addon: {hook}")));
     }
@@ -101,6 +102,26 @@ async fn reasons(
     Ok(missing.iter().map(|one| format!("{} is not as the addon has it", one.object)).collect())
 }
 
+/// The Secrets to send right behind the addon, when it is about to bring Rancher's pods for the first time.
+async fn awaited(world: &World<'_>, reached: Option<&Reached>) -> Result<Vec<SecretStep>, Failure> {
+    let mut awaited = plan::rancher::awaited(&rancher_wanted(world));
+    let Some(reached) = reached else {
+        // A cluster that does not answer may have Rancher: then its own stage decides.
+        return Ok(if world.state().is_none() { awaited } else { Vec::new() });
+    };
+    let pods = ObjectRef::new("apps/v1", "Deployment", Some(NAMESPACE), RANCHER);
+    if reached.cluster.get(&pods).await.map_err(unseen)?.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut there = Vec::new();
+    for secret in &awaited {
+        there.push(reached.cluster.secret_digest(NAMESPACE, &secret.name).await.map_err(unseen)?.is_some());
+    }
+    let mut there = there.into_iter();
+    awaited.retain(|_| there.next() == Some(false));
+    Ok(awaited)
+}
+
 async fn ingress(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
     let inventory = &world.site.inventory;
     let found = match (inventory.ingress.provider, reached) {
@@ -140,18 +161,24 @@ async fn is_ours(reached: &Reached, namespace: &str, name: &str) -> Result<bool,
 }
 
 async fn rancher(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
-    let wanted = RancherWanted {
+    let wanted = rancher_wanted(world);
+    let mut found = match reached {
+        None => RancherFound { namespace: world.site.rke().is_some(), ..RancherFound::default() },
+        Some(reached) => rancher_found(world, reached, &wanted).await?,
+    };
+    // By then the stage before has sent them.
+    found.secrets_as_wanted.extend(awaited(world, reached).await?.into_iter().map(|secret| secret.name));
+    Ok(plan::rancher::plan(&wanted, &found))
+}
+
+fn rancher_wanted<'a>(world: &'a World<'_>) -> RancherWanted<'a> {
+    RancherWanted {
         inventory: &world.site.inventory,
         picture: &world.picture,
         values: world.values.clone(),
         addon: &world.parts.addon,
         later: world.parts.later.clone(),
-    };
-    let found = match reached {
-        None => RancherFound { namespace: world.site.rke().is_some(), ..RancherFound::default() },
-        Some(reached) => rancher_found(world, reached, &wanted).await?,
-    };
-    Ok(plan::rancher::plan(&wanted, &found))
+    }
 }
 
 async fn rancher_found(
@@ -168,8 +195,11 @@ async fn rancher_found(
         let same = digest(world, &step.kind, &step.entries).is_some_and(|wanted| wanted == there);
         if same { &mut found.secrets_as_wanted } else { &mut found.secrets_changed }.push(step.name);
     }
-    if cluster.secret_digest(NAMESPACE, BOOTSTRAP_SECRET).await.map_err(unseen)?.is_some() {
+    if let Some(there) = cluster.secret_digest(NAMESPACE, BOOTSTRAP_SECRET).await.map_err(unseen)? {
         found.secrets_as_wanted.push(BOOTSTRAP_SECRET.into());
+        let ours = world.site.password()?.map(|ours| SecretSlice::from(ours.expose_secret().as_bytes().to_vec()));
+        let ours = ours.map(|ours| SecretDigest::of("Opaque", &BTreeMap::from([("bootstrapPassword".into(), ours)])));
+        found.other_password = ours.is_some_and(|ours| ours != there);
     }
     let (before, after) = plan::rancher::own_objects(&world.picture);
     let objects: Vec<Value> = before.into_iter().chain(after).chain(wanted.later.clone()).collect();

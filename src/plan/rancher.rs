@@ -35,6 +35,8 @@ pub struct RancherFound {
     pub stale: Option<String>,
     /// Names of the Secrets that were written after the oldest of Rancher's pods had started.
     pub unread: Vec<String>,
+    /// The first login's password that is there is not the inventory's.
+    pub other_password: bool,
 }
 
 /// What the stage has to bring about.
@@ -112,6 +114,11 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     steps.extend(remove(rest, "the TLS set-up has no use for it any more"));
     let mut notes = vec![format!("agentTLSMode {}: {}", mode(picture), picture.agent_reason)];
     notes.extend(picture.notes.iter().cloned());
+    if found.other_password {
+        notes.push(format!(
+            "secret {BOOTSTRAP_SECRET} holds another first password than the given one: it is left, since Rancher goes by it until somebody has logged in"
+        ));
+    }
     let foreign = found.leftovers.foreign.iter();
     notes.extend(
         foreign.map(|object| format!("{object} is not wanted, but somebody else made or changed it: it is left")),
@@ -195,6 +202,26 @@ pub fn own_objects(picture: &Picture) -> (Vec<Value>, Vec<Value>) {
         these.map(|object: &OwnObject| object.manifest.clone()).collect()
     };
     (of(When::BeforeRancher), of(When::AfterRancher))
+}
+
+/// The Secrets that the pods of a new addon cannot start without. They go right behind it: kubelet looks for a missing
+/// one after pauses that grow up to two minutes (kubernetes: pkg/util/goroutinemap/exponentialbackoff).
+pub fn awaited(wanted: &RancherWanted<'_>) -> Vec<SecretStep> {
+    let pods = wanted.addon.iter().filter(|object| identity(object) == format!("Deployment/{RANCHER}"));
+    let names: Vec<&str> = pods.filter_map(|one| one.pointer("/spec/template/spec")).flat_map(secret_names).collect();
+    let secrets = secrets(wanted.picture).into_iter().chain([bootstrap()]);
+    secrets.filter(|secret| names.contains(&secret.name.as_str())).collect()
+}
+
+/// Names of the Secrets that a pod mounts or takes into its environment.
+fn secret_names(pod: &Value) -> impl Iterator<Item = &str> {
+    let mounted = entries(pod, "volumes").filter_map(|volume| volume.pointer("/secret/secretName"));
+    let variables = entries(pod, "containers").flat_map(|container| entries(container, "env"));
+    mounted.chain(variables.filter_map(|one| one.pointer("/valueFrom/secretKeyRef/name"))).filter_map(Value::as_str)
+}
+
+fn entries<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
 }
 
 fn release_wanted(wanted: &RancherWanted<'_>) -> ReleaseWanted {

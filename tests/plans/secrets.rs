@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use cowhand::plan::rancher::BOOTSTRAP_SECRET;
 use cowhand::plan::{SecretFrom, Step};
 
-use crate::stages::set_ups;
-use crate::text;
-use crate::world::{Cluster, World};
+use serde_json::json;
+
+use crate::stages::{MADE_CA, set_ups};
+use crate::world::{Cluster, Given, World};
+use crate::{inventory, text};
 
 /// What of the keys under `tests/data/tls` can be read in the text: a PEM head, or a line of a key's body.
 fn leaks(text: &str) -> Vec<String> {
@@ -38,6 +40,23 @@ fn no_plan_and_no_cluster_yml_holds_a_key() {
             assert_eq!(leaks(&world.cluster_yml().1), Vec::<String>::new(), "{name}");
         }
     }
+}
+
+#[test]
+fn what_the_pods_of_an_addon_wait_for_goes_right_behind_it_and_nothing_else() {
+    let pod = json!({
+        "containers": [{"env": [
+            {"name": "CATTLE_NAMESPACE", "value": "cattle-system"},
+            {"name": "CATTLE_BOOTSTRAP_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "bootstrap-secret"}}},
+        ]}],
+        "volumes": [{"name": "other", "secret": {"secretName": "other"}}, {"name": "data", "emptyDir": {}}],
+    });
+    let mut private = pod.clone();
+    private["volumes"][0] = json!({"name": "tls-ca-volume", "secret": {"secretName": "tls-ca"}});
+    let world = World::new(&inventory(MADE_CA, ""), Given::CA);
+    assert_eq!(world.awaited(&private), ["tls-ca", "bootstrap-secret"]);
+    assert_eq!(world.awaited(&pod), ["bootstrap-secret"], "a Secret of somebody else is not ours to send");
+    assert_eq!(world.awaited(&json!({})), Vec::<String>::new());
 }
 
 #[test]

@@ -105,6 +105,15 @@ impl World {
         rancher::plan(&wanted, &cluster.found(self, &wanted))
     }
 
+    /// Names of the Secrets that go right behind an addon whose Deployment has these pods.
+    pub fn awaited(&self, pod: &Value) -> Vec<String> {
+        let metadata = json!({"name": RANCHER, "namespace": NAMESPACE});
+        let addon = [json!({"kind": "Deployment", "metadata": metadata, "spec": {"template": {"spec": pod}}})];
+        let (inventory, picture, values) = (&self.inventory, &self.picture, self.values());
+        let wanted = RancherWanted { inventory, picture, values, addon: &addon, later: Vec::new() };
+        rancher::awaited(&wanted).into_iter().map(|secret| secret.name).collect()
+    }
+
     /// Addon and what comes later, of a chart that is only as much of Rancher's as planning can see.
     fn parts(&self) -> (Vec<Value>, Vec<Value>) {
         if self.inventory.rancher.delivery == Delivery::Helm {
