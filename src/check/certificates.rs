@@ -50,12 +50,8 @@ mod tests {
         let request = Request {
             hostname: "rancher.example.com",
             certificate: Some(b"this is no certificate"),
-            key: None,
-            ca: None,
-            ca_key: None,
-            public_ca: false,
             now: Timestamp::UNIX_EPOCH,
-            node_clocks: &[],
+            ..Request::default()
         };
         let judgements = tls::judge(&request);
         let context = Context { certificates: &judgements, ..world.context() };

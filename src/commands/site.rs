@@ -121,7 +121,8 @@ impl Site {
 
     /// What the certificate judge says of them, by this machine's clock and the nodes'.
     pub fn judgements(&self, files: &TlsFiles, node_clocks: &[NodeClock]) -> Vec<Judgement> {
-        if [&files.certificate, &files.key, &files.ca, &files.ca_key].into_iter().all(Option::is_none) {
+        let judged = [&files.certificate, &files.key, &files.ca, &files.ca_key, &files.also_trust];
+        if judged.into_iter().all(Option::is_none) {
             return Vec::new();
         }
         tls::judge(&Request {
@@ -130,6 +131,7 @@ impl Site {
             key: files.key.as_deref().map(Vec::as_slice),
             ca: files.ca.as_deref().map(Vec::as_slice),
             ca_key: files.ca_key.as_deref().map(Vec::as_slice),
+            also_trust: files.also_trust.as_deref().map(Vec::as_slice),
             public_ca: files.ca.is_none(),
             now: jiff::Timestamp::now(),
             node_clocks,

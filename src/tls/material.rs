@@ -90,9 +90,7 @@ impl Material {
     /// an order that does not tell which is which: the checksum stays the same when the two change places.
     pub fn cacerts(&self) -> Option<String> {
         let ca = self.ca.as_deref()?;
-        let Some(also) = &self.also_trust else { return Some(ca.to_owned()) };
-        let texts = BTreeSet::from_iter([ca, also].into_iter().flat_map(rewritten));
-        Some(texts.into_iter().collect())
+        Some(handed_out(ca, self.also_trust.as_deref()))
     }
 
     /// The CA of the ACME server's own HTTPS certificate.
@@ -106,6 +104,13 @@ impl Material {
         let der = read.blocks.first()?.content.as_ref().ok()?;
         Some(pem::encode_certificate(der))
     }
+}
+
+/// See [`Material::cacerts`].
+pub(super) fn handed_out(ca: &str, also: Option<&str>) -> String {
+    let Some(also) = also else { return ca.to_owned() };
+    let texts = BTreeSet::from_iter([ca, also].into_iter().flat_map(rewritten));
+    texts.into_iter().collect()
 }
 
 /// Each certificate of a tidied text, written anew from its DER.

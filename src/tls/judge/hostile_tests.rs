@@ -72,6 +72,7 @@ proptest! {
             key: Some(&key),
             ca: Some(&ca),
             ca_key: Some(&key),
+            also_trust: Some(&certificate),
             public_ca: false,
             now,
             node_clocks: &[NodeClock { node: "n1".into(), at: now }],

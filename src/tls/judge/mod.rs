@@ -19,12 +19,13 @@ use zeroize::Zeroizing;
 use super::certificate::{self, is_ca, name_text};
 use super::checksum::{ca_checksum, survives_secret};
 use super::key::{Fit, PrivateKeyFacts, fits};
+use super::material::handed_out;
 use super::pem::{self, Block};
 use rules::{CA_CHECKSUM, CA_KEPT, KEY_MISMATCH};
 pub use rules::{RULES, Rule};
 
 /// What to judge: the files' bytes as they are, and the times to judge them by.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Request<'a> {
     /// The name that users and agents call: a DNS name or an IP address.
     pub hostname: &'a str,
@@ -32,6 +33,8 @@ pub struct Request<'a> {
     pub key: Option<&'a [u8]>,
     pub ca: Option<&'a [u8]>,
     pub ca_key: Option<&'a [u8]>,
+    /// CAs that agents shall trust beside the one above.
+    pub also_trust: Option<&'a [u8]>,
     /// The certificate is said to come from a CA that clients know.
     pub public_ca: bool,
     pub now: Timestamp,
@@ -104,6 +107,7 @@ const CERTIFICATE: &str = "tls.certificate";
 const KEY: &str = "tls.key";
 const CA: &str = "tls.ca";
 const CA_KEY: &str = "tls.ca_key";
+const ALSO_TRUST: &str = "tls.also_trust";
 
 /// Judges everything that is given. What is not given is not judged; what must be given is for [`super::picture()`] to say.
 pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
@@ -112,8 +116,10 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
     let key = request.key.and_then(|bytes| form::private_key(&mut bench, KEY, bytes));
     let ca_ders = request.ca.and_then(|bytes| form::certificates(&mut bench, CA, bytes));
     let ca_key = request.ca_key.and_then(|bytes| form::private_key(&mut bench, CA_KEY, bytes));
+    let also_ders = request.also_trust.and_then(|bytes| form::certificates(&mut bench, ALSO_TRUST, bytes));
     let mut chain = in_place(CERTIFICATE, &chain_ders);
     let ca = in_place(CA, &ca_ders);
+    let also = in_place(ALSO_TRUST, &also_ders);
 
     let leaf = leaf_index(&chain);
     if !chain.is_empty() {
@@ -129,9 +135,14 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
             chain::may_sign(&mut bench, seen, chain.first());
         }
     }
+    for seen in &also {
+        chain::may_sign(&mut bench, seen, None);
+    }
     let way = chain::climb(&chain, &ca).filter(|climb| climb.top == chain::Top::InCa).map(|climb| climb.path);
-    for seen in chain.iter().chain(&ca) {
-        let needed = way.as_ref().is_none_or(|way| way.iter().any(|step| step.der == seen.der));
+    for (seen, beside) in chain.iter().chain(&ca).map(|seen| (seen, false)).chain(also.iter().map(|seen| (seen, true)))
+    {
+        let on_the_way = |way: &Vec<&Seen<'_>>| way.iter().any(|step| step.der == seen.der);
+        let needed = !beside && way.as_ref().is_none_or(on_the_way);
         single::times(&mut bench, seen, request.now, needed);
         single::algorithms(&mut bench, seen);
     }
@@ -139,7 +150,7 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
     // last, because it goes by what the others found
     strict::strict(&mut bench, CERTIFICATE, &chain, &ca, request.hostname, request.now);
     if let Some(bytes) = request.ca {
-        ca_text(&mut bench, bytes, !ca.is_empty());
+        ca_text(&mut bench, bytes, request.also_trust, !ca.is_empty());
     }
     bench.judgements
 }
@@ -223,15 +234,21 @@ fn key_fits(bench: &mut Bench, file: &str, key: Option<&PrivateKeyFacts>, certif
 }
 
 /// The CA's text as it will be sent, and what agents will make of it.
-fn ca_text(bench: &mut Bench, bytes: &[u8], readable: bool) {
+fn ca_text(bench: &mut Bench, bytes: &[u8], also: Option<&[u8]>, readable: bool) {
     if !readable {
         return;
     }
-    let Ok(read) = pem::read(bytes) else { return };
-    let sent = pem::tidy(&read, Block::is_certificate);
+    let (Ok(read), Ok(also)) = (pem::read(bytes), also.map(pem::read).transpose()) else { return };
+    let ca = pem::tidy(&read, Block::is_certificate);
+    let beside = also.map(|read| pem::tidy(&read, Block::is_certificate));
+    let sent = handed_out(&ca, beside.as_deref().map(String::as_str));
     let checksum = ca_checksum(&sent);
     let own = std::str::from_utf8(bytes).map(ca_checksum).unwrap_or_default();
-    let note = if own == checksum { "" } else { "; it is that of the tidied text, the file itself has another one" };
+    let note = match (own == checksum, &beside) {
+        (true, _) => "",
+        (false, None) => "; it is that of the tidied text, the file itself has another one",
+        (false, Some(_)) => "; it is that of both files together",
+    };
     bench.pass(&CA_CHECKSUM, CA, format!("agents will compute {checksum}{note}"));
     match survives_secret(sent.as_bytes()) {
         Ok(()) => bench.pass(&CA_KEPT, CA, format!("{} bytes of plain text", sent.len())),

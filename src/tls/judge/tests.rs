@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::super::material::{Files, Material};
 use super::*;
 
 fn folder() -> PathBuf {
@@ -47,6 +48,7 @@ fn judged_in(folder: &Path, case: Case<'_>, node_clocks: &[NodeClock]) -> Vec<Ju
         key: key.as_deref(),
         ca: ca.as_deref(),
         ca_key: ca_key.as_deref(),
+        also_trust: None,
         public_ca: case.ca.is_empty(),
         now: at("2026-11-22T12:00:00Z"),
         node_clocks,
@@ -335,22 +337,35 @@ fn the_checksum_said_is_that_of_the_text_that_is_sent() {
     let root = String::from_utf8(data("root.pem")).unwrap();
     let said = |bytes: &[u8]| {
         let now = at("2026-11-22T12:00:00Z");
-        let request = Request {
-            hostname: "x",
-            certificate: None,
-            key: None,
-            ca: Some(bytes),
-            ca_key: None,
-            public_ca: false,
-            now,
-            node_clocks: &[],
-        };
+        let request = Request { hostname: "x", ca: Some(bytes), now, ..Request::default() };
         judge(&request).into_iter().find(|judgement| judgement.rule.id == "tls.ca-checksum").unwrap().seen
     };
     let plain = said(root.as_bytes());
     assert_eq!(plain, format!("agents will compute {}", ca_checksum(&root)));
     let windows = said(root.replace('\n', "\r\n").as_bytes());
     assert!(windows.starts_with(&plain) && windows.contains("the file itself has another one"), "{windows}");
+}
+
+#[test]
+fn what_is_trusted_beside_the_ca_is_judged_and_counted_in() {
+    let judged = |also: &str| {
+        let (ca, also) = (data("root.pem"), data(also));
+        let now = at("2026-11-22T12:00:00Z");
+        judge(&Request { hostname: "x", ca: Some(&ca), also_trust: Some(&also), now, ..Request::default() })
+    };
+    let faults = |also: &str| -> Vec<String> {
+        let bad = judged(also).into_iter().filter(|one| one.grade != Grade::Pass);
+        bad.map(|one| format!("{:?} {} {}", one.grade, one.rule.id, one.subject)).collect()
+    };
+    assert_eq!(faults("root-other.pem"), Vec::<String>::new());
+    assert_eq!(faults("root-not-ca.pem"), ["Fail tls.not-a-ca tls.also_trust"]);
+    assert_eq!(faults("root-expired.pem"), ["Warn tls.expired tls.also_trust"]);
+    assert_eq!(faults("form-cut.pem"), ["Fail tls.unreadable tls.also_trust"]);
+    let (ca, also) = (data("root.pem"), data("root-other.pem"));
+    let material = Material::read(&Files { ca: Some(&ca), also_trust: Some(&also), ..Files::default() }).unwrap();
+    let both = ca_checksum(&material.cacerts().unwrap());
+    let said = judged("root-other.pem").into_iter().find(|one| one.rule.id == "tls.ca-checksum").unwrap().seen;
+    assert_eq!(said, format!("agents will compute {both}; it is that of both files together"));
 }
 
 #[test]

@@ -28,6 +28,7 @@ fuzz_target!(|input: &[u8]| {
         key: key.as_deref(),
         ca: ca.as_deref(),
         ca_key: key.as_deref(),
+        also_trust: certificate.as_deref(),
         public_ca: choices & 128 != 0,
         now,
         node_clocks: &[NodeClock { node: "n1".into(), at: now }],
@@ -43,6 +44,7 @@ fuzz_target!(|input: &[u8]| {
         key: key.as_deref(),
         ca: ca.as_deref(),
         ca_key: key.as_deref(),
+        also_trust: certificate.as_deref(),
         acme_server_ca: ca.as_deref(),
     });
 });
