@@ -94,6 +94,12 @@ impl Alone {
         &self.stop
     }
 
+    /// The failure of a stage, in the line that ends it: a run that its lost lock stopped was not interrupted by its user.
+    pub fn word<'a>(&self, failure: &'a Failure) -> &'a str {
+        let by_itself = failure.exit == Exit::Interrupted && !self.user.is_cancelled();
+        if by_itself { "stopped: this run is not alone any more" } else { &failure.error }
+    }
+
     /// Lets the lock go, and says what really ended the run when that was a node that does not answer any more:
     /// rke and helm know only that something is closed.
     pub async fn end<T>(self, machines: &Machines, answer: Result<T, Failure>) -> Result<T, Failure> {

@@ -43,6 +43,7 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
         AgentsSee::AnotherText(text) => notes.push(text),
         AgentsSee::Stranger(locked) => notes.push(format!("{locked}; {}", locked.hint())),
     }
+    traefik_in_the_way(world, reached).await?;
     let state = world.state();
     if let Some((config, cluster_yml)) = world.cluster_yml() {
         if !config.contains_key("addons") && state.as_ref().is_some_and(State::has_addon) {
@@ -63,6 +64,18 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
         notes.push("the cluster that is there is left as it is; no StorageClass is needed".into());
     }
     Ok(StagePlan { stage: Stage::Cluster, steps, notes })
+}
+
+/// RKE's nginx binds the nodes' ports 80 and 443, and would wait for ever where Traefik has them.
+async fn traefik_in_the_way(world: &World<'_>, reached: Option<&Reached>) -> Result<(), Failure> {
+    let (IngressProvider::Nginx, Some(reached)) = (world.site.inventory.ingress.provider, reached) else {
+        return Ok(());
+    };
+    if !is_ours(reached, TRAEFIK, TRAEFIK).await? {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::ChecksFailed, "Traefik, which cowhand installed, has ports 80 and 443 of the nodes: nginx could not start beside it")
+        .hint("keep `ingress.provider: traefik`; or `helm uninstall traefik --namespace traefik` first: Rancher is not reached from then on until `cowhand up` has ended"))
 }
 
 /// Why `rke up` has to run; empty when it has nothing to do.

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::alone::Alone;
@@ -72,7 +71,7 @@ async fn walk(
     };
     finish(tell, Stage::Check, Outcome::Passed, &ready.counts, began);
     let Ready { site, machines, cleared, alone, _lock, .. } = ready;
-    let run = Acting { stages: &stages, skips, stop: alone.stop(), tell, replace_ca: wanted.replace_ca };
+    let run = Acting { stages: &stages, skips, alone: &alone, tell, replace_ca: wanted.replace_ca };
     let answer = act(&site, &machines, &cleared, &run).await;
     let answer = alone.end(&machines, answer).await;
     machines.disconnect().await;
@@ -127,14 +126,15 @@ async fn looked(
 struct Acting<'a> {
     stages: &'a [Stage],
     skips: &'a check::Skips,
-    stop: &'a CancellationToken,
+    alone: &'a Alone,
     tell: &'a Tell,
     replace_ca: bool,
 }
 
 /// The stages that change something, and the proof at the end. Nobody gets here without the checks' leave.
 async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting: &Acting<'_>) -> Answer {
-    let Acting { stages, skips, stop, tell, replace_ca } = *acting;
+    let Acting { stages, alone, tell, replace_ca, .. } = *acting;
+    let stop = alone.stop();
     let guard = site.workspace.guard_keys().and_then(|closed| Ok((closed, site.workspace.mend_state()?)));
     let (closed, mended) = guard.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     for note in closed.into_iter().chain(mended) {
@@ -156,7 +156,7 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
             Stage::Check | Stage::Remove => continue,
             Stage::Verify => {
                 let span = tracing::info_span!("stage", name = stage.name());
-                return verify(&run, reached.as_ref(), changed, skips).instrument(span).await;
+                return verify(&run, reached.as_ref(), changed, acting).instrument(span).await;
             }
             Stage::Cluster | Stage::Ingress | Stage::CertManager | Stage::Rancher => {}
         }
@@ -179,7 +179,7 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
                 finish(tell, stage, if changes { Outcome::Changed } else { Outcome::Unchanged }, &text, began);
             }
             Err(failure) => {
-                finish(tell, stage, Outcome::Failed, &failure.error, began);
+                finish(tell, stage, Outcome::Failed, alone.word(&failure), began);
                 return Err(failure);
             }
         }
@@ -240,12 +240,12 @@ async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) 
     Ok(format!("{ready} nodes Ready, etcd {}/{}{ca}", members.len(), members.len()))
 }
 
-async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool, skips: &check::Skips) -> Answer {
+async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool, acting: &Acting<'_>) -> Answer {
     let began = start(run.tell, Stage::Verify);
-    let findings = match proved(run, reached, changed, skips).await {
+    let findings = match proved(run, reached, changed, acting.skips).await {
         Ok(findings) => findings,
         Err(failure) => {
-            finish(run.tell, Stage::Verify, Outcome::Failed, &failure.error, began);
+            finish(run.tell, Stage::Verify, Outcome::Failed, acting.alone.word(&failure), began);
             return Err(failure);
         }
     };

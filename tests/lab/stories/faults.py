@@ -70,6 +70,7 @@ def ends(s, child, codes, *texts):
     told = json.dumps(failure[-1], ensure_ascii=False) if failure else said[-3000:]
     for text in texts:
         assert text.lower() in told.lower(), f"does not say `{text}` but:\n{told}"
+    assert not [e for e in events(s) if e["event"] == "stage-finished" and e["text"] == "interrupted"], "nobody interrupted it"
     until(15, lambda: not children_in(s.inventory.parent), 0.2)
     remember(s)
     return f"exit {code} after {took:.0f} s: {'; '.join([failure[-1]['error'], *failure[-1]['because']]) if failure else ''}"

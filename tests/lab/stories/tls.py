@@ -226,6 +226,17 @@ def the_other_cells_are_refused(s):
     return f"{len(refused)} cells"
 
 
+def traefik_goes_first(s):
+    """nginx could not bind its ports beside it: refused, with what to do. The next cell's `up` brings it back."""
+    folder = s.work / "nginx-too-early"
+    shutil.copytree(s.inventory.parent, folder, symlinks=True)
+    text = re.sub(r"^ingress:\n(  .*\n)+", "ingress: {provider: nginx}\n", (folder / "lab.yml").read_text(), flags=re.M)
+    (folder / "lab.yml").write_text(text)
+    for words in (["plan"], ["up"]):
+        s.cow(*words, inventory=folder / "lab.yml").must(5).says("Traefik", "ports 80 and 443", "helm uninstall traefik --namespace traefik")
+    s.run("helm", "--kubeconfig", s.inventory.parent / "kube_config_cluster.yml", "uninstall", "traefik", "--namespace", "traefik", "--wait", limit=120).must()
+
+
 def rkes_own_nginx_as_far_as_it_goes(s):
     """Its images cannot be had here. What cowhand would do with it is planned, judged by the real rke and taken by the API, nothing more."""
     wanted = {
@@ -234,6 +245,7 @@ def rkes_own_nginx_as_far_as_it_goes(s):
         "reencrypt": ({"mode": "rancher", "issuer": "ca"}, "", "provider: nginx\n"),
         "passthrough": ({"mode": "rancher", "issuer": "blank", "passthrough": True}, "", "provider: nginx\n  extra_args:\n    enable-ssl-passthrough: \"\"\n"),
     }
+    traefik_goes_first(s)
     for name, (tls, top, ingress) in wanted.items():
         folder = s.work / f"nginx-{name}"
         shutil.copytree(s.inventory.parent, folder, symlinks=True)
