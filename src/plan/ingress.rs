@@ -52,6 +52,13 @@ fn own_values(class: &str) -> Values {
         "ingressClass": {"enabled": true, "isDefaultClass": true, "name": class},
         "ports": {"web": {"hostPort": 80}, "websecure": {"hostPort": 443}},
         "service": {"enabled": false},
+        // A node that dies takes a pod of Rancher with it, which stays among the Service's endpoints for about 40 s.
+        // Traefik would wait 30 s for it to answer a connect, and for ever on a connection that it kept
+        // (doc.traefik.io: serversTransport, forwardingTimeouts.dialTimeout, maxIdleConnsPerHost).
+        "additionalArguments": [
+            "--serversTransport.forwardingTimeouts.dialTimeout=2s",
+            "--serversTransport.maxIdleConnsPerHost=-1",
+        ],
         // A host port is taken by one pod: the old one has to go before the new one comes.
         "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
     }) else {

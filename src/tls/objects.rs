@@ -132,8 +132,11 @@ pub(super) fn certificate(hostname: &str, issuer: &str, by_ca: bool) -> OwnObjec
 }
 
 /// Traefik towards Rancher's own certificate, which no client is meant to verify: encrypted, not verified, as nginx does by default.
+/// A pod that died with its node is given up as soon as on the plain way: see the values of Traefik's chart.
 pub(super) fn traefik_servers_transport() -> OwnObject {
-    traefik("ServersTransport", "rancher", json!({"insecureSkipVerify": true}))
+    let limits = json!({"dialTimeout": "2s", "readIdleTimeout": "5s", "pingTimeout": "2s"});
+    let spec = json!({"insecureSkipVerify": true, "forwardingTimeouts": limits, "maxIdleConnsPerHost": -1});
+    traefik("ServersTransport", "rancher", spec)
 }
 
 /// Rancher redirects only on its plain port, which re-encryption switches off: Traefik has to do it then.
