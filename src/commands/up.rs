@@ -1,6 +1,6 @@
 //! Everything, in the order of `playbooks/up.yml`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
@@ -264,6 +264,9 @@ async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed:
     Ok(Exit::Done)
 }
 
+/// Seconds before each try of the proof.
+const PAUSES: [u64; 6] = [0, 1, 2, 4, 8, 15];
+
 /// What the proof found.
 async fn proved(
     run: &Run<'_>,
@@ -278,14 +281,12 @@ async fn proved(
     // The last step's pods may have come up a moment ago: the proof gets further tries before it counts. It is the
     // usual one each time; what takes a minute of silence is for `verify --thorough`.
     let mut findings = Vec::new();
-    for attempt in 0..6 {
-        if attempt > 0 {
-            guarded(run.stop, async {
-                tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-                Ok(())
-            })
-            .await?;
-        }
+    for pause in PAUSES {
+        guarded(run.stop, async {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            Ok(())
+        })
+        .await?;
         let seen = guarded(run.stop, outside::verify(world.site, world.machines, &world.picture, reached)).await?;
         findings = seen.into_iter().map(|finding| skips.mark(finding)).collect::<Vec<_>>();
         if !findings.iter().any(check::Finding::blocks) || !changed {
