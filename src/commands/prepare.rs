@@ -45,6 +45,7 @@ pub fn carry_out(site: &Site, steps: &[Step]) -> Result<(), Failure> {
             | Step::Remove { .. }
             | Step::Reissue { .. }
             | Step::Touch { .. }
+            | Step::Unmark { .. }
             | Step::Wait(_) => {}
         }
     }

@@ -16,6 +16,7 @@ use crate::execute::rke::{self, News, Rke, Verb};
 use crate::execute::rke_ways::{begun_anew, redirected};
 use crate::execute::tool::ToolKind;
 use crate::execute::{Event, Hands, Journal, Lock, Secrecy, Stage, Tell, WorkspaceError};
+use crate::plan::rancher::RANCHER;
 use crate::plan::rke::Additions;
 use crate::plan::{ReleaseWanted, Step, documents};
 use crate::remote::Front;
@@ -135,6 +136,7 @@ impl Run<'_> {
                 | Step::Remove { .. }
                 | Step::Reissue { .. }
                 | Step::Touch { .. }
+                | Step::Unmark { .. }
                 | Step::Wait(_) => guarded(self.stop, self.on_cluster(stage, step, reached.as_ref())).await?,
             }
         }
@@ -164,8 +166,16 @@ impl Run<'_> {
 
     /// The values of a release, for people who go on with helm by hand.
     fn keep_values(&self, wanted: &ReleaseWanted) -> Result<(), Failure> {
+        if wanted.release == RANCHER {
+            self.keep_rancher_values()?;
+        }
         let path = self.world.site.workspace.values().join(format!("{}.yml", wanted.release));
         self.write(&path, &documents(&[Value::Object(wanted.values.clone())]))
+    }
+
+    fn keep_rancher_values(&self) -> Result<(), Failure> {
+        let path = self.world.site.workspace.folder().join("rancher-values.yml");
+        self.write(&path, &documents(&[Value::Object(self.world.values.clone())]))
     }
 
     fn write(&self, path: &Path, text: &str) -> Result<(), Failure> {
@@ -186,8 +196,7 @@ impl Run<'_> {
         self.tell.event(Event::StepStarted { stage, step: name.clone(), text: step.text() });
         let workspace = &self.world.site.workspace;
         self.write(&workspace.cluster_yml(), text)?;
-        let values = documents(&[Value::Object(self.world.values.clone())]);
-        self.write(&workspace.folder().join("rancher-values.yml"), &values)?;
+        self.keep_rancher_values()?;
         self.begin_anew(config, reached).await?;
         self.rke(stage, Verb::Up, config).await?;
         self.tell.event(Event::StepFinished { stage, step: name, seconds: began.elapsed().as_secs_f64() });

@@ -90,6 +90,7 @@ impl Hands<'_> {
             Step::Remove { objects, .. } => self.remove(objects, name).await,
             Step::Reissue { namespace, name: certificate, .. } => self.reissue(namespace, certificate, name).await,
             Step::Touch { object, .. } => self.touch(object).await.map_err(cluster),
+            Step::Unmark { object, prefix, .. } => self.cluster.unmark(object, prefix).await.map_err(cluster),
             Step::Wait(wait) => {
                 self.wait(wait).await.map_err(|source| StepError::Wait { step: name.into(), source: Box::new(source) })
             }

@@ -32,6 +32,8 @@ pub struct Leftovers {
     pub last: Vec<ObjectRef>,
     /// Rancher's Deployment still mounts the certificate files of a former set-up.
     pub mounts: bool,
+    /// cert-manager makes a certificate for Rancher's Ingress, as its annotations ask, and nothing wants it any more.
+    pub by_ingress: bool,
     /// Told, and left as they are: somebody else made them or changed them.
     pub foreign: Vec<ObjectRef>,
 }
@@ -60,6 +62,8 @@ pub fn part(picture: &Picture, release: bool, found: Vec<(ObjectRef, Value)>) ->
     for (object, metadata) in found {
         let maker = maker(&metadata, release);
         let is = |kind: &str, name: &str| object.kind == kind && object.name == name;
+        leftovers.by_ingress |=
+            maker == Maker::Ingress && object.kind == "Certificate" && origin(picture) != Some(Origin::ChartIssuer);
         let list = match maker {
             // Rancher makes this one itself.
             Maker::Somebody if is("Secret", "tls-rancher") => continue,

@@ -78,6 +78,15 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     if !found.namespace {
         steps.push(apply("the namespace", vec![namespace()]));
     }
+    // RKE has changed the addon's Ingress already; Helm changes its own only below, and until then cert-manager would make
+    // the certificate again that is removed here.
+    if found.leftovers.by_ingress && wanted.inventory.rancher.delivery == Delivery::Helm {
+        steps.push(Step::Unmark {
+            object: ingress(),
+            prefix: "cert-manager.io/issuer".into(),
+            because: "they ask cert-manager for the certificate that goes next".into(),
+        });
+    }
     steps.extend(remove(found.leftovers.first.iter(), "it would undo what comes next"));
     steps.extend(
         secrets(picture).into_iter().filter(|step| !found.secrets_as_wanted.contains(&step.name)).map(Step::Secret),
@@ -131,13 +140,16 @@ fn remove<'a>(objects: impl IntoIterator<Item = &'a ObjectRef>, because: &str) -
     (!objects.is_empty()).then(|| Step::Remove { objects, because: because.into() })
 }
 
+fn ingress() -> ObjectRef {
+    ObjectRef::new("networking.k8s.io/v1", "Ingress", Some(NAMESPACE), RANCHER)
+}
+
 /// What makes cert-manager issue a certificate that it would otherwise keep, or not make at all.
 fn issue_anew(picture: &Picture, found: &RancherFound) -> Option<Step> {
     if by_chart(picture) && found.leftovers.first.iter().any(|object| object.kind == "Certificate") {
         // It refused to touch a Certificate that was not its own, and would look again only after hours.
-        let object = ObjectRef::new("networking.k8s.io/v1", "Ingress", Some(NAMESPACE), RANCHER);
         let because = "cert-manager makes its own certificate for it now".into();
-        return Some(Step::Touch { object, because });
+        return Some(Step::Touch { object: ingress(), because });
     }
     let because = found.stale.clone()?;
     Some(Step::Reissue { namespace: NAMESPACE.into(), name: INGRESS_SECRET.into(), because })

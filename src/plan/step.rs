@@ -74,6 +74,12 @@ pub enum Step {
         object: ObjectRef,
         because: String,
     },
+    /// Take the annotations off an object whose names begin so.
+    Unmark {
+        object: ObjectRef,
+        prefix: String,
+        because: String,
+    },
     Wait(Wait),
 }
 
@@ -182,6 +188,7 @@ impl fmt::Display for Step {
             },
             Step::Reissue { namespace, name, .. } => write!(to, "issue certificate {namespace}/{name} anew"),
             Step::Touch { object, .. } => write!(to, "touch {object}"),
+            Step::Unmark { object, prefix, .. } => write!(to, "take annotations {prefix}* off {object}"),
             Step::Wait(wait) => write!(to, "wait until {wait}"),
         }
     }
@@ -202,7 +209,9 @@ impl Step {
                 let several = objects.iter().filter(|_| objects.len() > 1).map(|object| format!("{object}\n"));
                 several.fold(format!("# {because}\n"), |text, line| text + &line)
             }
-            Step::Reissue { because, .. } | Step::Touch { because, .. } => format!("# {because}\n"),
+            Step::Reissue { because, .. } | Step::Touch { because, .. } | Step::Unmark { because, .. } => {
+                format!("# {because}\n")
+            }
             Step::MakeCa { .. }
             | Step::MakePassword { .. }
             | Step::Secret(_)

@@ -211,6 +211,20 @@ fn cert_manager_lets_go_of_a_secret_before_files_are_put_into_it() {
 }
 
 #[test]
+fn an_ingress_that_helm_will_change_asks_for_no_certificate_while_it_still_could() {
+    let steps = |text: fn(&str) -> String| {
+        let before = World::new(&text("mode: ingress, issuer: blank"), Given::NOTHING);
+        steps(&before, &World::new(&text(FILES), Given::FILES))
+    };
+    let removed = "remove certificate cattle-system/tls-rancher-ingress";
+    let by_helm = steps(|tls| by_helm(tls, TRAEFIK));
+    let unmarked = "take annotations cert-manager.io/issuer* off ingress cattle-system/rancher";
+    assert_eq!(by_helm[..2], [unmarked, removed], "{by_helm:#?}");
+    assert!(by_helm.iter().any(|step| step.starts_with("helm rancher")), "{by_helm:#?}");
+    assert_eq!(steps(|tls| inventory(tls, TRAEFIK))[0], removed, "RKE has changed the addon's Ingress before");
+}
+
+#[test]
 fn what_takes_traffic_goes_only_when_the_new_stands() {
     let before = World::new(&inventory(FILES, TRAEFIK), Given::FILES);
     let passthrough = "mode: rancher, issuer: blank, passthrough: true";

@@ -86,6 +86,7 @@ fn secrets_are_named_by_where_they_come_from_and_never_applied_as_objects() {
                 | Step::Remove { .. }
                 | Step::Reissue { .. }
                 | Step::Touch { .. }
+                | Step::Unmark { .. }
                 | Step::Wait(_) => {}
             }
         }

@@ -154,6 +154,8 @@ pub struct Cluster {
     releases: BTreeMap<String, (String, Values)>,
     /// What RKE applied: it adds and changes, and takes nothing away.
     addon: Vec<Value>,
+    /// cert-manager made a Certificate for Rancher's Ingress.
+    by_ingress: bool,
     /// The CA that signed the certificate in Secret `tls-rancher-ingress`, when cert-manager made it.
     issued: Option<String>,
 }
@@ -177,6 +179,7 @@ impl Cluster {
         }
         if rancher::by_chart(&world.picture) {
             self.secrets.entry("tls-rancher-ingress".into()).or_default();
+            self.by_ingress = true;
         }
     }
 
@@ -200,6 +203,7 @@ impl Cluster {
                 self.objects.extend(manifests.into_iter().filter(|one| *one != bare_deployment()));
             }
             Step::Remove { objects, .. } => {
+                self.by_ingress &= objects.iter().all(|one| one.kind != "Certificate");
                 let gone: Vec<String> = objects.iter().map(|one| format!("{}/{}", one.kind, one.name)).collect();
                 self.objects.retain(|there| !gone.contains(&rancher::identity(there)));
                 self.addon.retain(|there| !gone.contains(&rancher::identity(there)));
@@ -216,7 +220,7 @@ impl Cluster {
                 let version = if wanted.release == CERT_MANAGER { CERT_MANAGER_VERSION } else { &wanted.chart.version };
                 self.releases.insert(wanted.release, (version.to_owned(), wanted.values));
             }
-            Step::Restart { .. } | Step::Touch { .. } | Step::Wait(_) => {}
+            Step::Restart { .. } | Step::Touch { .. } | Step::Unmark { .. } | Step::Wait(_) => {}
             step @ (Step::MakeCa { .. } | Step::MakePassword { .. } | Step::RkeUp { .. } | Step::HelmRemove { .. }) => {
                 panic!("none of these stages does this: {step}")
             }
@@ -250,6 +254,10 @@ impl Cluster {
         let there = candidates.filter_map(|object| {
             let name = format!("{}/{}", object.kind, object.name);
             let addon = self.addon.iter().find(|one| rancher::identity(one) == name);
+            let owner = json!({"ownerReferences": [{"kind": "Ingress", "name": RANCHER, "controller": true}]});
+            if self.by_ingress && name == "Certificate/tls-rancher-ingress" {
+                return Some((object, owner));
+            }
             let ours = self.names().contains(&name).then(|| json!({"managedFields": [{"manager": "cowhand"}]}));
             let metadata = addon.map(|one| one["metadata"].clone()).or(ours)?;
             Some((object, metadata))

@@ -170,28 +170,37 @@ def the_ca_changes_in_three_runs_and_agents_always_know_it(s):
     return " | ".join(notes)
 
 
-def without_agents_a_ca_is_replaced_at_once(s):
-    s.kubectl(s.inventory, "delete", "crd", "clusters.management.cattle.io")
+def agents_or_not_a_ca_is_replaced_at_once_when_told_so(s):
     tls(s, mode="ingress", issuer="blank", certificate=s.old.chain, key=s.old.key, ca=s.old.root)
-    note = changed(s, [s.old.root, s.new.root])
+    s.cow("up", "--output", "plain", inventory=s.inventory).must(5).says("c-m-story", "locked out")
+    note = changed(s, [s.old.root, s.new.root], "--replace-ca")
     served_is_of(s, s.old.root)
     assert cacerts(s) == s.old.root.read_text().strip()
     return note
 
 
+def without_agents_a_ca_is_replaced_at_once(s):
+    s.kubectl(s.inventory, "delete", "crd", "clusters.management.cattle.io")
+    tls(s, mode="ingress", issuer="blank", certificate=s.new.chain, key=s.new.key, ca=s.new.root)
+    note = changed(s, [s.new.root, s.old.root])
+    served_is_of(s, s.new.root)
+    assert cacerts(s) == s.new.root.read_text().strip()
+    return note
+
+
 def from_files_to_an_issuing_ca(s):
-    tls(s, mode="ingress", issuer="ca", ca=s.old.both, ca_key=s.old.intermediate_key)
-    note = changed(s, [s.old.root])
+    tls(s, mode="ingress", issuer="ca", ca=s.new.both, ca_key=s.new.intermediate_key)
+    note = changed(s, [s.new.root])
     nothing_but(s, {"tls-rancher-ingress", "tls-ca", "cattle-issuer-ca"}, {"issuer/cattle-issuer-ca", "certificate/tls-rancher-ingress"})
-    leaf = company.openssl("x509", "-in", s.old.folder / "leaf.pem")
+    leaf = company.openssl("x509", "-in", s.new.folder / "leaf.pem")
     assert all(company.served(address)[0] != leaf for address in s.nodes.values()), "the file is still served"
     return note
 
 
 def a_replaced_issuing_ca_issues_anew(s):
-    tls(s, mode="ingress", issuer="ca", ca=s.new.both, ca_key=s.new.intermediate_key)
-    note = changed(s, [s.old.root, s.new.root])
-    served_is_of(s, s.new.root)
+    tls(s, mode="ingress", issuer="ca", ca=s.old.both, ca_key=s.old.intermediate_key)
+    note = changed(s, [s.new.root, s.old.root])
+    served_is_of(s, s.old.root)
     return note
 
 
@@ -203,7 +212,7 @@ def from_a_ca_to_acme(s):
     s.acme = Path(pebble["PEBBLE_ROOT"])
     acme = {"email": "ops@lab.test", "server": pebble["PEBBLE_DIRECTORY"], "server_ca": pebble["PEBBLE_CA"]}
     tls(s, mode="ingress", issuer="acme", ca=s.acme, acme=acme)
-    note = changed(s, [s.new.root, s.acme])
+    note = changed(s, [s.old.root, s.acme])
     served_is_of(s, s.acme)
     nothing_but(s, {"tls-rancher-ingress", "tls-ca"}, {"issuer/cattle-issuer-acme", "certificate/tls-rancher-ingress"})
     return note
@@ -245,7 +254,8 @@ def certs_without_a_cluster_tells_what_it_did_not_see(s):
 
 STEPS = [
     a_cluster_with_files_from_a_company_ca, another_leaf_restarts_nothing, a_jump_to_another_ca_is_refused_while_agents_know_the_former,
-    the_ca_changes_in_three_runs_and_agents_always_know_it, without_agents_a_ca_is_replaced_at_once, from_files_to_an_issuing_ca,
+    the_ca_changes_in_three_runs_and_agents_always_know_it, agents_or_not_a_ca_is_replaced_at_once_when_told_so,
+    without_agents_a_ca_is_replaced_at_once, from_files_to_an_issuing_ca,
     a_replaced_issuing_ca_issues_anew, from_a_ca_to_acme, back_to_files_that_cert_manager_leaves_alone, certs_shows_them_all,
     certs_without_a_cluster_tells_what_it_did_not_see,
 ]

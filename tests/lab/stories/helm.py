@@ -126,6 +126,7 @@ def a_changed_value_is_a_new_revision(s):
     assert (one["status"], one["revision"]) == ("deployed", "2") and values["extraEnv"] == [{"name": "STORY", "value": "told"}], (one, values)
     told = s.kubectl(s.inventory, "-n", "cattle-system", "get", "deploy", "rancher", "-o", "jsonpath={.spec.template.spec.containers[0].env[?(@.name=='STORY')].value}")
     assert told == "told"
+    assert "STORY" in (s.inventory.parent / "rancher-values.yml").read_text(), "the kept values are not those of the release"
 
 
 def down_leaves_nothing(s):
