@@ -146,7 +146,7 @@ backend rancher
     http-check send meth GET uri /ping ver HTTP/1.1 hdr Host {hostname} hdr X-Forwarded-Proto https hdr Connection close
     http-check expect string pong
     # What only reads may be asked again of another node.
-    retry-on conn-failure empty-response 502 503
+    retry-on conn-failure empty-response 502 503 504
     http-request disable-l7-retry unless METH_GET
 {servers}",
         http = binds(front, 80, ""),

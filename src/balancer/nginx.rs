@@ -167,8 +167,9 @@ fn listen(front: &Front, port: u16, more: &str) -> String {
     text
 }
 
-/// Two failures within ten seconds take a node out for ten seconds.
+/// Two failures within three seconds take a node out for as long. No longer: while a dead node's pod is still among
+/// Rancher's, the ingress of any node fails now and then, and with all of them out nginx would answer nothing but 502.
 fn servers(front: &Front, port: u16) -> String {
-    let line = |socket: String| format!("        server {socket} max_fails=2 fail_timeout=10s;\n");
+    let line = |socket: String| format!("        server {socket} max_fails=2 fail_timeout=3s;\n");
     front.targets.iter().map(|one| line(one.socket(port))).collect()
 }
