@@ -61,7 +61,12 @@ fn rke_kubernetes(context: &Context) -> Vec<Answer> {
     }
     let fits = versions::kubernetes_line(kubernetes.minor).is_some_and(|line| takes(&line));
     vec![match fits {
-        true => Answer::pass(format!("rke {} takes Kubernetes {}", rke.version, rke.kubernetes)),
+        true => Answer::pass(format!(
+            "rke {} takes Kubernetes 1.{} (table of {}; of its patches rke itself has the list)",
+            rke.version,
+            kubernetes.minor,
+            versions::AS_OF
+        )),
         false => Answer::fail(
             format!("rke {} does not take Kubernetes {kubernetes}", rke.version),
             format!("set engine.rke.kubernetes to a version of {}", and_list(known)),

@@ -15,7 +15,7 @@ pub struct Check {
     /// Judge only what needs no machine: inventory, versions, certificates
     #[arg(long)]
     pub offline: bool,
-    /// List all checks with their reason and touch nothing
+    /// List all checks, each with what it looks at, and touch nothing
     #[arg(long, conflicts_with = "offline")]
     pub list: bool,
     #[command(flatten)]

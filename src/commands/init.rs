@@ -27,9 +27,9 @@ pub struct Init {
     /// Take the nodes from an ssh configuration, `-` for standard input (`vagrant ssh-config | …`)
     #[arg(long, value_name = "FILE", conflicts_with = "nodes")]
     pub from_ssh_config: Option<PathBuf>,
-    /// File to write, `-` for standard output
-    #[arg(short = 'o', long = "to", value_name = "FILE", default_value = "inventory.yml")]
-    pub to: PathBuf,
+    /// File to write, `-` for standard output [default: that of -i, else inventory.yml]
+    #[arg(short = 'o', long = "to", value_name = "FILE")]
+    pub to: Option<PathBuf>,
     /// Write over a file that is there
     #[arg(long)]
     pub force: bool,
@@ -48,14 +48,14 @@ struct Written<'a> {
 pub fn run(context: &Context, wanted: &Init) -> Answer {
     let (request, passed) = request(wanted)?;
     let text = inventory::init(&request);
-    refuse_flags(wanted, &text)?;
-    if wanted.to == Path::new("-") {
+    let file = &wanted.to.clone().or_else(|| context.inventory.clone()).unwrap_or_else(|| "inventory.yml".into());
+    refuse_flags(wanted, &text, file)?;
+    if file == Path::new("-") {
         context.console.raw(&text)?;
         return Ok(Exit::Done);
     }
-    new_file::write(&wanted.to, &text, wanted.force)?;
-    let open: Vec<String> = mistakes(&text, &wanted.to)?.map(lines).unwrap_or_default();
-    let file = &wanted.to;
+    new_file::write(file, &text, wanted.force)?;
+    let open: Vec<String> = mistakes(&text, file)?.map(lines).unwrap_or_default();
     let passed_over: Vec<String> = passed.iter().map(ToString::to_string).collect();
     let written = Written { file, open: open.clone(), passed_over: passed_over.clone() };
     context.console.data("written", &written, |look| {
@@ -95,8 +95,8 @@ fn request(wanted: &Init) -> Result<(InitRequest, Vec<PassedOver>), Failure> {
 }
 
 /// Values of flags are judged as the inventory's own: what was said wrongly is told now, not by the next command.
-fn refuse_flags(wanted: &Init, text: &str) -> Result<(), Failure> {
-    let Some(mistakes) = mistakes(text, &wanted.to)? else { return Ok(()) };
+fn refuse_flags(wanted: &Init, text: &str, file: &Path) -> Result<(), Failure> {
+    let Some(mistakes) = mistakes(text, file)? else { return Ok(()) };
     let flag = |key: &str| -> Option<String> {
         let index = key.strip_prefix("nodes[").and_then(|rest| rest.split(']').next()?.parse::<usize>().ok());
         match (key, index) {

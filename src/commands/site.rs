@@ -85,19 +85,31 @@ impl Site {
         Ok(WorkspaceFacts { state })
     }
 
-    /// The TLS files that the inventory names, and the CA made earlier. One that is named and not there is a mistake.
+    /// The TLS files that the inventory names, and the CA made earlier. One that is named and not there is a mistake, and
+    /// so is an absent file of the first login's password; all of them are told at once.
     pub fn tls_files(&self) -> Result<TlsFiles, Failure> {
-        let tls = &self.inventory.rancher.tls;
-        let mut files = TlsFiles {
-            certificate: self.named("rancher.tls.certificate", tls.certificate.as_deref())?,
-            key: self.named("rancher.tls.key", tls.key.as_deref())?,
-            ca: self.named("rancher.tls.ca", tls.ca.as_deref())?,
-            ca_key: self.named("rancher.tls.ca_key", tls.ca_key.as_deref())?,
-            also_trust: self.named("rancher.tls.also_trust", tls.also_trust.as_deref())?,
-            acme_server_ca: None,
+        let rancher = &self.inventory.rancher;
+        let tls = &rancher.tls;
+        let mut unread = Vec::new();
+        let mut named = |key: &str, path: Option<&Path>| {
+            let read = read(path?).map_err(|error| unread.push(self.unread(key, path, &error)));
+            read.ok()
         };
-        if let Some(acme) = &tls.acme {
-            files.acme_server_ca = self.named("rancher.tls.acme.server_ca", acme.server_ca.as_deref())?;
+        let mut files = TlsFiles {
+            certificate: named("rancher.tls.certificate", tls.certificate.as_deref()),
+            key: named("rancher.tls.key", tls.key.as_deref()),
+            ca: named("rancher.tls.ca", tls.ca.as_deref()),
+            ca_key: named("rancher.tls.ca_key", tls.ca_key.as_deref()),
+            also_trust: named("rancher.tls.also_trust", tls.also_trust.as_deref()),
+            acme_server_ca: named(
+                "rancher.tls.acme.server_ca",
+                tls.acme.as_ref().and_then(|acme| acme.server_ca.as_deref()),
+            ),
+        };
+        named("rancher.bootstrap_password", rancher.bootstrap_password.as_deref());
+        if let Some((first, others)) = unread.split_first() {
+            let others = others.iter().fold(Failure::new(Exit::Inventory, first), Failure::because);
+            return Err(others.hint("give the path of the file; a relative path is taken from the inventory's folder"));
         }
         if let Some((certificate, key)) = self.made_ca() {
             (files.ca, files.ca_key) = (read_optional(&certificate)?, read_optional(&key)?);
@@ -106,23 +118,18 @@ impl Site {
         Ok(files)
     }
 
-    /// A file that the inventory names under this key; where it cannot be read, the inventory's line is told.
-    fn named(&self, key: &str, path: Option<&Path>) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
-        let Some(path) = path else { return Ok(None) };
-        let unread = |error: std::io::Error| {
-            let text = fs::read_to_string(&self.file).unwrap_or_default();
-            let place = crate::inventory::place_of(&text, key).map(|place| format!(":{}:{}", place.line, place.column));
-            let at = format!("{}{}", self.file.display(), place.unwrap_or_default());
-            Failure::with_cause(Exit::Inventory, format!("{at}  {key}: {} cannot be read", path.display()), &error)
-                .hint("give the path of a PEM file; a relative path is taken from the inventory's folder")
-        };
-        read(path).map(Some).map_err(unread)
+    /// Says which line of the inventory names a file that cannot be read.
+    fn unread(&self, key: &str, path: Option<&Path>, error: &std::io::Error) -> String {
+        let text = fs::read_to_string(&self.file).unwrap_or_default();
+        let place = crate::inventory::place_of(&text, key).map(|place| format!(":{}:{}", place.line, place.column));
+        let at = format!("{}{}", self.file.display(), place.unwrap_or_default());
+        format!("{at}  {key}: {} cannot be read: {error}", path.unwrap_or(Path::new("")).display())
     }
 
     /// What the certificate judge says of them, by this machine's clock and the nodes'.
     pub fn judgements(&self, files: &TlsFiles, node_clocks: &[NodeClock]) -> Vec<Judgement> {
-        let judged = [&files.certificate, &files.key, &files.ca, &files.ca_key, &files.also_trust];
-        if judged.into_iter().all(Option::is_none) {
+        let TlsFiles { certificate, key, ca, ca_key, also_trust, acme_server_ca } = files;
+        if [certificate, key, ca, ca_key, also_trust, acme_server_ca].into_iter().all(Option::is_none) {
             return Vec::new();
         }
         tls::judge(&Request {
@@ -132,6 +139,7 @@ impl Site {
             ca: files.ca.as_deref().map(Vec::as_slice),
             ca_key: files.ca_key.as_deref().map(Vec::as_slice),
             also_trust: files.also_trust.as_deref().map(Vec::as_slice),
+            acme_server_ca: files.acme_server_ca.as_deref().map(Vec::as_slice),
             public_ca: files.ca.is_none(),
             now: jiff::Timestamp::now(),
             node_clocks,

@@ -85,6 +85,8 @@ pub enum NotPem {
     Utf16,
     #[error("it has no `-----BEGIN …-----` line")]
     NoBlock,
+    #[error("its lines were joined to one: what follows `-----BEGIN …-----` stands on the same line")]
+    Joined,
 }
 
 /// Reads the blocks of a file. Never fails for what is wrong inside of a block: that is told by the block itself.
@@ -122,7 +124,12 @@ pub fn read(bytes: &[u8]) -> Result<Pem, NotPem> {
             }
         }
     }
-    if pem.blocks.is_empty() { Err(NotPem::NoBlock) } else { Ok(pem) }
+    let joined = || lines.iter().any(|line| line.trim_ascii().starts_with(b"-----BEGIN "));
+    match pem.blocks.is_empty() {
+        true if joined() => Err(NotPem::Joined),
+        true => Err(NotPem::NoBlock),
+        false => Ok(pem),
+    }
 }
 
 /// The usable blocks that `keep` wants, one after the other, with plain line ends and nothing else.
@@ -189,12 +196,14 @@ fn split_lines(text: &[u8]) -> Vec<&[u8]> {
     lines
 }
 
+/// No label of RFC 7468 comes near this length, and no key is so short.
+const LONGEST_LABEL: usize = 40;
+
+/// Labels are told to people, so what could be a key whose lines were joined must not pass for one.
 fn label_of(line: &[u8], start: &[u8]) -> Option<String> {
-    let label = line.strip_prefix(start)?.strip_suffix(b"-----")?;
-    std::str::from_utf8(label)
-        .ok()
-        .filter(|label| label.chars().all(|c| c.is_ascii_graphic() || c == ' '))
-        .map(String::from)
+    let label = std::str::from_utf8(line.strip_prefix(start)?.strip_suffix(b"-----")?).ok()?;
+    let plain = label.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+    (plain && label.len() <= LONGEST_LABEL && !label.contains("--")).then(|| label.to_owned())
 }
 
 /// Reads the block whose BEGIN stands at line `start`; returns the line to go on with.
@@ -299,6 +308,8 @@ mod tests {
             (&b""[..], NotPem::Empty),
             (b" \n", NotPem::Empty),
             (b"hello", NotPem::NoBlock),
+            (b"-----BEGIN PRIVATE KEY-----c2VjcmV0-----END PRIVATE KEY-----\n", NotPem::Joined),
+            (b"-----BEGIN PRIVATE KEY----- c2VjcmV0\n", NotPem::Joined),
             (b"\x30\x82\x01\x00\x30", NotPem::Der),
             (b"\x30\x82\x01\x00\x02\x01\x03", NotPem::Pkcs12),
             (b"\xfe\xed\xfe\xed", NotPem::JavaKeyStore),

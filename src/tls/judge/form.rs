@@ -126,6 +126,9 @@ fn fix_of(why: NotPem) -> &'static str {
             "convert it: `keytool -importkeystore -srckeystore FILE -destkeystore NEW.p12 -deststoretype PKCS12`, then `openssl pkcs12`"
         }
         NotPem::Utf16 => "save it as plain text: `iconv -f UTF-16 -t ASCII FILE`",
+        NotPem::Joined => {
+            "copy the file again with its line breaks: `-----BEGIN …-----` and `-----END …-----` are lines of their own"
+        }
         NotPem::NoBlock => "give the file that has a line `-----BEGIN …-----`",
     }
 }

@@ -73,6 +73,7 @@ proptest! {
             ca: Some(&ca),
             ca_key: Some(&key),
             also_trust: Some(&certificate),
+            acme_server_ca: Some(&ca),
             public_ca: false,
             now,
             node_clocks: &[NodeClock { node: "n1".into(), at: now }],

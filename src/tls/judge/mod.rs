@@ -35,6 +35,8 @@ pub struct Request<'a> {
     pub ca_key: Option<&'a [u8]>,
     /// CAs that agents shall trust beside the one above.
     pub also_trust: Option<&'a [u8]>,
+    /// What the ACME server's own certificate is held against.
+    pub acme_server_ca: Option<&'a [u8]>,
     /// The certificate is said to come from a CA that clients know.
     pub public_ca: bool,
     pub now: Timestamp,
@@ -108,6 +110,7 @@ const KEY: &str = "tls.key";
 const CA: &str = "tls.ca";
 const CA_KEY: &str = "tls.ca_key";
 const ALSO_TRUST: &str = "tls.also_trust";
+const ACME_SERVER_CA: &str = "tls.acme.server_ca";
 
 /// Judges everything that is given. What is not given is not judged; what must be given is for [`super::picture()`] to say.
 pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
@@ -117,6 +120,7 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
     let ca_ders = request.ca.and_then(|bytes| form::certificates(&mut bench, CA, bytes));
     let ca_key = request.ca_key.and_then(|bytes| form::private_key(&mut bench, CA_KEY, bytes));
     let also_ders = request.also_trust.and_then(|bytes| form::certificates(&mut bench, ALSO_TRUST, bytes));
+    let server_ders = request.acme_server_ca.and_then(|bytes| form::certificates(&mut bench, ACME_SERVER_CA, bytes));
     let mut chain = in_place(CERTIFICATE, &chain_ders);
     let ca = in_place(CA, &ca_ders);
     let also = in_place(ALSO_TRUST, &also_ders);
@@ -144,6 +148,10 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
         let on_the_way = |way: &Vec<&Seen<'_>>| way.iter().any(|step| step.der == seen.der);
         let needed = !beside && way.as_ref().is_none_or(on_the_way);
         single::times(&mut bench, seen, request.now, needed);
+        single::algorithms(&mut bench, seen);
+    }
+    for seen in &in_place(ACME_SERVER_CA, &server_ders) {
+        single::times(&mut bench, seen, request.now, true);
         single::algorithms(&mut bench, seen);
     }
     single::node_clocks(&mut bench, &chain.iter().chain(&ca).collect::<Vec<_>>(), request.node_clocks);

@@ -49,6 +49,7 @@ fn judged_in(folder: &Path, case: Case<'_>, node_clocks: &[NodeClock]) -> Vec<Ju
         ca: ca.as_deref(),
         ca_key: ca_key.as_deref(),
         also_trust: None,
+        acme_server_ca: None,
         public_ca: case.ca.is_empty(),
         now: at("2026-11-22T12:00:00Z"),
         node_clocks,
@@ -361,6 +362,14 @@ fn what_is_trusted_beside_the_ca_is_judged_and_counted_in() {
     assert_eq!(faults("root-not-ca.pem"), ["Fail tls.not-a-ca tls.also_trust"]);
     assert_eq!(faults("root-expired.pem"), ["Warn tls.expired tls.also_trust"]);
     assert_eq!(faults("form-cut.pem"), ["Fail tls.unreadable tls.also_trust"]);
+    let server = |name: &str| -> Vec<String> {
+        let (bytes, now) = (data(name), at("2026-11-22T12:00:00Z"));
+        let judged = judge(&Request { hostname: "x", acme_server_ca: Some(&bytes), now, ..Request::default() });
+        judged.into_iter().filter(|one| one.grade == Grade::Fail).map(|one| one.rule.id.to_owned()).collect()
+    };
+    assert_eq!(server("root.pem"), Vec::<String>::new());
+    assert_eq!(server("root.key"), ["tls.unreadable"]);
+    assert_eq!(server("root-expired.pem"), ["tls.expired"]);
     let (ca, also) = (data("root.pem"), data("root-other.pem"));
     let material = Material::read(&Files { ca: Some(&ca), also_trust: Some(&also), ..Files::default() }).unwrap();
     let both = ca_checksum(&material.cacerts().unwrap());

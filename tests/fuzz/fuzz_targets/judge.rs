@@ -29,6 +29,7 @@ fuzz_target!(|input: &[u8]| {
         ca: ca.as_deref(),
         ca_key: key.as_deref(),
         also_trust: certificate.as_deref(),
+        acme_server_ca: ca.as_deref(),
         public_ca: choices & 128 != 0,
         now,
         node_clocks: &[NodeClock { node: "n1".into(), at: now }],
