@@ -7,10 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::Uri;
+use kube::client::ClientBuilder;
+use kube::client::retry::RetryPolicy;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-
 use tokio::sync::Mutex;
+use tower::buffer::BufferLayer;
+use tower::retry::RetryLayer;
 use zeroize::Zeroizing;
 
 use super::ClusterError;
@@ -20,6 +23,11 @@ use super::objects::Kind;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Admission webhooks may take 30 s each before the API answers.
 const ANSWER_LIMIT: Duration = Duration::from_secs(65);
+/// An API server that says `429` or `503` is asked again, about four seconds in all: it has just made a definition's
+/// storage anew, or it sheds load (kubernetes.io: concepts/cluster-administration/flow-control).
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const TRIES: u32 = 4;
 
 /// How the API of the kubeconfig is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,11 +175,16 @@ impl Cluster {
         config.connect_timeout = Some(CONNECT_LIMIT);
         config.read_timeout = Some(ANSWER_LIMIT);
         config.reset_reader_on_write = true;
+        // kube's own would go on for minutes where nobody is there.
         config.default_retry = false;
         // A proxy from the environment is for the internet; the API is reached directly or through our own SSH.
         config.proxy_url = None;
-        let client =
-            Client::try_from(config).map_err(|error| ClusterError::Kubeconfig { why: proof_failed(&error) })?;
+        let service = ClientBuilder::try_from(config);
+        let service = service.map_err(|error| ClusterError::Kubeconfig { why: proof_failed(&error) })?;
+        let patience = RetryPolicy::new(FIRST_PAUSE, LONGEST_PAUSE, TRIES, true);
+        let patience = patience.map_err(|error| ClusterError::Kubeconfig { why: error.to_string() })?;
+        let layers = tower::ServiceBuilder::new().layer(RetryLayer::new(patience)).layer(BufferLayer::new(64));
+        let client = service.with_layer(&layers.into_inner()).build();
         let server = match route {
             Route::Direct => access.server.clone(),
             Route::Through { .. } => format!("{} (through ssh)", access.server),
@@ -261,12 +274,37 @@ users:
         assert_eq!(error, "the kubeconfig cannot be used: it has no context test; it has prod");
     }
 
+    /// A kubeconfig for plain http on loopback.
+    fn plain(port: u16) -> String {
+        let text = KUBECONFIG.replace("https://10.0.0.11:6443", &format!("http://127.0.0.1:{port}"));
+        let text = text.replace("certificate-authority-data: Zm9v", "disable-compression: true");
+        text.replace("{client-certificate-data: Zm9v, client-key-data: Q0FOQVJZ}", "{token: x}")
+    }
+
+    #[tokio::test]
+    async fn a_server_that_sheds_load_is_asked_again() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let version = r#"{"major":"1","minor":"32","gitVersion":"v1.32.2","gitCommit":"","gitTreeState":"","buildDate":"","goVersion":"","compiler":"","platform":""}"#;
+        let answers = [("429 Too Many Requests", "{}"), ("503 Service Unavailable", "{}"), ("200 OK", version)];
+        let server = tokio::spawn(async move {
+            for (status, body) in answers {
+                let (mut wire, _) = listener.accept().await.unwrap();
+                let _ = wire.read(&mut [0; 4096]).await.unwrap();
+                let head = format!("HTTP/1.1 {status}\r\nRetry-After: 0\r\nConnection: close\r\n");
+                let text = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+                wire.write_all(text.as_bytes()).await.unwrap();
+            }
+        });
+        let cluster = Cluster::connect(&plain(port), Route::Direct).await.unwrap();
+        assert_eq!(cluster.version().await.unwrap(), "v1.32.2");
+        server.await.unwrap();
+    }
+
     #[tokio::test]
     async fn nobody_there_is_said_in_one_sentence() {
-        let text = KUBECONFIG.replace("https://10.0.0.11:6443", "http://127.0.0.1:1");
-        let text = text.replace("certificate-authority-data: Zm9v", "disable-compression: true");
-        let text = text.replace("{client-certificate-data: Zm9v, client-key-data: Q0FOQVJZ}", "{token: x}");
-        let cluster = Cluster::connect(&text, Route::Direct).await.unwrap();
+        let cluster = Cluster::connect(&plain(1), Route::Direct).await.unwrap();
         let error = cluster.version().await.unwrap_err();
         assert_eq!(error.to_string(), "no answer from http://127.0.0.1:1: connection refused");
     }

@@ -2,6 +2,7 @@
 
 The cluster is built by bare rke, without cowhand; Traefik and the neighbours come by helm and kubectl."""
 import json
+import re
 import shutil
 import stat
 import threading
@@ -370,7 +371,8 @@ def a_second_laptop_is_refused_until_the_first_is_gone(s):
     s.inventory.write_text(s.inventory.read_text().replace("rancher:\n", "rancher:\n  replicas: 2\n", 1))
     log = s.work / "first.log"
     first = s.start(s.cowhand, "up", "--output", "plain", "-i", s.inventory, log=log)
-    until(60, lambda: "rancher" in log.read_text() and "started" in log.read_text().splitlines()[-1] or first.poll() is not None or "done in" in log.read_text(), 0.05)
+    # It has taken the lock when its first stage after the checks begins.
+    until(60, lambda: re.search(r"^cluster +started", log.read_text(), re.M) or first.poll() is not None, 0.05)
     there = s.cow("up", inventory=other / "shared.yml")
     s.kill(first)
     assert there.code == 6, f"the second run has to be refused: {there}"
