@@ -21,6 +21,8 @@ use super::error::proof_failed;
 use super::objects::Kind;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Somebody may have to answer the program that proves who the user is.
+const PROOF_LIMIT: Duration = Duration::from_secs(60);
 /// Admission webhooks may take 30 s each before the API answers.
 const ANSWER_LIMIT: Duration = Duration::from_secs(65);
 /// An API server that says `429` or `503` is asked again, about four seconds in all: it has just made a definition's
@@ -179,12 +181,7 @@ impl Cluster {
         config.default_retry = false;
         // A proxy from the environment is for the internet; the API is reached directly or through our own SSH.
         config.proxy_url = None;
-        let service = ClientBuilder::try_from(config);
-        let service = service.map_err(|error| ClusterError::Kubeconfig { why: proof_failed(&error) })?;
-        let patience = RetryPolicy::new(FIRST_PAUSE, LONGEST_PAUSE, TRIES, true);
-        let patience = patience.map_err(|error| ClusterError::Kubeconfig { why: error.to_string() })?;
-        let layers = tower::ServiceBuilder::new().layer(RetryLayer::new(patience)).layer(BufferLayer::new(64));
-        let client = service.with_layer(&layers.into_inner()).build();
+        let client = proved(config).await?;
         let server = match route {
             Route::Direct => access.server.clone(),
             Route::Through { .. } => format!("{} (through ssh)", access.server),
@@ -220,6 +217,34 @@ impl Cluster {
     pub(super) fn error(&self, doing: &str, error: kube::Error) -> ClusterError {
         ClusterError::from_kube(&self.server, doing, error)
     }
+}
+
+/// The way to the API with the user's proof, which may come from a program that the kubeconfig names. kube waits for
+/// that program without an end, so it does so on a thread that nobody else has to wait for.
+async fn proved(config: Config) -> Result<Client, ClusterError> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::spawn(move || {
+        let _inside = runtime.enter();
+        // Nobody listens any more when the limit is over.
+        let _ = tell.send(patient(config));
+    });
+    match tokio::time::timeout(PROOF_LIMIT, told).await {
+        Ok(Ok(client)) => client,
+        Ok(Err(_)) | Err(_) => Err(ClusterError::Kubeconfig {
+            why: format!("the program that its user names gave no credentials within {} s", PROOF_LIMIT.as_secs()),
+        }),
+    }
+}
+
+/// A client that asks again where that helps soon.
+fn patient(config: Config) -> Result<Client, ClusterError> {
+    let service = ClientBuilder::try_from(config);
+    let service = service.map_err(|error| ClusterError::Kubeconfig { why: proof_failed(&error) })?;
+    let patience = RetryPolicy::new(FIRST_PAUSE, LONGEST_PAUSE, TRIES, true);
+    let patience = patience.map_err(|error| ClusterError::Kubeconfig { why: error.to_string() })?;
+    let layers = tower::ServiceBuilder::new().layer(RetryLayer::new(patience)).layer(BufferLayer::new(64));
+    Ok(service.with_layer(&layers.into_inner()).build())
 }
 
 #[cfg(test)]
@@ -300,6 +325,18 @@ users:
         let cluster = Cluster::connect(&plain(port), Route::Direct).await.unwrap();
         assert_eq!(cluster.version().await.unwrap(), "v1.32.2");
         server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_users_program_is_given_is_not_told_when_it_fails() {
+        let exec = "{exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, \
+            args: [-c, 'echo no luck >&2; exit 3', CANARYARG], env: [{name: SECRET, value: CANARYENV}]}}";
+        let text = plain(1).replace("{token: x}", exec);
+        let error = Cluster::connect(&text, Route::Direct).await.err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "the kubeconfig cannot be used: the program that its user names failed with exit status: 3: no luck"
+        );
     }
 
     #[tokio::test]

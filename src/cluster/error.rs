@@ -102,10 +102,11 @@ pub(super) fn proof_failed(error: &kube::Error) -> String {
         kube::Error::Auth(AuthError::AuthExecStart(error)) => {
             format!("the program that its user names cannot be started: {}", error.kind())
         }
-        kube::Error::Auth(AuthError::AuthExecRun { cmd, out }) => {
+        // Its words and its environment may hold secrets.
+        kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => {
             let said = String::from_utf8_lossy(&out.stderr);
             let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim();
-            format!("its user's program `{cmd}` failed with {}: {last}", out.status)
+            format!("the program that its user names failed with {}: {last}", out.status)
         }
         kube::Error::Auth(AuthError::AuthExecParse(_)) => "the program that its user names gave no credentials".into(),
         other => innermost(other),

@@ -86,7 +86,9 @@ async fn confirm(context: &Context, site: &Site, yes: Option<&str>) -> Result<()
                 ),
                 None => format!("this removes Rancher and what cowhand made for it from `{name}`; the cluster stays"),
             };
-            match TerminalAsk::new(context.console.err, None).typed(name, &question).await {
+            let ask = TerminalAsk::new(context.console.err, None);
+            let typed = guarded(&context.stop, async { Ok(ask.typed(name, &question).await) }).await;
+            match typed.map_err(untouched)? {
                 Some(true) => Ok(()),
                 Some(false) => Err(refused(format!("that was not `{name}`; nothing was touched"))),
                 None => Err(refused("removing a cluster has to be confirmed, and nobody is there to ask".into())),

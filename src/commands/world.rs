@@ -177,7 +177,8 @@ pub async fn find(kind: ToolKind, from: &crate::inventory::Tool, version: &str, 
     let found = Toolbox::usual().find(kind, from, version, |done, total| download.part(done, total)).await;
     download.end(found.is_ok());
     found.map_err(|error| {
-        Failure::with_cause(Exit::StepFailed, format!("{} is not at hand", kind.name()), &error)
+        // Before anything is changed.
+        Failure::with_cause(Exit::ChecksFailed, format!("{} is not at hand", kind.name()), &error)
             .maybe_hint(error.hint())
     })
 }
@@ -190,7 +191,7 @@ async fn render_addon(site: &Site, helm: &Helm, values: &Values, kubernetes: &st
         values: Value::Object(values.clone()),
     };
     let failed = |error: &(dyn std::error::Error + 'static)| {
-        Failure::with_cause(Exit::StepFailed, "Rancher's chart cannot be rendered", error)
+        Failure::with_cause(Exit::ChecksFailed, "Rancher's chart cannot be rendered", error)
     };
     let manifests =
         helm.template(&render, kubernetes).await.map_err(|error| failed(&error).maybe_hint(error.hint()))?;

@@ -105,7 +105,7 @@ impl ToolError {
                 "give the path of {name} {wanted}, or leave the path out: it is then downloaded and checked"
             )),
             ToolError::Fetch { .. } => Some(
-                "without a way to the internet, fetch it elsewhere and give its path in the inventory (`binary:`)"
+                "without a way to the internet, fetch it elsewhere and give its path in the inventory (`engine.rke.binary`, `helm`)"
                     .into(),
             ),
             ToolError::WrongChecksum { .. } => {
