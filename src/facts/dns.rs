@@ -31,11 +31,15 @@ pub async fn resolve(server: Option<SocketAddr>, hostname: &str) -> Resolved {
     };
     match tokio::time::timeout(LIMIT, asking).await {
         Ok(answer) => tidy(answer?),
-        Err(_) => Err(format!("no DNS server answered within {} s", LIMIT.as_secs())),
+        Err(_) => {
+            let whose = server.map(|server| format!("the inventory's DNS server {server}"));
+            Err(format!("{} gave no answer within {} s", whose.as_deref().unwrap_or("the DNS"), LIMIT.as_secs()))
+        }
     }
 }
 
 async fn ask(server: SocketAddr, hostname: &str) -> Resolved {
+    let asked = server;
     let mut connection = ConnectionConfig::udp();
     connection.port = server.port();
     let server = NameServerConfig::new(server.ip(), true, vec![connection]);
@@ -45,7 +49,7 @@ async fn ask(server: SocketAddr, hostname: &str) -> Resolved {
     match resolver.lookup_ip(format!("{hostname}.")).await {
         Ok(found) => Ok(found.iter().collect()),
         Err(error) if error.is_no_records_found() => Err(NO_ADDRESS.into()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(format!("the inventory's DNS server {asked} does not help: {error}")),
     }
 }
 

@@ -129,7 +129,7 @@ pub(super) fn leads_to_ca(bench: &mut Bench, file: &str, climb: &Climb<'_, '_>, 
             bench.fail(&CA_MISMATCH, file, seen, String::new());
         }
         Top::Missing => {
-            missing(bench, file, last);
+            missing(bench, file, last, chain);
             let seen = format!("nothing leads from {} (issued by {}) to {names}", last.subject, name_text(issuer));
             bench.fail(
                 &CA_MISMATCH,
@@ -164,7 +164,7 @@ fn complete_without_ca_file(bench: &mut Bench, file: &str, climb: &Climb<'_, '_>
 }
 
 /// The same without a CA file: what clients trust is not known here, but a public CA never signs with its root.
-pub(super) fn leads_to_public(bench: &mut Bench, file: &str, climb: &Climb<'_, '_>) {
+pub(super) fn leads_to_public(bench: &mut Bench, file: &str, climb: &Climb<'_, '_>, chain: &[Seen<'_>]) {
     let Some(last) = climb.path.last() else { return };
     match climb.top {
         Top::SelfSigned if climb.path.len() == 1 => {
@@ -176,7 +176,7 @@ pub(super) fn leads_to_public(bench: &mut Bench, file: &str, climb: &Climb<'_, '
                 "give it as `tls.ca` too, or use a certificate from a CA".into(),
             );
         }
-        Top::Missing if climb.path.len() == 1 => missing(bench, file, last),
+        Top::Missing if climb.path.len() == 1 => missing(bench, file, last, chain),
         Top::InCa | Top::SelfSigned | Top::Missing => {
             let issuer = name_text(last.certificate.issuer());
             bench.pass(&CHAIN_INCOMPLETE, file, format!("it leads up to {issuer}, which clients must know"));
@@ -184,8 +184,19 @@ pub(super) fn leads_to_public(bench: &mut Bench, file: &str, climb: &Climb<'_, '
     }
 }
 
-fn missing(bench: &mut Bench, file: &str, last: &Seen<'_>) {
+fn missing(bench: &mut Bench, file: &str, last: &Seen<'_>, chain: &[Seen<'_>]) {
     let issuer = name_text(last.certificate.issuer());
+    let of_that_name =
+        |seen: &&Seen<'_>| seen.der != last.der && seen.certificate.subject() == last.certificate.issuer();
+    if let Some(other) = chain.iter().find(of_that_name) {
+        let seen =
+            format!("{} has the name of the CA that issued {}, but it did not sign it", other.subject, last.subject);
+        let fix = format!(
+            "put the certificate of {issuer} that did in its place; or {} was damaged: have it made anew",
+            last.subject
+        );
+        return bench.fail(&CHAIN_INCOMPLETE, file, seen, fix);
+    }
     let place = published_at(last).map_or_else(String::new, |url| format!("; the CA publishes it at {url}"));
     let seen = format!("the intermediate {issuer}, which issued {}, is missing", last.subject);
     bench.fail(&CHAIN_INCOMPLETE, file, seen, format!("append the certificate of {issuer}{place}"));

@@ -1,6 +1,7 @@
 //! Certificates judged before anything is touched: offline, all findings at once, each with why and fix.
 
 mod chain;
+mod constraints;
 mod form;
 #[cfg(test)]
 mod hostile_tests;
@@ -137,6 +138,9 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
         key_fits(&mut bench, CA_KEY, ca_key.as_ref(), &ca);
         for seen in &ca {
             chain::may_sign(&mut bench, seen, chain.first());
+            if chain.is_empty() && request.ca_key.is_some() {
+                constraints::may_name(&mut bench, seen, request.hostname);
+            }
         }
     }
     for seen in &also {
@@ -176,7 +180,7 @@ fn judge_chain(bench: &mut Bench, request: &Request<'_>, chain: &[Seen<'_>], ca:
     if ca.is_empty() {
         // an unreadable CA file has its own finding, and says nothing about the chain
         if request.ca.is_none() {
-            chain::leads_to_public(bench, CERTIFICATE, &climb);
+            chain::leads_to_public(bench, CERTIFICATE, &climb, chain);
         }
     } else {
         chain::leads_to_ca(bench, CERTIFICATE, &climb, chain, ca);
