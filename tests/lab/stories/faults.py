@@ -66,7 +66,7 @@ def ends(s, child, codes, *texts):
     took = time.monotonic() - began
     said = s.log.read_text()
     assert code in codes, f"exit {code} after {took:.0f} s:\n{said[-3000:]}"
-    failure = [e for e in events(s) if e["event"] == "failure" or "exit" in e]
+    failure = [e for e in events(s) if "error" in e]
     told = json.dumps(failure[-1], ensure_ascii=False) if failure else said[-3000:]
     for text in texts:
         assert text.lower() in told.lower(), f"does not say `{text}` but:\n{told}"
