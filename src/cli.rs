@@ -138,7 +138,7 @@ Examples:
   cowhand lb keepalived --virtual-ip 10.0.0.100    # an address that two balancers share")]
     Lb(commands::lb::Lb),
 
-    /// Bring back a lost cluster.rkestate from the running cluster
+    /// Bring back a lost cluster.rkestate, made CA and password from the running cluster
     ///
     /// Without that file rke would make a new CA over a living cluster; `up` refuses to let it.
     #[command(after_long_help = "\

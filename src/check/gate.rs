@@ -1,6 +1,7 @@
 //! The only way past the checks.
 
 use super::Report;
+use super::run::NEVER_SKIPPED;
 
 /// Proof that nothing blocks. Only [`gate`] makes it, and whatever changes a machine asks for it.
 #[derive(Debug)]
@@ -31,7 +32,14 @@ impl Blocked {
 
     pub fn hint(&self) -> Option<String> {
         let first = self.ids().first().copied()?;
-        Some(format!("`cowhand explain {first}` tells more; `skip_checks: [{first}]` in the inventory takes the risk"))
+        Some(match NEVER_SKIPPED.contains(&first) {
+            true => format!("`cowhand explain {first}` tells more"),
+            false => {
+                format!(
+                    "`cowhand explain {first}` tells more; `skip_checks: [{first}]` in the inventory takes the risk"
+                )
+            }
+        })
     }
 }
 

@@ -58,7 +58,7 @@ impl Report {
 pub struct Skips(Vec<&'static str>);
 
 /// Without these nothing that follows is true: a machine or a cluster nobody saw, one that would be built over.
-const NEVER_SKIPPED: &[&str] =
+pub(super) const NEVER_SKIPPED: &[&str] =
     &["cluster.foreign", "ssh.reachable", "kubeconfig.usable", "existing.reachable", "existing.rancher"];
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

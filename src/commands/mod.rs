@@ -6,6 +6,7 @@ pub mod completions;
 pub mod down;
 pub mod explain;
 pub mod init;
+mod keepsakes;
 pub mod kubeconfig;
 pub mod lb;
 pub mod plan;

@@ -6,7 +6,7 @@ use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
 use super::site::Site;
 use super::world::World;
-use super::{Answer, Connect, Context, Skip, prepare, stages};
+use super::{Answer, Connect, Context, Skip, keepsakes, prepare, stages};
 use crate::check;
 use crate::execute::Tell;
 use crate::plan::{StagePlan, playbook};
@@ -60,6 +60,7 @@ async fn plans(
         return Err(Failure::of(Exit::ChecksFailed, &blocked).maybe_hint(blocked.hint()));
     }
     let site = &site.fitted(cluster.as_ref());
+    keepsakes::refuse_another_ca(site, &machines).await?;
     let world = World::see(site, &machines, tell).await?;
     let reached = world.reach().await?;
     let mut plans = vec![prepare::plan(site)];

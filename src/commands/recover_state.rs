@@ -9,7 +9,7 @@ use secrecy::zeroize::Zeroizing;
 use super::machines::{Machine, Machines};
 use super::run::{guarded, untouched};
 use super::site::Site;
-use super::{Answer, Connect, Context};
+use super::{Answer, Connect, Context, keepsakes, world};
 use crate::execute::{Lock, Secrecy, StateFile};
 use crate::plan::applied::State;
 use crate::remote::{Remote, Stdin, Words};
@@ -64,8 +64,15 @@ pub async fn run(context: &Context, wanted: RecoverState) -> Answer {
         site.workspace.write(&file, kubeconfig.as_bytes(), Secrecy::Private).map_err(step)?;
         written.push(file.display().to_string());
     }
+    match world::reach(&site, &machines).await? {
+        Some(reached) => {
+            let back = keepsakes::bring_back(&site, &reached).await?;
+            written.extend(back.iter().map(|path| path.display().to_string()));
+        }
+        None => context.console.talk("the API does not answer: a CA that cowhand made was not looked for"),
+    }
     machines.disconnect().await;
-    context.console.talk(&format!("{} recovered from the cluster through {node}", written.join(" and ")));
+    context.console.talk(&format!("{} recovered from the cluster through {node}", written.join(", ")));
     Ok(Exit::Done)
 }
 

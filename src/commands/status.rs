@@ -110,7 +110,8 @@ async fn certificates(site: &Site, reached: &Reached) -> Result<Vec<CertificateL
     }
     if let Some(state) = world::state(site) {
         for (name, pem) in state.certificates() {
-            lines.extend(line(&format!("rke {name}"), pem.as_bytes(), "rke cert rotate"));
+            let renewer = crate::facts::certificates::rke_renewer(name).words();
+            lines.extend(line(&format!("rke {name}"), pem.as_bytes(), renewer));
         }
     }
     Ok(lines)

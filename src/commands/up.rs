@@ -10,7 +10,7 @@ use super::machines::Machines;
 use super::run::{Keeping, Run, enter, guarded, untouched};
 use super::site::Site;
 use super::world::World;
-use super::{Answer, Connect, Context, Skip, former, outside, prepare, stages};
+use super::{Answer, Connect, Context, Skip, former, keepsakes, outside, prepare, stages};
 use crate::check;
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
 use crate::facts::etcd;
@@ -141,6 +141,9 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
         tell.warning(note);
     }
     prepare::finish(site)?;
+    if !replace_ca {
+        guarded(stop, keepsakes::refuse_another_ca(site, machines)).await?;
+    }
     prepare::carry_out(site, &prepare::plan(site).steps)?;
     let world = guarded(stop, World::see(site, machines, tell)).await?;
     let run = Run { world: &world, stop, tell };
@@ -321,7 +324,8 @@ fn result(world: &World<'_>) -> String {
         Engine::Rke(_) => site.workspace.kubeconfig(),
         Engine::Existing(existing) => existing.kubeconfig.clone(),
     };
-    text + &format!("kubectl      export KUBECONFIG={}", kubeconfig.display())
+    let quoted = crate::remote::Words::new(kubeconfig.display().to_string()).line();
+    text + &format!("kubectl      export KUBECONFIG={quoted}")
 }
 
 pub(super) fn finished(answer: &Answer, began: Instant) -> Event {

@@ -12,7 +12,8 @@ use crate::inventory::Acme;
 pub const NAMESPACE: &str = "cattle-system";
 /// The Secret that the chart's Ingress serves.
 pub const INGRESS_SECRET: &str = "tls-rancher-ingress";
-pub(super) const CA_ISSUER: &str = "cattle-issuer-ca";
+/// The Issuer that signs with the CA, and the Secret with that CA and its key.
+pub const CA_ISSUER: &str = "cattle-issuer-ca";
 pub(super) const ACME_ISSUER: &str = "cattle-issuer-acme";
 pub(super) const POD_SECRET: &str = "cattle-server-keys";
 

@@ -220,6 +220,25 @@ def a_lost_state_is_never_built_over(s):
     s.kubectl(s.inventory, "get", "nodes")
 
 
+def a_lost_folder_comes_back_and_no_new_ca_is_made(s):
+    """Only the inventory is left, as on another laptop: state, made CA and password come from the cluster."""
+    names = ["cluster.rkestate", "ca.pem", "secrets/ca-key.pem", "secrets/bootstrap-password"]
+    kept = {name: (s.folder / name).read_text() for name in names}
+    for name in names[1:]:
+        (s.folder / name).unlink()
+    for word in ("plan", "up"):
+        s.cow(word, inventory=s.inventory).must(5).says("a new one would replace it", "recover-state")
+    assert not (s.folder / "ca.pem").exists(), "a new CA was made"
+    s.cow("recover-state", "--force", inventory=s.inventory).must().says("ca.pem", "bootstrap-password")
+    for name in names[1:]:
+        assert (s.folder / name).read_text().strip() == kept[name].strip(), f"{name} is another one"
+    modes = {name: stat.S_IMODE((s.folder / name).stat().st_mode) for name in names[2:]}
+    assert set(modes.values()) == {0o600}, modes
+    again = s.cow("up", "--output", "json", inventory=s.inventory).must()
+    changed = [e for e in again.events("stage-finished") if e["outcome"] == "changed"]
+    assert not changed, changed
+
+
 def a_state_cut_short_by_a_full_disk_is_put_back(s):
     state = s.folder / "cluster.rkestate"
     whole = state.read_text()
@@ -259,5 +278,5 @@ STEPS = [
     check_names_what_is_wrong_and_where, plan_says_all_and_changes_nothing, up_arrives,
     a_browser_with_only_the_ca_trusts_every_node, the_cluster_is_highly_available, verify_and_status_agree, a_name_that_leads_elsewhere_is_named,
     rke_never_logged_in_itself, up_again_changes_nothing, cluster_yml_serves_plain_rke, no_secret_is_anywhere, a_second_run_is_refused_while_one_goes_on,
-    a_lost_state_is_never_built_over, a_state_cut_short_by_a_full_disk_is_put_back, helm_adopts_the_addon, down_leaves_nothing,
+    a_lost_state_is_never_built_over, a_lost_folder_comes_back_and_no_new_ca_is_made, a_state_cut_short_by_a_full_disk_is_put_back, helm_adopts_the_addon, down_leaves_nothing,
 ]

@@ -1,0 +1,75 @@
+//! What cowhand makes once and a cluster then lives by: the CA that it signs with, and the first login's password.
+//! A folder that lost them gets them back from the cluster; new ones are never made over those.
+
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretSlice};
+
+use super::machines::Machines;
+use super::prepare;
+use super::site::Site;
+use super::stages::unseen;
+use super::world::{self, Reached};
+use crate::cluster::ObjectRef;
+use crate::execute::{Secrecy, WorkspaceError};
+use crate::plan::Step;
+use crate::plan::rancher::{BOOTSTRAP_SECRET, NAMESPACE};
+use crate::report::{Exit, Failure};
+use crate::tls;
+
+/// # Errors
+/// When `up` would make a CA, and the cluster has one that cowhand made before and this folder has not.
+pub async fn refuse_another_ca(site: &Site, machines: &Machines) -> Result<(), Failure> {
+    if !prepare::plan(site).steps.iter().any(|step| matches!(step, Step::MakeCa { .. })) {
+        return Ok(());
+    }
+    let Some(Reached { cluster, .. }) = world::reach(site, machines).await? else { return Ok(()) };
+    let secret = ObjectRef::new("v1", "Secret", Some(NAMESPACE), tls::CA_ISSUER);
+    if cluster.metadata(&secret).await.map_err(unseen)?.is_none() {
+        return Ok(());
+    }
+    let lost = format!(
+        "Rancher's certificate is from the CA in {secret}, and this folder has no CA: a new one would replace it"
+    );
+    let hint = match site.rke() {
+        Some(_) => {
+            "`cowhand recover-state --force` brings it back from the cluster; `cowhand up --replace-ca` makes a new one all the same"
+        }
+        None => {
+            "copy ca.pem and secrets/ from the folder that made it, or give a CA as `tls.ca` and `tls.ca_key`; `cowhand up --replace-ca` makes a new one all the same"
+        }
+    };
+    Err(Failure::new(Exit::ChecksFailed, lost).hint(hint))
+}
+
+/// Writes what the folder lacks and the cluster has; tells the files.
+pub async fn bring_back(site: &Site, reached: &Reached) -> Result<Vec<PathBuf>, Failure> {
+    let mut written = Vec::new();
+    let read = async |name: &str| reached.cluster.read_secret(NAMESPACE, name).await.map_err(unseen);
+    if let Some((certificate, key)) = site.made_ca()
+        && !certificate.exists()
+        && !key.exists()
+        && let Some(data) = read(tls::CA_ISSUER).await?
+        && let (Some(pem), Some(key_pem)) = (data.get("tls.crt"), data.get("tls.key"))
+        && tls::check_ca(pem.expose_secret(), key_pem.expose_secret()).is_ok()
+    {
+        write(site, &key, key_pem, Secrecy::Private)?;
+        write(site, &certificate, pem, Secrecy::Open)?;
+        written.extend([certificate, key]);
+    }
+    let password = site.password_file();
+    if site.inventory.rancher.bootstrap_password.is_none()
+        && !password.exists()
+        && let Some(data) = read(BOOTSTRAP_SECRET).await?
+        && let Some(bytes) = data.get("bootstrapPassword")
+    {
+        write(site, &password, bytes, Secrecy::Private)?;
+        written.push(password);
+    }
+    Ok(written)
+}
+
+fn write(site: &Site, path: &std::path::Path, bytes: &SecretSlice<u8>, secrecy: Secrecy) -> Result<(), Failure> {
+    let written: Result<(), WorkspaceError> = site.workspace.write(path, bytes.expose_secret(), secrecy);
+    written.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
+}
