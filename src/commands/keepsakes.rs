@@ -42,6 +42,15 @@ pub async fn refuse_another_ca(site: &Site, machines: &Machines) -> Result<(), F
     Err(Failure::new(Exit::ChecksFailed, lost).hint(hint))
 }
 
+/// Writes the kubeconfig again from RKE's state: rke itself does so only when it runs.
+pub fn restore_kubeconfig(site: &Site) -> Result<Option<PathBuf>, Failure> {
+    let path = site.workspace.kubeconfig();
+    let state = site.rke().filter(|_| !path.exists()).and_then(|_| world::state(site));
+    let Some(text) = state.as_ref().and_then(|state| state.kubeconfig()) else { return Ok(None) };
+    write(site, &path, &SecretSlice::from(text.as_bytes().to_vec()), Secrecy::Private)?;
+    Ok(Some(path))
+}
+
 /// Writes what the folder lacks and the cluster has; tells the files.
 pub async fn bring_back(site: &Site, reached: &Reached) -> Result<Vec<PathBuf>, Failure> {
     let mut written = Vec::new();

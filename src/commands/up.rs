@@ -140,6 +140,9 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
     for note in closed.into_iter().chain(mended) {
         tell.warning(note);
     }
+    if let Some(path) = keepsakes::restore_kubeconfig(site)? {
+        tell.note(format!("{} was written again from cluster.rkestate", path.display()));
+    }
     prepare::finish(site)?;
     if !replace_ca {
         guarded(stop, keepsakes::refuse_another_ca(site, machines)).await?;

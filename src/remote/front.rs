@@ -57,7 +57,8 @@ pub struct Front {
 }
 
 impl Front {
-    /// Listens on 127.0.0.1 and writes the key that alone is let in, as a file 0600 in `folder`.
+    /// Listens on 127.0.0.1 and writes the key that alone is let in, as a file 0600 in `folder`; keys of former fronts
+    /// there are removed.
     pub async fn start(nodes: Vec<FrontNode>, folder: &Path) -> io::Result<Front> {
         let key = new_key()?;
         let file = write_key(&key, folder)?;
@@ -96,12 +97,25 @@ fn new_key() -> io::Result<PrivateKey> {
 }
 
 fn write_key(key: &PrivateKey, folder: &Path) -> io::Result<NamedTempFile> {
+    remove_former_keys(folder)?;
     let text = key.to_openssh(LineEnding::LF).map_err(io::Error::other)?;
     // Such a file is 0600 from its beginning, and is removed when dropped.
     let mut file = tempfile::Builder::new().prefix("front-").suffix(".key").tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.flush()?;
     Ok(file)
+}
+
+/// A run that was killed could not remove its key. Whoever starts a front is alone in the folder.
+fn remove_former_keys(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with("front-") && name.ends_with(".key") {
+            std::fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn config(host_key: PrivateKey) -> server::Config {

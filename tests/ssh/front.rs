@@ -31,6 +31,8 @@ impl Stage {
             docker_socket: world.path("docker.sock").display().to_string(),
             connection,
         };
+        // As a run leaves it that was killed.
+        world.write("front-former.key", "former");
         let front = Front::start(vec![node], world.folder.path()).await.unwrap();
         let stage = Stage { world, sshd, front };
         stage.configure(&stage.front.key_path());
@@ -162,6 +164,7 @@ async fn health_checks_are_let_through_and_nothing_else() {
 async fn only_the_throwaway_key_is_let_in_and_it_is_private() {
     let stage = Stage::new().await;
     let key = stage.front.key_path();
+    assert!(!stage.world.path("front-former.key").exists());
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(std::fs::read_to_string(&key).unwrap().starts_with("-----BEGIN OPENSSH PRIVATE KEY-----\n"));
     assert!(run("ssh-keygen", &["-y", "-P", "", "-f", key.to_str().unwrap()]).starts_with("ssh-ed25519 "));

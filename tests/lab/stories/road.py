@@ -234,9 +234,11 @@ def a_lost_folder_comes_back_and_no_new_ca_is_made(s):
         assert (s.folder / name).read_text().strip() == kept[name].strip(), f"{name} is another one"
     modes = {name: stat.S_IMODE((s.folder / name).stat().st_mode) for name in names[2:]}
     assert set(modes.values()) == {0o600}, modes
+    (s.folder / "kube_config_cluster.yml").unlink()
     again = s.cow("up", "--output", "json", inventory=s.inventory).must()
     changed = [e for e in again.events("stage-finished") if e["outcome"] == "changed"]
     assert not changed, changed
+    assert stat.S_IMODE((s.folder / "kube_config_cluster.yml").stat().st_mode) == 0o600
 
 
 def a_state_cut_short_by_a_full_disk_is_put_back(s):
