@@ -23,9 +23,9 @@ pub async fn refuse_another_ca(site: &Site, machines: &Machines) -> Result<(), F
     if !prepare::plan(site).steps.iter().any(|step| matches!(step, Step::MakeCa { .. })) {
         return Ok(());
     }
-    let Some(Reached { cluster, .. }) = world::reach(site, machines).await? else { return Ok(()) };
+    let Some(reached) = world::reach(site, machines).await? else { return Ok(()) };
     let secret = ObjectRef::new("v1", "Secret", Some(NAMESPACE), tls::CA_ISSUER);
-    if cluster.metadata(&secret).await.map_err(unseen)?.is_none() {
+    if reached.cluster.metadata(&secret).await.map_err(unseen)?.is_none() {
         return Ok(());
     }
     let lost = format!(
