@@ -139,7 +139,11 @@ fn judge(node: &Node, full: &[&str], stopped: &[&str]) -> Answer {
     if !full.is_empty() {
         commands.push(format!("sudo rm -rf {}", full.join(" ")));
     }
-    let fix = format!("if nothing of it is needed any more, on {}: `{}`", node.name, commands.join(" && "));
+    let fix = format!(
+        "if nothing of it is needed any more and nobody is building a cluster there, on {}: `{}`",
+        node.name,
+        commands.join(" && ")
+    );
     let seen = match (full.is_empty(), stopped.is_empty()) {
         (true, true) => return Answer::pass("none"),
         (false, true) => format!("not empty: {}", and_list(full)),

@@ -308,7 +308,7 @@ fn remains_are_told_apart_by_the_harm_they_do() {
     assert_eq!(said.verdict, Verdict::Fail);
     assert_eq!(
         said.fix,
-        "if nothing of it is needed any more, on n2: `docker rm -fv etcd && sudo rm -rf /etc/cni/net.d`"
+        "if nothing of it is needed any more and nobody is building a cluster there, on n2: `docker rm -fv etcd && sudo rm -rf /etc/cni/net.d`"
     );
 }
 

@@ -26,7 +26,7 @@ pub async fn run(context: &Context, wanted: Kubeconfig) -> Answer {
         let in_state = world::state(&site).is_some_and(|state| state.kubeconfig().is_some());
         let hint = match (site.rke().is_some(), in_state) {
             (false, _) => "engine.existing.kubeconfig names it: correct the path, or fetch the file from the cluster",
-            (true, true) => "`cowhand recover-state` writes it again from cluster.rkestate",
+            (true, true) => "`cowhand up` writes it again from cluster.rkestate",
             (true, false) => "`cowhand up` makes the cluster and writes it",
         };
         return Err(Failure::new(Exit::Unreachable, format!("there is no {}", path.display())).hint(hint));
