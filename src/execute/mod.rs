@@ -11,6 +11,7 @@ pub mod rke_explain;
 pub mod rke_log;
 pub mod rke_ways;
 mod state_file;
+mod sweep;
 pub mod tool;
 mod workspace;
 
@@ -21,4 +22,5 @@ pub use hands::*;
 pub use journal::{Journal, JournalError};
 pub use lock::{Lock, LockError};
 pub use state_file::StateFile;
+pub use sweep::{Sweep, SweepError, Swept};
 pub use workspace::{Secrecy, Workspace, WorkspaceError};
