@@ -58,6 +58,21 @@ impl State {
         self.certificate("kube-admin", "config")
     }
 
+    /// The cluster's name in what RKE applied last, or else was asked for.
+    pub fn cluster_name(&self) -> Option<&str> {
+        self.config()?.get("clusterName")?.as_str().filter(|name| !name.is_empty())
+    }
+
+    /// The addresses of its nodes.
+    pub fn addresses(&self) -> Vec<&str> {
+        let nodes = self.config().and_then(|config| config.get("nodes")?.as_array());
+        nodes.into_iter().flatten().filter_map(|node| node.get("address")?.as_str()).collect()
+    }
+
+    fn config(&self) -> Option<&Map<String, Value>> {
+        self.current.config.as_ref().or(self.desired.config.as_ref())
+    }
+
     /// Whether RKE applied an addon: taking it out of cluster.yml makes RKE delete every object in it
     /// (rancher/rke v1.8.0: cluster/addons.go).
     pub fn has_addon(&self) -> bool {
