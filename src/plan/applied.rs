@@ -103,11 +103,13 @@ impl State {
             return vec!["RKE has not finished a control plane with this state yet".into()];
         };
         let mut found = Vec::new();
-        for (key, value) in wanted.iter().filter(|(key, _)| *key != "addons" && !is_way(key)) {
+        let bare = super::rke::without_digest(wanted);
+        for (key, value) in bare.iter().filter(|(key, _)| *key != "addons" && !is_way(key)) {
             compare(key, value, applied.get(&camel(key)), &mut found);
         }
         nodes_gone(wanted, applied, &mut found);
         addon(wanted, applied, &mut found);
+        noted(wanted, applied, &mut found);
         found
     }
 }
@@ -130,9 +132,22 @@ fn addon(wanted: &Map<String, Value>, applied: &Map<String, Value>, found: &mut 
             found.push(format!("addons: ({} lines) -> ({} lines)", applied.lines().count(), wanted.lines().count()));
         }
         ((wanted, _), (applied, _)) if wanted != applied && found.is_empty() => {
-            found.push("something that was asked for earlier is no longer wanted".into());
+            found.push(NO_LONGER.into());
         }
         _ => {}
+    }
+}
+
+const NO_LONGER: &str = "something that was asked for earlier is no longer wanted";
+
+/// The same where there is no addon.
+fn noted(wanted: &Map<String, Value>, applied: &Map<String, Value>, found: &mut Vec<String>) {
+    let Some(digest) = super::rke::noted_digest(wanted) else { return };
+    match super::rke::noted_digest(applied) {
+        _ if !found.is_empty() => {}
+        Some(before) if before == digest => {}
+        Some(_) => found.push(NO_LONGER.into()),
+        None => found.push("RKE has not noted yet what it was asked for".into()),
     }
 }
 
