@@ -1,6 +1,6 @@
 //! What is on the machines already: this cluster, another one, or what one left behind.
 
-use crate::facts::{CaFingerprint, ContainerState, FolderState, Reached, StateFile};
+use crate::facts::{CaFingerprint, ContainerState, Fact, FolderState, Leftover, Reached, StateFile};
 use crate::inventory::Node;
 
 use super::context::and_list;
@@ -117,6 +117,15 @@ fn leftovers(context: &Context) -> Vec<Answer> {
             .collect();
         judge(node, &full, &stopped(reached))
     })
+}
+
+/// What a cluster left on a machine that cannot be had back: full folders, and containers that stopped.
+pub(super) fn harmful_remains(reached: &Reached) -> Fact<Vec<String>> {
+    let folders = reached.facts.leftovers.as_ref().map_err(Clone::clone)?;
+    let full = |folder: &&Leftover| folder.state == FolderState::Full || folder.state == FolderState::Unreadable;
+    let full = folders.iter().filter(|folder| HARMFUL.contains(&folder.path.as_str())).filter(full);
+    let stopped = stopped(reached).into_iter().map(|name| format!("container {name}"));
+    Ok(full.map(|folder| folder.path.clone()).chain(stopped).collect())
 }
 
 /// Not to be looked into, where content would be harmful: taken for full.

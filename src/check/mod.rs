@@ -18,6 +18,7 @@ mod machine;
 mod names;
 mod network;
 mod ports;
+mod removal;
 mod run;
 mod secrets;
 mod ssh;
@@ -29,11 +30,14 @@ pub use context::{Answer, Context};
 pub use finding::*;
 pub use gate::{Blocked, Cleared, gate};
 pub use list::{ALL, Check, Listed, explain, listed};
+pub use removal::removal;
 pub use run::{Counts, Report, SkipError, Skips, run_all};
 
 #[cfg(test)]
 #[path = "bad_tests.rs"]
 mod bad;
+#[cfg(test)]
+mod removal_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -72,7 +72,8 @@ pub struct AddonParts {
     pub addon: Vec<Value>,
     /// To be applied through the API when their kinds are there (Issuer, Certificate…).
     pub later: Vec<Value>,
-    /// To be applied through the API, and never to be shown.
+    /// No part of the addon, whose text anybody may read, and never to be shown. Whoever uses the parts has to see that
+    /// the cluster gets them in another way.
     pub secrets: Vec<Value>,
     /// Helm's hooks, which only helm runs, e.g. `job rancher-post-delete (post-delete)`.
     pub dropped_hooks: Vec<String>,

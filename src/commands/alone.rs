@@ -32,12 +32,13 @@ enum Held {
 impl Held {
     async fn take(site: &Site, machines: &Machines, holder: &str) -> Result<Held, Failure> {
         if site.rke().is_some() {
-            return machines.lock(&site.inventory.name, holder).await.map(Held::Nodes);
+            let holder = format!("{holder}, for cluster {}", site.inventory.name);
+            return machines.lock(&holder).await.map(Held::Nodes);
         }
         let reached = world::reach(site, machines).await?.ok_or_else(|| nothing_there(site))?;
         let lock = LeaseLock::take(&reached.cluster, holder).await;
         lock.map(|lock| Held::Cluster(Box::new(lock)))
-            .map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
+            .map_err(|error| Failure::of(Exit::ChecksFailed, &error).maybe_hint(error.hint()))
     }
 
     /// Comes back when the lock is lost, with what to say of it.

@@ -5,15 +5,16 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::alone::Alone;
-use super::look::heading;
+use super::look::{heading, skips};
 use super::machines::{Machine, Machines};
 use super::run::{Keeping, Remover, enter, guarded, untouched};
 use super::site::Site;
 use super::take_away::TakeAway;
 use super::up::{finish, finished, start};
-use super::{Answer, Connect, Context, world};
-use crate::execute::{Event, Outcome, Stage, Tell};
-use crate::remote::{Remote, Stdin, Words};
+use super::{Answer, Connect, Context, Skip, world};
+use crate::check;
+use crate::execute::{Event, Outcome, Stage, Sweep, SweepError, Swept, Tell};
+use crate::facts::Observed;
 use crate::report::{Exit, Failure, Shower, TerminalAsk};
 
 /// What was said to `down`.
@@ -25,11 +26,6 @@ pub struct Down {
     #[command(flatten)]
     pub connect: Connect,
 }
-
-/// Takes away what `rke remove` leaves on a node, and says what is still there.
-const SWEEP: &str = include_str!("../execute/sweep.sh");
-/// Unmounting and deleting may take a while on a slow disk.
-const SWEEP_LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
 
 pub async fn run(context: &Context, wanted: Down) -> Answer {
     let site = Site::open(context)?;
@@ -130,17 +126,23 @@ async fn remove(
 /// Nobody gets here without the lock of every node.
 async fn take_away(site: &Site, machines: &Machines, stop: &CancellationToken, tell: &Tell) -> Result<String, Failure> {
     let step = |error: crate::execute::WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
-    refuse_foreign(site, machines).await?;
+    let Some(rke) = site.rke() else { return Err(Failure::new(Exit::Bug, "nodes are swept without an engine rke")) };
+    let observed = guarded(stop, judged(site, machines)).await.map_err(untouched)?;
+    let addresses = observed.reached().filter_map(|(_, reached)| reached.facts.addresses.as_ref().ok()).flatten();
+    let sweep = Sweep::new(rke, addresses.map(|address| address.ip).filter(|ip| !ip.is_loopback()));
     if let Some(note) = site.workspace.mend_state().map_err(step)? {
         tell.warning(note);
     }
     if site.workspace.cluster_state().exists() {
+        guarded(stop, on_all(machines, async |machine| sweep.before(&machine.connection, &machine.node.name).await))
+            .await?;
         Remover { site, machines, stop, tell }.rke_remove().await?;
     } else {
         tell.note("there is no cluster.rkestate: only what lies on the nodes is removed");
     }
     tell.progress(Stage::Remove, "taking away what rke leaves on the nodes");
-    let left = guarded(stop, sweep(machines, tell)).await?;
+    let swept = on_all(machines, async |machine| sweep.after(&machine.connection, &machine.node.name).await);
+    let left = told(machines, guarded(stop, swept).await?, tell);
     if !left.is_empty() {
         return Err(Failure::new(Exit::StepFailed, "something of the cluster is still on the nodes")
             .because(left.join("\n"))
@@ -156,43 +158,86 @@ async fn take_away(site: &Site, machines: &Machines, stop: &CancellationToken, t
     Ok(format!("nothing of `{}` is left on {} nodes", site.inventory.name, machines.reached.len()))
 }
 
-/// A cluster on the nodes that this workspace does not know is somebody else's.
-async fn refuse_foreign(site: &Site, machines: &Machines) -> Result<(), Failure> {
+/// What is on the machines, once all of it is seen to be this workspace's own.
+async fn judged(site: &Site, machines: &Machines) -> Result<Observed, Failure> {
     let inventory = &site.inventory;
     let observed = crate::facts::gather(&inventory.nodes, &inventory.rancher.hostname, &machines.answers).await;
-    let Some(running) = observed.running_authority() else { return Ok(()) };
-    if site.workspace_facts()?.state.knows(running) {
-        return Ok(());
+    let workspace = site.workspace_facts()?;
+    let context = check::Context {
+        inventory,
+        observed: Some(&observed),
+        kubeconfig: None,
+        cluster: None,
+        now: jiff::Timestamp::now(),
+        workspace: &workspace,
+        certificates: &[],
+        name: None,
+    };
+    let against = check::removal(&context, &skips(site, &Skip::default())?);
+    match refusal(&against) {
+        Some(failure) => Err(failure),
+        None => Ok(observed),
     }
-    Err(Failure::new(
-        Exit::ChecksFailed,
-        format!("the cluster on these nodes (CA {}) is not this workspace's", running.short()),
-    )
-    .hint("if it is yours, `cowhand recover-state` brings its state file here first; then `cowhand down` again"))
 }
 
-async fn sweep(machines: &Machines, tell: &Tell) -> Result<Vec<String>, Failure> {
-    let sweeps = machines.reached.iter().map(|machine| sweep_one(machine, tell));
-    let all = futures::future::join_all(sweeps).await;
-    let mut left = Vec::new();
-    for one in all {
-        left.extend(one?);
-    }
-    Ok(left)
-}
-
-async fn sweep_one(machine: &Machine, tell: &Tell) -> Result<Vec<String>, Failure> {
-    let words = Words::new("sh").arg("-s").sudo().within(SWEEP_LIMIT);
-    let name = &machine.node.name;
-    let said = machine.connection.text(&words, Stdin::Text(SWEEP.into())).await.map_err(|error| {
-        Failure::with_cause(Exit::StepFailed, format!("{name} could not be swept"), &error).maybe_hint(error.hint())
-    })?;
-    let mut left = Vec::new();
-    for line in said.lines().skip_while(|line| *line != "== left").skip(1) {
-        match line.strip_prefix("kept ") {
-            Some(path) => tell.note(format!("{name}: the etcd snapshots in {path} are kept")),
-            None => left.push(format!("{name}: {line}")),
+/// One failure for all that stands against it, each with its remedy.
+fn refusal(against: &[check::Finding]) -> Option<Failure> {
+    let first = against.first()?;
+    let place = |one: &check::Finding| one.subject.clone().unwrap_or_default();
+    let refused = Failure::new(Exit::ChecksFailed, "this may not be removed: it is not proved to be this workspace's");
+    let mut remedies: Vec<String> = Vec::new();
+    for one in against {
+        if !remedies.contains(&one.fix) {
+            remedies.push(one.fix.clone());
         }
     }
-    Ok(left)
+    let seen = against.iter().map(|one| format!("{}: {}", place(one), one.seen)).collect::<Vec<_>>();
+    let more = format!("`cowhand check` looks at {} again; nothing was touched", place(first));
+    Some(refused.because(seen.join("\n")).hint(remedies.into_iter().chain([more]).collect::<Vec<_>>().join("\n")))
+}
+
+/// The same on every node side by side.
+async fn on_all<T>(
+    machines: &Machines,
+    work: impl AsyncFn(&Machine) -> Result<T, SweepError>,
+) -> Result<Vec<T>, Failure> {
+    let all = futures::future::join_all(machines.reached.iter().map(|machine| work(machine))).await;
+    let failed = |error: SweepError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
+    all.into_iter().map(|one| one.map_err(failed)).collect()
+}
+
+/// Tells what is kept, and gives back what is left.
+fn told(machines: &Machines, swept: Vec<Swept>, tell: &Tell) -> Vec<String> {
+    let mut left = Vec::new();
+    for (machine, swept) in machines.reached.iter().zip(swept) {
+        let name = &machine.node.name;
+        for kept in &swept.kept {
+            tell.note(format!("{name}: kept: {kept}"));
+        }
+        left.extend(swept.left.iter().map(|line| format!("{name}: {line}")));
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_every_node_and_each_remedy_once() {
+        let finding = |node: &str, seen: &str, fix: &str| check::Finding {
+            check: "cluster.ours",
+            subject: Some(node.into()),
+            verdict: check::Verdict::Fail,
+            seen: seen.into(),
+            fix: fix.into(),
+            skipped: false,
+        };
+        assert_eq!(refusal(&[]), None);
+        let all = [finding("n1", "docker hangs", "restart it"), finding("n2", "docker hangs", "restart it")];
+        let failure = refusal(&all).unwrap();
+        assert_eq!(failure.exit, Exit::ChecksFailed);
+        assert_eq!(failure.because, ["n1: docker hangs\nn2: docker hangs"]);
+        assert_eq!(failure.hint.unwrap(), "restart it\n`cowhand check` looks at n1 again; nothing was touched");
+    }
 }

@@ -18,12 +18,13 @@ use crate::report::{Exit, Failure};
 use crate::tls;
 
 /// # Errors
-/// When `up` would make a CA, and the cluster has one that cowhand made before and this folder has not.
+/// When `up` would make a CA, and the cluster has one that cowhand made before and this folder has not; or when there is a
+/// cluster whose API does not tell.
 pub async fn refuse_another_ca(site: &Site, machines: &Machines) -> Result<(), Failure> {
     if !prepare::plan(site).steps.iter().any(|step| matches!(step, Step::MakeCa { .. })) {
         return Ok(());
     }
-    let Some(reached) = world::reach(site, machines).await? else { return Ok(()) };
+    let Some(reached) = world::reach(site, machines).await? else { return refuse_unseen(site) };
     let secret = ObjectRef::new("v1", "Secret", Some(NAMESPACE), tls::CA_ISSUER);
     if reached.cluster.metadata(&secret).await.map_err(unseen)?.is_none() {
         return Ok(());
@@ -40,6 +41,20 @@ pub async fn refuse_another_ca(site: &Site, machines: &Machines) -> Result<(), F
         }
     };
     Err(Failure::new(Exit::ChecksFailed, lost).hint(hint))
+}
+
+/// Where RKE has begun a cluster, an API that is silent may serve Rancher with a CA whose files this folder lost.
+fn refuse_unseen(site: &Site) -> Result<(), Failure> {
+    let state = site.workspace.state_bytes();
+    let state = state.map_err(|error| Failure::of(Exit::ChecksFailed, &error).maybe_hint(error.hint()))?;
+    if state.is_none() {
+        return Ok(());
+    }
+    let unseen = "whether Rancher's certificate is from a CA that cowhand made cannot be seen: the API does not answer, and this folder has no CA";
+    Err(Failure::new(Exit::ChecksFailed, unseen).hint(
+        "copy ca.pem and secrets/ca-key.pem back from where they are kept, or see that the API answers (`docker logs kube-apiserver` \
+         on a control plane), then `cowhand recover-state --force` brings them back; `cowhand up --replace-ca` makes a new CA all the same",
+    ))
 }
 
 /// Writes the kubeconfig again from RKE's state: rke itself does so only when it runs.
@@ -81,4 +96,27 @@ pub async fn bring_back(site: &Site, reached: &Reached) -> Result<Vec<PathBuf>, 
 fn write(site: &Site, path: &std::path::Path, bytes: &SecretSlice<u8>, secrecy: Secrecy) -> Result<(), Failure> {
     let written: Result<(), WorkspaceError> = site.workspace.write(path, bytes.expose_secret(), secrecy);
     written.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_ca_is_made_while_a_clusters_api_is_silent() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::of_test(folder.path());
+        let machines = Machines { reached: Vec::new(), answers: Vec::new() };
+        refuse_another_ca(&site, &machines).await.unwrap();
+        std::fs::write(site.workspace.cluster_state(), r#"{"desiredState": {"certificatesBundle": {}}}"#).unwrap();
+        let failure = refuse_another_ca(&site, &machines).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::ChecksFailed);
+        assert!(failure.error.contains("cannot be seen") && failure.hint.unwrap().contains("ca-key.pem"));
+        // With its CA in the folder nothing is made, and a cluster that is ill may be mended.
+        let (certificate, key) = site.made_ca().unwrap();
+        std::fs::create_dir_all(key.parent().unwrap()).unwrap();
+        std::fs::write(certificate, "").unwrap();
+        std::fs::write(key, "").unwrap();
+        refuse_another_ca(&site, &machines).await.unwrap();
+    }
 }

@@ -8,8 +8,8 @@ use super::{Connect, Context};
 use crate::facts::outside::{Open, Opened, Origin};
 use crate::inventory::{Inventory, Node};
 use crate::remote::{
-    Ask, ConnectError, ConnectOptions, Connection, Door, Forward, FrontNode, Nobody, NodeLock, Offered, Remote, Stdin,
-    Target, Words, connect_all,
+    Ask, ConnectError, ConnectOptions, Connection, Door, Forward, FrontNode, NODE_LOCK, Nobody, NodeLock, Offered,
+    Remote, Stdin, Target, Words, connect_all,
 };
 use crate::report::{Console, Exit, Failure, Output, Pauser, TerminalAsk};
 
@@ -95,12 +95,13 @@ impl Machines {
         self.reached.iter().map(front).collect()
     }
 
-    /// The cluster's lock on every node: whoever comes from another laptop meets it on the first one.
-    pub async fn lock(&self, cluster: &str, holder: &str) -> Result<Vec<NodeLock>, Failure> {
+    /// The lock on every node: whoever comes from another laptop, or with another inventory, meets it. `holder` is read
+    /// by the others. Nothing is changed by then, whatever is in the way.
+    pub async fn lock(&self, holder: &str) -> Result<Vec<NodeLock>, Failure> {
         let mut locks = Vec::new();
         for machine in &self.reached {
-            let lock = NodeLock::take(&machine.connection, cluster, holder).await;
-            locks.push(lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?);
+            let lock = NodeLock::take(&machine.connection, NODE_LOCK, holder).await;
+            locks.push(lock.map_err(|error| Failure::of(Exit::ChecksFailed, &error).maybe_hint(error.hint()))?);
         }
         Ok(locks)
     }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::machines::Machines;
 use super::site::Site;
 use super::world::{Reached, World};
+use crate::check::Skips;
 use crate::execute::rke::{self, News, Rke, Verb};
 use crate::execute::rke_ways::{begun_anew, redirected};
 use crate::execute::tool::ToolKind;
@@ -27,6 +28,8 @@ pub struct Run<'a> {
     pub world: &'a World<'a>,
     pub stop: &'a CancellationToken,
     pub tell: &'a Tell,
+    /// Of inventory and command line together.
+    pub skips: &'a Skips,
 }
 
 /// A future that ends with `interrupted` as soon as the run is asked to stop.
@@ -78,7 +81,7 @@ impl Keeping {
     /// Opens the journal and writes what was told so far, and from now on everything.
     pub fn open(&mut self, site: &Site) -> Result<(), Failure> {
         let opened = Journal::open(&site.workspace.journal());
-        let mut journal = opened.map_err(|error| Failure::of(Exit::StepFailed, &error))?;
+        let mut journal = opened.map_err(|error| Failure::of(Exit::ChecksFailed, &error))?;
         let Some(mut events) = self.waiting.take() else { return Ok(()) };
         self.task = Some(tokio::spawn(async move {
             while let Some(event) = events.recv().await {
@@ -100,21 +103,15 @@ impl Keeping {
     }
 }
 
-/// The workspace for this run alone: it has room, it is locked, and the journal is open.
+/// The workspace for this run alone: it has room, it is locked, and the journal is open. Whatever is in the way of that
+/// is met before anything was changed.
 pub fn enter(site: &Site, command: &str, journal: &mut Keeping) -> Result<Lock, Failure> {
-    site.workspace.prepare().map_err(|error| Failure::of(unprepared(&error), &error).maybe_hint(error.hint()))?;
+    let refused = |error: &(dyn std::error::Error + 'static)| Failure::of(Exit::ChecksFailed, error);
+    site.workspace.prepare().map_err(|error| refused(&error).maybe_hint(error.hint()))?;
     let lock = Lock::take(&site.workspace.lock(), command);
-    let lock = lock.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+    let lock = lock.map_err(|error| refused(&error).maybe_hint(error.hint()))?;
     journal.open(site)?;
     Ok(lock)
-}
-
-/// A workspace without room is found before anything was changed.
-fn unprepared(error: &WorkspaceError) -> Exit {
-    match error {
-        WorkspaceError::Full { .. } => Exit::ChecksFailed,
-        WorkspaceError::File { .. } => Exit::StepFailed,
-    }
 }
 
 impl Run<'_> {
@@ -231,7 +228,13 @@ impl Run<'_> {
         let Some(found) = &self.world.rke else {
             return Err(Failure::new(Exit::Bug, "rke is asked for without an engine rke"));
         };
-        let way = Way { site: self.world.site, machines: self.world.machines, stop: self.stop, tell: self.tell };
+        let way = Way {
+            site: self.world.site,
+            machines: self.world.machines,
+            stop: self.stop,
+            tell: self.tell,
+            ignore_docker_version: self.skips.contains("docker.version"),
+        };
         way.rke(stage, &found.path, verb, config).await
     }
 }
@@ -242,6 +245,7 @@ struct Way<'a> {
     machines: &'a Machines,
     stop: &'a CancellationToken,
     tell: &'a Tell,
+    ignore_docker_version: bool,
 }
 
 impl Way<'_> {
@@ -254,13 +258,14 @@ impl Way<'_> {
         })?;
         let way = rke::Front { port: front.port(), user: "cowhand".into(), key: front.key_path() };
         let through = rke::through_front(config, &way);
-        self.redirect_state(&through)?;
+        point_state(site, &through)?;
         let text = documents(&[Value::Object(through)]);
         let rke = Rke {
             binary,
             workspace: &site.workspace,
             names: site.inventory.nodes.iter().map(|node| (node.address.clone(), node.name.clone())).collect(),
-            ignore_docker_version: site.inventory.skip_checks.iter().any(|id| id == "docker.version"),
+            ignore_docker_version: self.ignore_docker_version,
+            kept: config,
         };
         let tell = self.tell.clone();
         let outcome = rke
@@ -272,7 +277,7 @@ impl Way<'_> {
             })
             .await;
         // Back to the way of the kept cluster.yml, however rke ended.
-        let redirected = self.redirect_state(config);
+        let redirected = point_state(site, config);
         let outcome = outcome.map_err(|error| step(&error).maybe_hint(error.hint()))?;
         if self.stop.is_cancelled() {
             return Err(interrupted());
@@ -282,15 +287,13 @@ impl Way<'_> {
     }
 }
 
-impl Way<'_> {
-    /// Points a whole state file at another way to the nodes; a broken or absent one is not this function's business.
-    fn redirect_state(&self, config: &Map<String, Value>) -> Result<(), Failure> {
-        let path = self.site.workspace.cluster_state();
-        let Ok(text) = std::fs::read_to_string(&path).map(Zeroizing::new) else { return Ok(()) };
-        let Some(redirected) = redirected(&text, config).map(Zeroizing::new) else { return Ok(()) };
-        let written = self.site.workspace.write(&path, redirected.as_bytes(), Secrecy::Private);
-        written.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
-    }
+/// Points a whole state file at another way to the nodes; a broken or absent one is not this function's business.
+pub fn point_state(site: &Site, config: &Map<String, Value>) -> Result<(), Failure> {
+    let path = site.workspace.cluster_state();
+    let Ok(text) = std::fs::read_to_string(&path).map(Zeroizing::new) else { return Ok(()) };
+    let Some(redirected) = redirected(&text, config).map(Zeroizing::new) else { return Ok(()) };
+    let written = site.workspace.write(&path, redirected.as_bytes(), Secrecy::Private);
+    written.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
 }
 
 /// `rke remove`, which needs no picture of TLS and no chart.
@@ -306,7 +309,9 @@ impl Remover<'_> {
         let Some(wanted) = self.site.rke() else { return Ok(()) };
         let found = super::world::find(ToolKind::Rke, &wanted.binary, &wanted.version, self.tell).await?;
         let config = crate::plan::rke::cluster_yml(&self.site.inventory, wanted, &Additions::default());
-        let way = Way { site: self.site, machines: self.machines, stop: self.stop, tell: self.tell };
+        // No version of Docker is a reason to leave a cluster on it.
+        let Remover { site, machines, stop, tell } = *self;
+        let way = Way { site, machines, stop, tell, ignore_docker_version: true };
         way.rke(Stage::Remove, &found.path, Verb::Remove, &config).await
     }
 }

@@ -167,6 +167,20 @@ impl Site {
     }
 }
 
+#[cfg(test)]
+impl Site {
+    /// Three nodes, a made CA, and this folder as workspace.
+    pub fn of_test(folder: &Path) -> Site {
+        let text = "name: prod\nnodes: [10.0.0.11, 10.0.0.12, 10.0.0.13]\n\
+            engine: {rke: {kubernetes: v1.32.2-rancher1-1}}\n\
+            rancher: {hostname: rancher.example.com, version: 2.11.3, tls: {mode: ingress, issuer: ca}}\n";
+        let file = folder.join("prod.yml");
+        let surroundings = crate::inventory::Environment { home: None, folder: folder.into(), variable: &|_| None };
+        let inventory = crate::inventory::parse(text, &file, &surroundings).unwrap();
+        Site { file, inventory, workspace: Workspace::at(folder) }
+    }
+}
+
 /// A CA without its key, or the other way round, is somebody's half-done work: nothing is made over it.
 fn refuse_half(certificate: &Path, has_certificate: bool, key: &Path, has_key: bool) -> Result<(), Failure> {
     if has_certificate == has_key {

@@ -34,6 +34,16 @@ pub async fn plan(world: &World<'_>, stage: Stage, reached: Option<&Reached>) ->
     }
 }
 
+/// What forbids a stage, whichever it is, so that it is met before the first one changes anything.
+///
+/// # Errors
+/// The refusal, as the stage itself would say it.
+pub async fn refuse(world: &World<'_>, reached: Option<&Reached>) -> Result<(), Failure> {
+    traefik_in_the_way(world, reached).await?;
+    addon_taken_out(world)?;
+    cert_manager(world, reached).await.map(drop)
+}
+
 async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
     let mut steps = Vec::new();
     let mut notes = Vec::new();
@@ -44,12 +54,9 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
         AgentsSee::Stranger(locked) => notes.push(format!("{locked}; {}", locked.hint())),
     }
     traefik_in_the_way(world, reached).await?;
+    addon_taken_out(world)?;
     let state = world.state();
     if let Some((config, cluster_yml)) = world.cluster_yml() {
-        if !config.contains_key("addons") && state.as_ref().is_some_and(State::has_addon) {
-            return Err(Failure::new(Exit::ChecksFailed, "Rancher runs as RKE's addon here; without it in cluster.yml, rke would delete Rancher and its namespace")
-                .hint("keep `delivery: addon`; `helm upgrade --install rancher` with rancher-values.yml works beside it"));
-        }
         let because = reasons(world, state.as_ref(), reached, &config).await?;
         if !because.is_empty() {
             steps.push(Step::RkeUp { cluster_yml, config, because });
@@ -64,6 +71,19 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
         notes.push("the cluster that is there is left as it is; no StorageClass is needed".into());
     }
     Ok(StagePlan { stage: Stage::Cluster, steps, notes })
+}
+
+/// rke deletes what stood in its addon and no longer does.
+fn addon_taken_out(world: &World<'_>) -> Result<(), Failure> {
+    let wanted = world.site.rke().is_none() || world.site.inventory.rancher.delivery == Delivery::Addon;
+    if wanted || !world.state().as_ref().is_some_and(State::has_addon) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::ChecksFailed,
+        "Rancher runs as RKE's addon here; without it in cluster.yml, rke would delete Rancher and its namespace",
+    )
+    .hint("keep `delivery: addon`; `helm upgrade --install rancher` with rancher-values.yml works beside it"))
 }
 
 /// RKE's nginx binds the nodes' ports 80 and 443, and would wait for ever where Traefik has them.

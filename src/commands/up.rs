@@ -7,7 +7,7 @@ use tracing::Instrument;
 use super::alone::Alone;
 use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
-use super::run::{Keeping, Run, enter, guarded, untouched};
+use super::run::{Keeping, Run, enter, guarded, point_state, untouched};
 use super::site::Site;
 use super::world::World;
 use super::{Answer, Connect, Context, Skip, former, keepsakes, outside, prepare, stages};
@@ -71,8 +71,8 @@ async fn walk(
     };
     finish(tell, Stage::Check, Outcome::Passed, &ready.counts, began);
     let Ready { site, machines, cleared, alone, _lock, .. } = ready;
-    let run = Acting { stages: &stages, skips, alone: &alone, tell, replace_ca: wanted.replace_ca };
-    let answer = act(&site, &machines, &cleared, &run).await;
+    let acting = Acting { stages: &stages, skips, alone: &alone, tell, replace_ca: wanted.replace_ca };
+    let answer = act(&site, &machines, &cleared, &acting).await;
     let answer = alone.end(&machines, answer).await;
     machines.disconnect().await;
     answer
@@ -133,7 +133,7 @@ struct Acting<'a> {
 
 /// The stages that change something, and the proof at the end. Nobody gets here without the checks' leave.
 async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting: &Acting<'_>) -> Answer {
-    let Acting { stages, alone, tell, replace_ca, .. } = *acting;
+    let Acting { stages, skips, alone, tell, replace_ca } = *acting;
     let stop = alone.stop();
     let guard = site.workspace.guard_keys().and_then(|closed| Ok((closed, site.workspace.mend_state()?)));
     let (closed, mended) = guard.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
@@ -147,15 +147,21 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
     if !replace_ca {
         guarded(stop, keepsakes::refuse_another_ca(site, machines)).await?;
     }
-    prepare::carry_out(site, &prepare::plan(site).steps)?;
-    let world = guarded(stop, World::see(site, machines, tell)).await?;
-    let run = Run { world: &world, stop, tell };
+    let mut world = guarded(stop, World::see(site, machines, tell)).await?;
     let mut reached = guarded(stop, world.reach()).await?;
-    if let AgentsSee::Stranger(locked) = guarded(stop, former::agents(&world, reached.as_ref())).await?
-        && !replace_ca
-    {
-        return Err(Failure::of(Exit::ChecksFailed, &locked).hint(locked.hint()));
+    guarded(stop, refuse(&world, reached.as_ref(), replace_ca)).await?;
+    // From here on something is changed.
+    let missing = prepare::plan(site).steps;
+    if !missing.is_empty() {
+        prepare::carry_out(site, &missing)?;
+        world = guarded(stop, World::see(site, machines, tell)).await.map_err(begun)?;
+        guarded(stop, refuse_stranger(&world, reached.as_ref(), replace_ca)).await.map_err(begun)?;
     }
+    if let Some((config, _)) = world.cluster_yml() {
+        // A run that was killed left it pointed at its own front.
+        point_state(site, &config)?;
+    }
+    let run = Run { world: &world, stop, tell, skips };
     let mut changed = false;
     for stage in stages.iter().copied() {
         match stage {
@@ -186,11 +192,37 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
             }
             Err(failure) => {
                 finish(tell, stage, Outcome::Failed, alone.word(&failure), began);
-                return Err(failure);
+                return Err(begun(failure));
             }
         }
     }
     Ok(Exit::Done)
+}
+
+/// Everything that forbids a stage and can be known before the first of them.
+async fn refuse(world: &World<'_>, reached: Option<&super::world::Reached>, replace_ca: bool) -> Result<(), Failure> {
+    stages::refuse(world, reached).await?;
+    refuse_stranger(world, reached, replace_ca).await
+}
+
+/// Agents of other clusters that would not know the CA any more.
+async fn refuse_stranger(
+    world: &World<'_>,
+    reached: Option<&super::world::Reached>,
+    replace_ca: bool,
+) -> Result<(), Failure> {
+    match former::agents(world, reached).await? {
+        AgentsSee::Stranger(locked) if !replace_ca => Err(Failure::of(Exit::ChecksFailed, &locked).hint(locked.hint())),
+        AgentsSee::Stranger(_) | AgentsSee::AnotherText(_) | AgentsSee::Nothing => Ok(()),
+    }
+}
+
+/// A refusal when something is changed already: its code would say that nothing was.
+fn begun(mut failure: Failure) -> Failure {
+    if failure.exit == Exit::ChecksFailed {
+        failure.exit = Exit::StepFailed;
+    }
+    failure
 }
 
 /// What stands after a stage, seen, not assumed.
@@ -344,4 +376,17 @@ pub(super) fn start(tell: &Tell, stage: Stage) -> Instant {
 pub(super) fn finish(tell: &Tell, stage: Stage, outcome: Outcome, text: &str, began: Instant) {
     let seconds = began.elapsed().as_secs_f64();
     tell.event(Event::StageFinished { stage, outcome, text: text.into(), seconds });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_after_the_beginning_does_not_say_that_nothing_was_changed() {
+        let refused = Failure::new(Exit::ChecksFailed, "cert-manager is somebody else's").hint("use it");
+        let told = begun(refused.clone());
+        assert_eq!((told.exit, told.error, told.hint), (Exit::StepFailed, refused.error, refused.hint));
+        assert_eq!(begun(Failure::interrupted("it stays")).exit, Exit::Interrupted);
+    }
 }

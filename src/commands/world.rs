@@ -13,7 +13,7 @@ use crate::facts;
 use crate::facts::existing::ClusterObserved;
 use crate::inventory::{Delivery, Engine, Existing, Values};
 use crate::plan::applied::State;
-use crate::plan::rancher::{NAMESPACE, RANCHER};
+use crate::plan::rancher::{BOOTSTRAP_SECRET, NAMESPACE, RANCHER};
 use crate::plan::{self, rancher};
 use crate::remote::Forward;
 use crate::report::{Exit, Failure};
@@ -195,5 +195,41 @@ async fn render_addon(site: &Site, helm: &Helm, values: &Values, kubernetes: &st
     };
     let manifests =
         helm.template(&render, kubernetes).await.map_err(|error| failed(&error).maybe_hint(error.hint()))?;
-    split_for_addon(manifests, RANCHER, NAMESPACE).map_err(|error| failed(&error))
+    let parts = split_for_addon(manifests, RANCHER, NAMESPACE).map_err(|error| failed(&error))?;
+    match lost_secrets(&parts).as_slice() {
+        [] => Ok(parts),
+        lost => Err(Failure::new(
+            Exit::ChecksFailed,
+            format!("Rancher's chart makes Secret {} from these values, and an addon of RKE keeps no secret", lost.join(", ")),
+        )
+        .hint("`rancher.delivery: helm` leaves the whole chart to helm; or make that Secret yourself and leave it out of `rancher.values`")),
+    }
+}
+
+/// Secrets of the chart that nobody would bring to the cluster; cowhand itself makes the first login's.
+fn lost_secrets(parts: &AddonParts) -> Vec<String> {
+    let place = |secret: &Value| {
+        let part = |key: &str| secret["metadata"][key].as_str().unwrap_or_default().to_owned();
+        (part("namespace"), part("name"))
+    };
+    let places = parts.secrets.iter().map(place);
+    let lost = places.filter(|(namespace, name)| (namespace.as_str(), name.as_str()) != (NAMESPACE, BOOTSTRAP_SECRET));
+    lost.map(|(namespace, name)| format!("{namespace}/{name}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_secret_of_the_chart_is_not_dropped_in_silence() {
+        let secret = |name: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}});
+        let lost = |names: &[&str]| {
+            let manifests = names.iter().map(|name| secret(name)).collect();
+            lost_secrets(&split_for_addon(manifests, RANCHER, NAMESPACE).unwrap())
+        };
+        assert_eq!(lost(&["bootstrap-secret"]), Vec::<String>::new());
+        assert_eq!(lost(&["bootstrap-secret", "mine"]), ["cattle-system/mine"]);
+    }
 }

@@ -10,6 +10,8 @@ pub mod rke;
 pub mod rke_explain;
 pub mod rke_log;
 pub mod rke_ways;
+mod state_file;
+mod sweep;
 pub mod tool;
 mod workspace;
 
@@ -19,4 +21,6 @@ pub use event::*;
 pub use hands::*;
 pub use journal::{Journal, JournalError};
 pub use lock::{Lock, LockError};
-pub use workspace::{Secrecy, StateFile, Workspace, WorkspaceError};
+pub use state_file::StateFile;
+pub use sweep::{Sweep, SweepError, Swept};
+pub use workspace::{Secrecy, Workspace, WorkspaceError};

@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::child::{ChildError, HowEnded, run_lines};
 use super::rke_explain::explain;
 use super::rke_log::{Progress, RkeLine, RkeLog, Trouble, redact};
-use super::workspace::{Secrecy, StateFile, Workspace, WorkspaceError, utc_stamp};
+use super::rke_ways::redirected;
+use super::state_file::StateFile;
+use super::workspace::{Secrecy, Workspace, WorkspaceError, utc_stamp};
 use crate::cluster::{Ended, Program};
 
 /// The front: a loopback SSH server of ours that plays rke's bastion.
@@ -192,6 +194,8 @@ pub struct Rke<'a> {
     pub names: Vec<(String, String)>,
     /// Lets rke take a Docker version that it does not know.
     pub ignore_docker_version: bool,
+    /// The cluster.yml that people keep: copies of the state say its way to the nodes, not the one of this run.
+    pub kept: &'a Map<String, Value>,
 }
 
 impl Rke<'_> {
@@ -219,7 +223,7 @@ impl Rke<'_> {
             }
             log.troubles()[troubles..].iter().cloned().for_each(|trouble| on_news(News::Trouble(trouble)));
             if log.state_writes() > writes {
-                aside = self.workspace.keep_state_aside().map(drop);
+                aside = self.keep_state_aside();
             }
             // Where we cannot write, rke would soon cut off its own state file.
             if kept.failed.is_some() || aside.is_err() {
@@ -241,6 +245,11 @@ impl Rke<'_> {
             Ok(()) => Ok(outcome),
             Err(source) => Err(RkeError::Unwritten { command: verb.words().join(" "), source: Box::new(source) }),
         }
+    }
+
+    /// A copy outlives the front, which is gone with this run, so it is of use to a plain rke as well.
+    fn keep_state_aside(&self) -> Result<(), WorkspaceError> {
+        self.workspace.keep_state_aside_as(|state| redirected(state, self.kept)).map(drop)
     }
 
     fn program(&self, verb: Verb) -> Program {
@@ -266,7 +275,7 @@ impl Rke<'_> {
             return Err(RkeError::BrokenState { path: self.workspace.cluster_state(), why });
         }
         self.workspace.prepare()?;
-        self.workspace.keep_state_aside()?;
+        self.keep_state_aside()?;
         let config = self.workspace.rke_folder().join("cluster.yml");
         // It may name registries with their passwords.
         self.workspace.write(&config, cluster_yml.as_bytes(), Secrecy::Private)?;
@@ -298,10 +307,8 @@ impl Rke<'_> {
     /// Puts into the workspace what rke left in its own folder.
     fn bring_home(&self, outcome: &RkeOutcome) -> Result<(), RkeError> {
         match outcome.verb {
-            Verb::Up | Verb::Init => {}
-            Verb::Remove if outcome.success().is_ok() => self.workspace.forget_cluster()?,
-            // Something of the cluster may be left: its state is still needed.
-            Verb::Remove => {}
+            // After a removal, too: until nothing is left on any node, the state tells whose the rest is.
+            Verb::Up | Verb::Init | Verb::Remove => {}
             Verb::GetStateFile => self.bring_state_home()?,
         }
         self.workspace.guard_keys()?;
@@ -316,7 +323,7 @@ impl Rke<'_> {
         }
         let read = fs::read(&fetched);
         let bytes = read.map_err(|source| RkeError::Folder { what: "read", path: fetched.clone(), source })?;
-        self.workspace.keep_state_aside()?;
+        self.keep_state_aside()?;
         self.workspace.write(&self.workspace.cluster_state(), &bytes, Secrecy::Private)?;
         self.link("cluster.rkestate")
     }

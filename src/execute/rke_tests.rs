@@ -17,7 +17,9 @@ async fn run(folder: &Path, verb: Verb, script: &str) -> (Workspace, Result<RkeO
     let binary = stand_in(folder, script);
     let workspace = Workspace::at(folder.join("w"));
     fs::create_dir_all(workspace.folder()).unwrap();
-    let rke = Rke { binary: &binary, workspace: &workspace, names: Vec::new(), ignore_docker_version: false };
+    let kept = json!({"ssh_key_path": "/mine"}).as_object().unwrap().clone();
+    let rke =
+        Rke { binary: &binary, workspace: &workspace, names: Vec::new(), ignore_docker_version: false, kept: &kept };
     let mut news = Vec::new();
     let outcome = rke.run(verb, "nodes: []\n", &CancellationToken::new(), |one| news.push(one)).await;
     (workspace, outcome, news)
@@ -106,7 +108,7 @@ async fn a_failure_is_explained() {
 }
 
 #[tokio::test]
-async fn a_removed_cluster_takes_its_files_along_but_not_the_copy() {
+async fn a_removal_leaves_the_state_until_the_nodes_are_swept() {
     let folder = tempfile::tempdir().unwrap();
     let workspace = Workspace::at(folder.path().join("w"));
     fs::create_dir_all(workspace.folder()).unwrap();
@@ -122,8 +124,34 @@ async fn a_removed_cluster_takes_its_files_along_but_not_the_copy() {
     let whole = format!("{remove}echo 'time=\"x\" level=info msg=\"Cluster removed successfully\"'");
     let (workspace, outcome, _) = run(folder.path(), Verb::Remove, &whole).await;
     outcome.unwrap().success().unwrap();
-    assert_eq!(workspace.state_file().unwrap(), StateFile::Absent);
-    assert_eq!(workspace.kept_states().unwrap().len(), 1);
+    assert_eq!(workspace.state_file().unwrap(), StateFile::Whole, "without it nobody knows whose the rest is");
+}
+
+#[tokio::test]
+async fn copies_do_not_lead_to_a_front_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = Workspace::at(folder.path().join("w"));
+    fs::create_dir_all(workspace.folder()).unwrap();
+    let through = |serial: u32| {
+        let rke =
+            json!({"sshKeyPath": "/gone.key", "bastionHost": {"address": "127.0.0.1", "port": "4711"}, "n": serial});
+        json!({"desiredState": {"rkeConfig": rke}, "currentState": {"rkeConfig": rke}}).to_string()
+    };
+    // As it is when rke starts: pointed at the front already; then rke writes it anew.
+    fs::write(workspace.cluster_state(), through(1)).unwrap();
+    let script = format!(
+        "printf '%s' '{}' > $dir/cluster.rkestate\n\
+         echo 'time=\"x\" level=info msg=\"Successfully Deployed state file at [x]\"'\n{FINISHED}",
+        through(2)
+    );
+    let (workspace, outcome, _) = run(folder.path(), Verb::Up, &script).await;
+    outcome.unwrap().success().unwrap();
+    let copies = workspace.kept_states().unwrap();
+    assert_eq!(copies.len(), 2);
+    for copy in copies {
+        let text = fs::read_to_string(copy).unwrap();
+        assert!(text.contains("/mine") && !text.contains("/gone.key") && !text.contains("4711"), "{text}");
+    }
 }
 
 #[tokio::test]

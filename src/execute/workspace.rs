@@ -7,10 +7,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use secrecy::zeroize::Zeroizing;
-use serde_json::Value;
 
-/// How many state files are kept aside.
-const KEPT: usize = 20;
+/// How many logs and state files are kept.
+pub(super) const KEPT: usize = 20;
 /// What has to be free before anything is touched: the log of a run, some state files, a kubeconfig.
 const NEEDED: u64 = 64 * 1024 * 1024;
 
@@ -30,17 +29,6 @@ impl Secrecy {
             Secrecy::Open => 0o644,
         }
     }
-}
-
-/// What stands where RKE's state file belongs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StateFile {
-    Absent,
-    Whole,
-    /// Cut off or empty: rke writes it in place, and was killed or met a full disk while it did.
-    Broken {
-        why: String,
-    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +53,7 @@ impl WorkspaceError {
     }
 }
 
-type Done<T> = Result<T, WorkspaceError>;
+pub(super) type Done<T> = Result<T, WorkspaceError>;
 
 /// The folder of the inventory.
 #[derive(Debug, Clone)]
@@ -98,7 +86,7 @@ impl Workspace {
         self.folder.join("kube_config_cluster.yml")
     }
 
-    /// Keys and passwords that cowhand made: `ca.pem`, `ca.key`, `bootstrap-password`.
+    /// Keys and passwords that cowhand made: `ca-key.pem`, `bootstrap-password`.
     pub fn secrets(&self) -> PathBuf {
         self.folder.join("secrets")
     }
@@ -249,113 +237,20 @@ impl Workspace {
         Ok(closed)
     }
 
-    /// Whether RKE's state file is there and whole.
-    pub fn state_file(&self) -> Done<StateFile> {
-        let path = self.cluster_state();
-        match fs::read(&path) {
-            Ok(bytes) => Ok(judge_state(&bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(StateFile::Absent),
-            Err(source) => Err(WorkspaceError::File { what: "read", path, source }),
-        }
-    }
-
-    /// Copies the state file to `.cowhand/state/cluster.rkestate.<UTC time>` (0600) when it is whole and differs from
-    /// the newest copy. Never overwrites one; keeps the last 20.
-    pub fn keep_state_aside(&self) -> Done<Option<PathBuf>> {
-        let path = self.cluster_state();
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
+    /// Copies a file with keys to the backups (0600) before something else takes its place; `None` when there is none.
+    pub fn keep_aside(&self, path: &Path) -> Done<Option<PathBuf>> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(WorkspaceError::File { what: "read", path, source }),
+            Err(source) => return Err(WorkspaceError::File { what: "read", path: path.into(), source }),
         };
-        if judge_state(&bytes) != StateFile::Whole {
-            return Ok(None);
-        }
-        let kept = self.kept_states()?;
-        if kept.last().is_some_and(|newest| fs::read(newest).is_ok_and(|old| old == bytes)) {
-            return Ok(None);
-        }
-        let aside = self.states().join(format!("cluster.rkestate.{}", utc_stamp()));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let aside = self.backups().join(format!("{name}.{}", utc_stamp()));
         self.write(&aside, &bytes, Secrecy::Private)?;
-        for old in kept.iter().take((kept.len() + 1).saturating_sub(KEPT)) {
-            fs::remove_file(old).map_err(|source| WorkspaceError::File {
-                what: "removed",
-                path: old.clone(),
-                source,
-            })?;
-        }
         Ok(Some(aside))
     }
 
-    /// When the state file is broken: puts the newest whole copy back (the broken one stays beside the copies) and
-    /// says so. `None` when nothing was broken, or nothing whole was kept: then the state file is absent now.
-    pub fn mend_state(&self) -> Done<Option<String>> {
-        let StateFile::Broken { why } = self.state_file()? else { return Ok(None) };
-        let path = self.cluster_state();
-        let broken = self.states().join(format!("broken.{}", utc_stamp()));
-        fs::rename(&path, &broken).map_err(|source| WorkspaceError::File {
-            what: "moved",
-            path: path.clone(),
-            source,
-        })?;
-        if let Some((copy, bytes)) = self.newest_whole_copy()? {
-            self.write(&path, &bytes, Secrecy::Private)?;
-            return Ok(Some(format!("{} was {why}; {} was put back", path.display(), copy.display())));
-        }
-        Ok(Some(format!("{} was {why} and no whole copy was kept; it is at {} now", path.display(), broken.display())))
-    }
-
-    /// RKE's state as the next run will have it: a broken file counts for the copy that [`Workspace::mend_state`] will
-    /// put back, if there is one. Nothing is written.
-    pub fn state_bytes(&self) -> Done<Option<Zeroizing<Vec<u8>>>> {
-        let path = self.cluster_state();
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(WorkspaceError::File { what: "read", path, source }),
-        };
-        if judge_state(&bytes) == StateFile::Whole {
-            return Ok(Some(bytes));
-        }
-        let copy = self.newest_whole_copy()?;
-        Ok(Some(copy.map_or(bytes, |(_, bytes)| bytes)))
-    }
-
-    fn newest_whole_copy(&self) -> Done<Option<(PathBuf, Zeroizing<Vec<u8>>)>> {
-        for copy in self.kept_states()?.into_iter().rev() {
-            let read = fs::read(&copy).map(Zeroizing::new);
-            let bytes = read.map_err(|source| WorkspaceError::File { what: "read", path: copy.clone(), source })?;
-            if judge_state(&bytes) == StateFile::Whole {
-                return Ok(Some((copy, bytes)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// After the cluster was removed: its state (kept aside first) and its kubeconfig go.
-    pub fn forget_cluster(&self) -> Done<()> {
-        self.keep_state_aside()?;
-        for path in [self.cluster_state(), self.kubeconfig()] {
-            match fs::remove_file(&path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(source) => return Err(WorkspaceError::File { what: "removed", path, source }),
-            }
-        }
-        Ok(())
-    }
-
-    /// The copies, oldest first (their names sort by time).
-    pub fn kept_states(&self) -> Done<Vec<PathBuf>> {
-        let mut kept = self.files_in(&self.states())?;
-        kept.retain(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("cluster.rkestate."))
-        });
-        kept.sort();
-        Ok(kept)
-    }
-
-    fn files_in(&self, folder: &Path) -> Done<Vec<PathBuf>> {
+    pub(super) fn files_in(&self, folder: &Path) -> Done<Vec<PathBuf>> {
         let unread = |source| WorkspaceError::File { what: "read", path: folder.into(), source };
         match fs::read_dir(folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
@@ -365,18 +260,6 @@ impl Workspace {
                 Ok(paths.map_err(unread)?.into_iter().filter(|path| path.is_file()).collect())
             }
         }
-    }
-}
-
-/// rke's own shape: `{desiredState, currentState}`.
-fn judge_state(bytes: &[u8]) -> StateFile {
-    if bytes.is_empty() {
-        return StateFile::Broken { why: "empty".into() };
-    }
-    match serde_json::from_slice::<Value>(bytes) {
-        Ok(state) if state.get("desiredState").is_some() => StateFile::Whole,
-        Ok(_) => StateFile::Broken { why: "not a state file of rke".into() },
-        Err(_) => StateFile::Broken { why: "cut off".into() },
     }
 }
 

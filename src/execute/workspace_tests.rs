@@ -1,4 +1,5 @@
 use super::*;
+use crate::execute::StateFile;
 
 fn workspace() -> (tempfile::TempDir, Workspace) {
     let folder = tempfile::tempdir().unwrap();
@@ -33,7 +34,7 @@ fn keys_open_to_others_are_closed_and_told() {
     let (_folder, workspace) = workspace();
     fs::write(workspace.cluster_state(), state(1)).unwrap();
     fs::set_permissions(workspace.cluster_state(), Permissions::from_mode(0o644)).unwrap();
-    workspace.write(&workspace.secrets().join("ca.key"), b"k", Secrecy::Private).unwrap();
+    workspace.write(&workspace.secrets().join("ca-key.pem"), b"k", Secrecy::Private).unwrap();
     let told = workspace.guard_keys().unwrap();
     assert_eq!(told.len(), 1);
     assert!(told[0].contains("cluster.rkestate holds keys and was open to others (644)"), "{told:?}");
@@ -95,13 +96,42 @@ fn a_broken_state_without_copy_is_moved_never_deleted() {
 }
 
 #[test]
-fn a_forgotten_cluster_leaves_its_state_aside() {
+fn a_forgotten_cluster_leaves_its_state_aside_and_is_never_put_back() {
     let (_folder, workspace) = workspace();
     fs::write(workspace.cluster_state(), state(1)).unwrap();
+    workspace.keep_state_aside().unwrap();
+    fs::write(workspace.cluster_state(), state(2)).unwrap();
     workspace.forget_cluster().unwrap();
     assert_eq!(workspace.state_file().unwrap(), StateFile::Absent);
-    assert_eq!(workspace.kept_states().unwrap().len(), 1);
+    assert_eq!((workspace.kept_states().unwrap().len(), workspace.removed_states().unwrap().len()), (0, 2));
+    let newest = workspace.removed_states().unwrap().pop().unwrap();
+    assert_eq!((fs::read_to_string(&newest).unwrap(), mode(&newest)), (state(2), 0o600));
     workspace.forget_cluster().unwrap();
+    // The next cluster's first write is cut off: the removed one's CA is not its own.
+    fs::write(workspace.cluster_state(), &state(3)[..9]).unwrap();
+    assert_eq!(*workspace.state_bytes().unwrap().unwrap(), state(3).as_bytes()[..9]);
+    let told = workspace.mend_state().unwrap().unwrap();
+    assert!(told.contains("no whole copy was kept"), "{told}");
+    assert_eq!(workspace.state_file().unwrap(), StateFile::Absent);
+}
+
+#[test]
+fn a_copy_is_written_as_it_is_wanted() {
+    let (_folder, workspace) = workspace();
+    fs::write(workspace.cluster_state(), state(1)).unwrap();
+    let aside = workspace.keep_state_aside_as(|_| Some(state(7))).unwrap().unwrap();
+    assert_eq!(fs::read_to_string(aside).unwrap(), state(7));
+    assert_eq!(workspace.keep_state_aside_as(|_| Some(state(7))).unwrap(), None);
+    assert_eq!(fs::read_to_string(workspace.cluster_state()).unwrap(), state(1));
+}
+
+#[test]
+fn a_file_that_is_replaced_stays_in_the_backups() {
+    let (_folder, workspace) = workspace();
+    assert_eq!(workspace.keep_aside(&workspace.kubeconfig()).unwrap(), None);
+    fs::write(workspace.kubeconfig(), "mine").unwrap();
+    let aside = workspace.keep_aside(&workspace.kubeconfig()).unwrap().unwrap();
+    assert_eq!((fs::read_to_string(&aside).unwrap(), mode(&aside)), ("mine".into(), 0o600));
 }
 
 #[test]

@@ -58,6 +58,21 @@ impl State {
         self.certificate("kube-admin", "config")
     }
 
+    /// The cluster's name in what RKE applied last, or else was asked for.
+    pub fn cluster_name(&self) -> Option<&str> {
+        self.config()?.get("clusterName")?.as_str().filter(|name| !name.is_empty())
+    }
+
+    /// The addresses of its nodes.
+    pub fn addresses(&self) -> Vec<&str> {
+        let nodes = self.config().and_then(|config| config.get("nodes")?.as_array());
+        nodes.into_iter().flatten().filter_map(|node| node.get("address")?.as_str()).collect()
+    }
+
+    fn config(&self) -> Option<&Map<String, Value>> {
+        self.current.config.as_ref().or(self.desired.config.as_ref())
+    }
+
     /// Whether RKE applied an addon: taking it out of cluster.yml makes RKE delete every object in it
     /// (rancher/rke v1.8.0: cluster/addons.go).
     pub fn has_addon(&self) -> bool {
@@ -88,11 +103,13 @@ impl State {
             return vec!["RKE has not finished a control plane with this state yet".into()];
         };
         let mut found = Vec::new();
-        for (key, value) in wanted.iter().filter(|(key, _)| *key != "addons" && !is_way(key)) {
+        let bare = super::rke::without_digest(wanted);
+        for (key, value) in bare.iter().filter(|(key, _)| *key != "addons" && !is_way(key)) {
             compare(key, value, applied.get(&camel(key)), &mut found);
         }
         nodes_gone(wanted, applied, &mut found);
         addon(wanted, applied, &mut found);
+        noted(wanted, applied, &mut found);
         found
     }
 }
@@ -115,9 +132,22 @@ fn addon(wanted: &Map<String, Value>, applied: &Map<String, Value>, found: &mut 
             found.push(format!("addons: ({} lines) -> ({} lines)", applied.lines().count(), wanted.lines().count()));
         }
         ((wanted, _), (applied, _)) if wanted != applied && found.is_empty() => {
-            found.push("something that was asked for earlier is no longer wanted".into());
+            found.push(NO_LONGER.into());
         }
         _ => {}
+    }
+}
+
+const NO_LONGER: &str = "something that was asked for earlier is no longer wanted";
+
+/// The same where there is no addon.
+fn noted(wanted: &Map<String, Value>, applied: &Map<String, Value>, found: &mut Vec<String>) {
+    let Some(digest) = super::rke::noted_digest(wanted) else { return };
+    match super::rke::noted_digest(applied) {
+        _ if !found.is_empty() => {}
+        Some(before) if before == digest => {}
+        Some(_) => found.push(NO_LONGER.into()),
+        None => found.push("RKE has not noted yet what it was asked for".into()),
     }
 }
 

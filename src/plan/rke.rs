@@ -34,11 +34,45 @@ pub fn cluster_yml(inventory: &Inventory, rke: &Rke, additions: &Additions) -> M
     root.insert("services".into(), services());
     merge(&mut root, &rke.cluster);
     by_hand(&mut root, inventory);
-    if !additions.addon.is_empty() {
-        let addon = format!("{DIGEST} {}\n{}", digest(&root), additions.addon);
-        root.insert("addons".into(), json!(addon));
+    let digest = digest(&root);
+    if additions.addon.is_empty() {
+        note_digest(&mut root, &digest);
+    } else {
+        root.insert("addons".into(), json!(format!("{DIGEST} {digest}\n{}", additions.addon)));
     }
     root
+}
+
+/// Without an addon the digest stands among the network's options: RKE keeps all of them in its state as they are, and
+/// reads only those that it knows (rancher/rke v1.8.0: cluster/network.go).
+fn note_digest(root: &mut Map<String, Value>, digest: &str) {
+    let network = root.entry("network").or_insert_with(|| json!({}));
+    let Some(network) = network.as_object_mut() else { return };
+    let options = network.entry("options").or_insert_with(|| json!({}));
+    if let Some(options) = options.as_object_mut() {
+        options.insert(DIGEST_OPTION.into(), json!(digest));
+    }
+}
+
+/// The cluster.yml as it was before [`note_digest`].
+pub fn without_digest(config: &Map<String, Value>) -> Map<String, Value> {
+    let mut config = config.clone();
+    let Some(network) = config.get_mut("network").and_then(Value::as_object_mut) else { return config };
+    if let Some(options) = network.get_mut("options").and_then(Value::as_object_mut) {
+        options.shift_remove(DIGEST_OPTION);
+        if options.is_empty() {
+            network.shift_remove("options");
+        }
+    }
+    if network.is_empty() {
+        config.shift_remove("network");
+    }
+    config
+}
+
+/// The digest that stands among the network's options, if there is one.
+pub fn noted_digest(config: &Map<String, Value>) -> Option<&str> {
+    config.get("network")?.get("options")?.get(DIGEST_OPTION)?.as_str()
 }
 
 /// The file's text: a header that says from what it was made, then the keys in a stable order.
@@ -97,6 +131,9 @@ fn bastion(jump: &str, node: &Node) -> Value {
     };
     Value::Object(map)
 }
+
+/// The option's name; see [`note_digest`].
+const DIGEST_OPTION: &str = "cowhand_configuration";
 
 /// Begins the addon's first line.
 const DIGEST: &str = "# for the cluster configuration";

@@ -180,7 +180,11 @@ impl Offer {
             return Ok(());
         }
         if matches!(content, KeyFile::PublicOnly(_)) {
-            self.tried.push(format!("{label}: only its public half is there, and no agent holds the other"));
+            let why = match keyring::is_hardware(key) {
+                true => "it belongs to a hardware key, and no agent holds it: add it with ssh-add",
+                false => "only its public half is there, and no agent holds the other",
+            };
+            self.tried.push(format!("{label}: {why}"));
             return Ok(());
         }
         let label = format!("{label} {}", super::known_hosts::fingerprint(key));
@@ -293,5 +297,43 @@ impl russh::Signer for FileSigner {
         // The packet ends with the signature as an SSH string: its length, then itself (RFC 4252, 7).
         encoded.encode(&mut to_sign).map_err(|error| SignError::Key(keys::Error::SshEncoding(error)))?;
         Ok(to_sign)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::Nobody;
+    use crate::remote::target::{Target, route};
+
+    /// A hardware key's file, named by IdentityFile, with what an agent holds; what is offered, and what is said.
+    fn offered(held: Vec<AgentIdentity>) -> (Vec<String>, Vec<String>) {
+        let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/remote/id_ed25519_sk"));
+        let mut offer = Offer { agent: None, held, candidates: Vec::new(), tried: Vec::new() };
+        let file = IdentityFile { path, chosen: true };
+        let target = Target { host: "10.0.0.1".into(), user: Some("anna".into()), ..Target::default() };
+        let route = route(&target, &[]).unwrap();
+        let added = offer.add_file(&file, &route, &Keyring::new(Arc::new(Nobody)));
+        assert!(added.is_ok(), "its passphrase is nobody's business");
+        let labels = offer.candidates.into_iter().map(|one| {
+            assert!(matches!(one.source, Source::Agent), "a file of this kind cannot sign");
+            one.label
+        });
+        (labels.collect(), offer.tried)
+    }
+
+    #[test]
+    fn a_hardware_key_in_the_agent_is_offered() {
+        let text = include_str!("../../tests/data/remote/id_ed25519_sk");
+        let key = PrivateKey::from_openssh(text).unwrap().public_key().clone();
+        let (labels, tried) = offered(vec![AgentIdentity::PublicKey { key, comment: "anna's token".into() }]);
+        assert!(labels.len() == 1 && labels[0].starts_with("agent key anna's token SHA256:"), "{labels:?}");
+        assert!(tried.is_empty(), "{tried:?}");
+    }
+
+    #[test]
+    fn a_hardware_key_that_no_agent_holds_says_so() {
+        let (labels, tried) = offered(vec![]);
+        assert!(labels.is_empty() && tried[0].ends_with("no agent holds it: add it with ssh-add"), "{tried:?}");
     }
 }

@@ -106,25 +106,22 @@ fn read(path: &Path) -> KeyFile {
     // An OpenSSH file shows its public half even when it is encrypted; of older formats only a .pub file beside it does.
     let sealed = PrivateKey::from_openssh(text).ok().filter(PrivateKey::is_encrypted);
     if let Some(sealed) = sealed {
-        return hardware(sealed.algorithm()).unwrap_or_else(|| KeyFile::Locked(Some(sealed.public_key().clone())));
+        let public = sealed.public_key().clone();
+        return if is_hardware(&public) { KeyFile::PublicOnly(public) } else { KeyFile::Locked(Some(public)) };
     }
     if text.lines().take(3).any(|line| line.contains("ENCRYPTED")) {
         return KeyFile::Locked(public_beside(path));
     }
     match decode_secret_key(text, None) {
-        Ok(key) => hardware(key.algorithm()).unwrap_or_else(|| KeyFile::Ready(Arc::new(key))),
+        Ok(key) if is_hardware(key.public_key()) => KeyFile::PublicOnly(key.public_key().clone()),
+        Ok(key) => KeyFile::Ready(Arc::new(key)),
         Err(error) => KeyFile::Useless(format!("it is not a private key that can be read: {error}")),
     }
 }
 
-/// The file of a hardware key is only a pointer: the agent does the signing.
-fn hardware(kind: Algorithm) -> Option<KeyFile> {
-    match kind {
-        Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256 => {
-            Some(KeyFile::Useless("it belongs to a hardware key; add it to an agent with ssh-add".into()))
-        }
-        _ => None,
-    }
+/// The file of a hardware key is only a pointer to it: an agent does the signing.
+pub(super) fn is_hardware(key: &PublicKey) -> bool {
+    matches!(key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
 }
 
 fn public_beside(path: &Path) -> Option<PublicKey> {

@@ -1,4 +1,4 @@
-//! The lock on a node: one run at a time for a cluster, from whichever laptop.
+//! The lock on a node: one run at a time, from whichever laptop and for whichever cluster.
 
 use std::time::Duration;
 
@@ -8,6 +8,9 @@ use tokio::time::timeout;
 
 use super::session::{Line, Running};
 use super::{CommandError, Connection, Ended, Remote, RemoteError, Words};
+
+/// The lock's file on a node. It has no cluster's name in it: two inventories may name the same machine.
+pub const NODE_LOCK: &str = "/tmp/cowhand-node.lock";
 
 /// How often the holder is told that we are alive.
 const BEAT: Duration = Duration::from_secs(15);
@@ -23,16 +26,17 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// `$1` is the lock's file, `$2` the holder, `$3` the patience. The file is opened for reading only, and written by
 /// `dd conv=nocreat`: in a sticky folder the kernel refuses to open another user's file with O_CREAT
 /// (fs.protected_regular), which any redirection would do. Children do not inherit the lock. A busy one is asked for
-/// again for a moment: a node needs one to notice that the run before this was killed.
+/// again for a moment: a node needs one to notice that the run before this was killed. A file that was removed
+/// meanwhile (at the end of `down`) locks nobody out any more: the one in its place is taken.
 const SCRIPT: &str = r#"file=$1 holder=$2 patience=$3
 [ ! -L "$file" ] || { echo "$file is a symbolic link" >&2; exit 2; }
-[ -e "$file" ] || (umask 0; set -C; : > "$file") 2>/dev/null
-exec 9< "$file" || exit 2
 tries=0
 while :; do
+    [ -e "$file" ] || (umask 0; set -C; : > "$file") 2>/dev/null
+    exec 9< "$file" || exit 2
     flock -n 9
     case $? in
-        0) break ;;
+        0) [ "$(stat -L -c %d:%i /proc/$$/fd/9)" != "$(stat -c %d:%i "$file" 2>/dev/null)" ] || break ;;
         1) [ $tries -lt 3 ] || { echo "busy $(cat "$file")"; exit 0; } ;;
         *) exit 2 ;;
     esac
@@ -77,11 +81,10 @@ impl LockError {
 }
 
 impl NodeLock {
-    /// Takes the lock of a cluster on this node, or says who has it. `holder` is shown to the others: who, from
-    /// where, since when.
-    pub async fn take(connection: &Connection, cluster: &str, holder: &str) -> Result<NodeLock, LockError> {
+    /// Takes the lock on this node (its file is [`NODE_LOCK`]), or says who has it. `holder` is shown to the others: who,
+    /// from where, since when, for which cluster.
+    pub async fn take(connection: &Connection, path: &str, holder: &str) -> Result<NodeLock, LockError> {
         let node = connection.name().to_string();
-        let path = format!("/tmp/cowhand-{}.lock", cluster.replace('/', "-"));
         let holder = holder.replace('\n', " ");
         let words = Words::shell(SCRIPT).arg("lock").arg(path).arg(holder).arg(PATIENCE);
         let failed = |cause| LockError::Remote { node: node.clone(), cause };
@@ -182,6 +185,24 @@ mod tests {
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         (child, line)
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_taken_on_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock").display().to_string();
+        let (mut first, line) = hold(&path, "60");
+        assert_eq!(line, "held\n");
+        std::fs::remove_file(&path).unwrap();
+        let (mut second, line) = hold(&path, "60");
+        assert_eq!(line, "held\n", "nobody holds the file that is there now");
+        let (mut third, line) = hold(&path, "60");
+        assert_eq!(line, "busy somebody else's\n");
+        third.wait().unwrap();
+        for child in [&mut first, &mut second] {
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
     }
 
     #[test]

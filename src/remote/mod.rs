@@ -33,7 +33,7 @@ pub use forward::{Door, Forward};
 pub use front::{Front, FrontNode};
 pub use host_key::{HostKeyProblem, Offered, Unknown};
 pub use known_hosts::{KnownKey, Place};
-pub use lock::{LockError, NodeLock};
+pub use lock::{LockError, NODE_LOCK, NodeLock};
 pub use output::{CommandError, Ended, Output, RemoteError};
 pub use session::{Line, Running};
 pub use target::{Target, USUAL_CONNECT_TIMEOUT};

@@ -45,7 +45,7 @@ impl Exit {
             Exit::Usage => "the command line is wrong",
             Exit::Inventory => "the inventory is wrong",
             Exit::Unreachable => "a machine or the cluster cannot be reached",
-            Exit::ChecksFailed => "checks failed",
+            Exit::ChecksFailed => "checks failed, or another run is under way",
             Exit::StepFailed => "a step failed",
             Exit::NotVerified => "changed, but not verified",
             Exit::Interrupted => "interrupted",
@@ -65,7 +65,7 @@ impl Exit {
                 "Nothing was changed after the connection was lost. See to the connection, then run again."
             }
             Exit::ChecksFailed => {
-                "Nothing was changed. Follow the `fix` lines, or skip a check that you know better with `--skip ID`."
+                "Nothing was changed. Follow the `fix` lines or the hint, or skip a check that you know better with `--skip ID`."
             }
             Exit::StepFailed => {
                 "Some things are changed already. See to the cause, then run again: it goes on from there."

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::stages::set_ups;
 use crate::world::{Cluster, Given, World};
-use crate::{changing, file, inventory};
+use crate::{by_helm, changing, file, inventory};
 
 /// Maps whose keys are the user's or Kubernetes' own, which RKE keeps as they are.
 const FREE: [&str; 9] = [
@@ -164,4 +164,43 @@ fn every_key_is_found_under_the_name_that_rke_gives_it() {
     );
     let config = World::new(&text, Given::CA).cluster_yml().0;
     assert_eq!(state(&config).differences(&config), NONE);
+}
+
+#[test]
+fn what_is_taken_out_of_the_inventory_is_noticed_by_either_delivery() {
+    let nodes = "nodes: [10.0.0.11, 10.0.0.12, 10.0.0.13]\n";
+    let engine = "engine: {rke: {kubernetes: v1.32.2-rancher1-1}}\n";
+    let more = "engine: {rke: {kubernetes: v1.32.2-rancher1-1, cluster: {services: {kubelet: {extra_args: {max-pods: \"50\"}}}}}}\n";
+    let taken_out = [
+        (nodes, "nodes: [{address: 10.0.0.11, labels: {disk: ssd}}, 10.0.0.12, 10.0.0.13]\n"),
+        (
+            nodes,
+            "nodes: [{address: 10.0.0.11, taints: [{key: a, value: b, effect: NoSchedule}]}, 10.0.0.12, 10.0.0.13]\n",
+        ),
+        (engine, more),
+    ];
+    let tls = "mode: ingress, issuer: ca";
+    for now in [inventory(tls, ""), by_helm(tls, "")] {
+        let config = |text: &str| World::new(text, Given::CA).cluster_yml().0;
+        for (less, more) in taken_out {
+            assert!(now.contains(less), "{less} is not in\n{now}");
+            let (before, after) = (config(&now.replace(less, more)), config(&now));
+            let applied = state(&before);
+            assert_eq!(applied.differences(&before), NONE, "{more}");
+            assert_eq!(
+                applied.differences(&after),
+                ["something that was asked for earlier is no longer wanted"],
+                "{more}"
+            );
+            assert_eq!(state(&after).differences(&after), NONE);
+        }
+    }
+}
+
+#[test]
+fn a_cluster_that_was_built_without_the_note_gets_it_once() {
+    let config = World::new(&by_helm("mode: ingress, issuer: ca", ""), Given::CA).cluster_yml().0;
+    let mut plain = config.clone();
+    plain.shift_remove("network");
+    assert_eq!(state(&plain).differences(&config), ["RKE has not noted yet what it was asked for"]);
 }

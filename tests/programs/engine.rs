@@ -18,7 +18,8 @@ fn cluster_yml(role: &str, key: &str) -> String {
 
 async fn run(workspace: &Workspace, verb: Verb, cluster_yml: &str) -> RkeOutcome {
     let binary = crate::program("rke");
-    let rke = Rke { binary: &binary, workspace, names: Vec::new(), ignore_docker_version: false };
+    let kept = serde_json::Map::new();
+    let rke = Rke { binary: &binary, workspace, names: Vec::new(), ignore_docker_version: false, kept: &kept };
     rke.run(verb, cluster_yml, &CancellationToken::new(), |_| ()).await.unwrap()
 }
 

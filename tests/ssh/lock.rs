@@ -37,9 +37,9 @@ fn processes_of(path: &str) -> Vec<String> {
 }
 
 /// Others may be a moment late in seeing an end; a minute would be the time limit for dead holders.
-async fn take_soon(connection: &cowhand::remote::Connection, name: &str) -> NodeLock {
+async fn take_soon(connection: &cowhand::remote::Connection, path: &str) -> NodeLock {
     for _ in 0..200 {
-        if let Ok(lock) = NodeLock::take(connection, name, "the next one").await {
+        if let Ok(lock) = NodeLock::take(connection, path, "the next one").await {
             return lock;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -53,22 +53,22 @@ async fn the_second_is_refused_and_told_who_holds_it() {
     let world = World::new();
     let (sshd, first) = world.connected().await;
     let second = connect(world.target("n1", sshd.port)).await.unwrap();
-    let lock = NodeLock::take(&first, &name.0, "anna@laptop, pid 7, since 10:00").await.unwrap();
-    let error = NodeLock::take(&second, &name.0, "bob").await.unwrap_err();
+    let lock = NodeLock::take(&first, &name.path(), "anna@laptop, pid 7, since 10:00").await.unwrap();
+    let error = NodeLock::take(&second, &name.path(), "bob").await.unwrap_err();
     assert_eq!(error.to_string(), "another run is under way, as n1 knows: anna@laptop, pid 7, since 10:00");
     assert!(matches!(error, LockError::Held { .. }));
-    // The same connection is no excuse either, and another cluster is another lock.
-    assert!(NodeLock::take(&first, &name.0, "anna").await.is_err());
+    // The same connection is no excuse either, and another file is another lock.
+    assert!(NodeLock::take(&first, &name.path(), "anna").await.is_err());
     let other = Name::new("other");
-    let another = NodeLock::take(&second, &other.0, "bob").await.unwrap();
+    let another = NodeLock::take(&second, &other.path(), "bob").await.unwrap();
     assert!(!lock.is_lost() && !another.is_lost());
 
     lock.release().await;
-    let lock = NodeLock::take(&second, &name.0, "bob").await.unwrap();
-    let Err(LockError::Held { holder, .. }) = NodeLock::take(&first, &name.0, "anna").await else { panic!() };
+    let lock = NodeLock::take(&second, &name.path(), "bob").await.unwrap();
+    let Err(LockError::Held { holder, .. }) = NodeLock::take(&first, &name.path(), "anna").await else { panic!() };
     assert_eq!(holder, "bob");
     drop(lock);
-    take_soon(&first, &name.0).await.release().await;
+    take_soon(&first, &name.path()).await.release().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,13 +79,13 @@ async fn a_dead_connection_frees_it_and_the_holder_knows() {
     let cutter = Cutter::start(sshd.port);
     world.know(&sshd.known_line_at(cutter.port));
     let first = connect(world.target("n1", cutter.port)).await.unwrap();
-    let lock = NodeLock::take(&first, &name.0, "first").await.unwrap();
+    let lock = NodeLock::take(&first, &name.path(), "first").await.unwrap();
     let second = connect(world.target("n1", sshd.port)).await.unwrap();
-    assert!(NodeLock::take(&second, &name.0, "second").await.is_err());
+    assert!(NodeLock::take(&second, &name.path(), "second").await.is_err());
     cutter.cut();
     lock.lost().await;
     assert!(lock.is_lost());
-    take_soon(&second, &name.0).await.release().await;
+    take_soon(&second, &name.path()).await.release().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +93,7 @@ async fn a_killed_holder_is_a_lost_lock() {
     let name = Name::new("killed");
     let world = World::new();
     let (_sshd, n1) = world.connected().await;
-    let lock = NodeLock::take(&n1, &name.0, "first").await.unwrap();
+    let lock = NodeLock::take(&n1, &name.path(), "first").await.unwrap();
     let holders = processes_of(&name.path());
     assert!(!holders.is_empty());
     for id in holders {
@@ -101,7 +101,7 @@ async fn a_killed_holder_is_a_lost_lock() {
         Command::new("kill").args(["-KILL", &id]).status().unwrap();
     }
     lock.lost().await;
-    take_soon(&n1, &name.0).await.release().await;
+    take_soon(&n1, &name.path()).await.release().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +109,7 @@ async fn a_link_in_its_place_is_refused() {
     let name = Name::new("link");
     std::os::unix::fs::symlink("/no/such/file", name.path()).unwrap();
     let (_sshd, n1) = World::new().connected().await;
-    let error = NodeLock::take(&n1, &name.0, "first").await.unwrap_err();
+    let error = NodeLock::take(&n1, &name.path(), "first").await.unwrap_err();
     let LockError::Remote { cause, .. } = error else { panic!("{error}") };
     assert!(
         cause.to_string().ends_with("ended with exit code 2: /tmp/cowhand-".to_string().as_str())

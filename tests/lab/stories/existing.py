@@ -375,10 +375,10 @@ def a_second_laptop_is_refused_until_the_first_is_gone(s):
     until(60, lambda: re.search(r"^cluster +started", log.read_text(), re.M) or first.poll() is not None, 0.05)
     there = s.cow("up", inventory=other / "shared.yml")
     s.kill(first)
-    assert there.code == 6, f"the second run has to be refused: {there}"
+    assert there.code == 5, f"the second run has to be refused: {there}"
     there.says("another run", "cowhand up", "kube-system/cowhand")
     began = time.monotonic()
-    s.cow("up", inventory=other / "shared.yml").must(6).says("free in")
+    s.cow("up", inventory=other / "shared.yml").must(5).says("free in")
     until(90, lambda: s.cow("up", inventory=other / "shared.yml").code == 0, 5)
     waited = time.monotonic() - began
     s.inventory.write_text(s.inventory.read_text().replace("  replicas: 2\n", "", 1))
