@@ -1,17 +1,16 @@
 """A cluster that was there before, with people in it who must not notice: kubeconfig, rights, check, plan, up, verify, lock, down.
 
 The cluster is built by bare rke, without cowhand; Traefik and the neighbours come by helm and kubectl."""
+import base64
 import json
 import re
 import shutil
-import stat
-import threading
 import time
-import urllib.request
 from pathlib import Path
 
-from .road import besides_logs, fingerprint
-from .scene import until
+from . import canary
+from .asking import LONGEST, Client, health
+from .scene import besides_logs, fingerprint, until
 
 CLUSTER = """cluster_name: bare
 kubernetes_version: v1.32.2-rancher1-1
@@ -173,34 +172,15 @@ def same_neighbours(s):
     assert s.neighbours[1] == now[1], "a pod of the neighbours was restarted"
 
 
-class Visitor(threading.Thread):
+def visitor(s):
     """Asks the neighbours' web server through every node, again and again."""
+    return Client({name: health(address, "theirs.lab.test") for name, address in s.nodes.items()}, 0.2)
 
-    def __init__(self, s):
-        super().__init__(daemon=True)
-        self.addresses, self.asked, self.failed, self.over = list(s.nodes.values()), 0, [], threading.Event()
 
-    def ask(self, address):
-        request = urllib.request.Request(f"http://{address}/health", headers={"Host": "theirs.lab.test"})
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-            return answer.status == 200 and answer.read() == b"OK"
-
-    def run(self):
-        while not self.over.is_set():
-            for address in self.addresses:
-                self.asked += 1
-                try:
-                    assert self.ask(address), "another answer"
-                except Exception as error:
-                    self.failed.append(f"{time.strftime('%H:%M:%S')} {address}: {error}")
-            self.over.wait(0.2)
-
-    def end(self):
-        self.over.set()
-        self.join()
-        assert self.asked > 10, "hardly a question was asked"
-        assert not self.failed, f"{len(self.failed)} of {self.asked} requests failed: {self.failed[:5]}"
-        return f"{self.asked} requests of the neighbours, none failed"
+def none_failed(client):
+    client.within(LONGEST)
+    assert not client.failed(), f"{len(client.failed())} of {client.asked()} requests failed: {client.failed()[:5]}"
+    return f"{client.asked()} requests of the neighbours, none failed"
 
 
 def with_kubeconfig(s, name, text, context=None):
@@ -238,15 +218,8 @@ def others_move_in(s):
     helm(s, "install", "traefik", Path(s.environment["LAB_CHARTS"]) / "traefik", "-n", "traefik", "--create-namespace", "-f", s.work / "traefik.yml", "--wait", "--timeout", "4m")
     kube(s, "apply", "-f", "-", input=NEIGHBOURS)
     kube(s, "-n", "theirs", "rollout", "status", "deployment/theirs", "--timeout=180s")
-    visitor = Visitor(s)
-    until(60, lambda: all(answers(visitor, a) for a in visitor.addresses))
-
-
-def answers(visitor, address):
-    try:
-        return visitor.ask(address)
-    except Exception:
-        return False
+    with visitor(s) as client:
+        until(60, lambda: client.since(0) > 0)
 
 
 def a_kubeconfig_that_cannot_be_used_is_named_with_its_remedy(s):
@@ -309,9 +282,9 @@ def plan_says_all_and_changes_nothing(s):
 
 def up_arrives_and_nobody_notices(s):
     s.before, s.neighbours = everything(s), neighbours(s)
-    s.visitor = Visitor(s)
-    s.visitor.start()
-    done = s.cow("up", "--output", "plain", inventory=s.inventory).must().says("https://rancher.lab.test")
+    s.visitor = visitor(s).__enter__()
+    with canary.Sampler(s) as s.sampler:
+        done = s.cow("up", "--output", "plain", inventory=s.inventory).must().says("https://rancher.lab.test")
     s.up_text = done.out + done.err
     same_neighbours(s)
     assert not s.run("kubectl", "--kubeconfig", s.theirs, "-n", "kube-system", "get", "lease", "cowhand").must(1).out
@@ -344,24 +317,11 @@ def up_again_changes_nothing(s):
 
 
 def no_secret_is_anywhere(s):
-    key = next(line.split('"')[1] if '"' in line else line.split(": ")[1].strip() for line in s.theirs.read_text().splitlines() if "client-key-data" in line)
-    secrets = {
-        "the CA's key": "".join((s.folder / "secrets" / "ca-key.pem").read_text().splitlines()[1:3]),
-        "the password": (s.folder / "secrets" / "bootstrap-password").read_text().strip(),
-        "the kubeconfig's key": key[:80],
-    }
-    places = {"what up said": s.up_text, "what plan says": s.cow("plan", inventory=s.inventory).must().out}
-    places["what up says as JSON"] = s.cow("up", "--output", "json", inventory=s.inventory).must().out
-    places["what status says"] = s.cow("status", "--output", "json", inventory=s.inventory).must().out
-    for path in s.folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.parent.name != "secrets" and path.name != "theirs.yml":
-            places[str(path.relative_to(s.folder))] = path.read_text(errors="replace")
-    places["ConfigMaps and leases"] = kube(s, "get", "configmaps,leases", "-A", "-o", "yaml")
-    for place, text in places.items():
-        for what, secret in secrets.items():
-            assert len(secret) > 8 and secret not in text.replace("\n", ""), f"{what} stands in {place}"
-    for path in (s.folder / "secrets").iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, f"{path} is not 0600"
+    key = re.search(r"client-key-data: \"?([A-Za-z0-9+/=]+)", s.theirs.read_text())[1]
+    secrets = {"the CA's key": (s.folder / "secrets" / "ca-key.pem").read_text(), "the password": (s.folder / "secrets" / "bootstrap-password").read_text(),
+               "the kubeconfig's key": base64.b64decode(key).decode()}
+    wanted = {what: canary.forms(text) for what, text in secrets.items()}
+    return canary.no_secret_is_anywhere(s, wanted, {"what up said": s.up_text}, lambda *words, **how: kube(s, *words, **how), ["theirs.yml"], ["the password"])
 
 
 def a_second_laptop_is_refused_until_the_first_is_gone(s):
@@ -375,10 +335,10 @@ def a_second_laptop_is_refused_until_the_first_is_gone(s):
     until(60, lambda: re.search(r"^cluster +started", log.read_text(), re.M) or first.poll() is not None, 0.05)
     there = s.cow("up", inventory=other / "shared.yml")
     s.kill(first)
-    assert there.code == 6, f"the second run has to be refused: {there}"
+    assert there.code == 5, f"the second run has to be refused: {there}"
     there.says("another run", "cowhand up", "kube-system/cowhand")
     began = time.monotonic()
-    s.cow("up", inventory=other / "shared.yml").must(6).says("free in")
+    s.cow("up", inventory=other / "shared.yml").must(5).says("free in")
     until(90, lambda: s.cow("up", inventory=other / "shared.yml").code == 0, 5)
     waited = time.monotonic() - began
     s.inventory.write_text(s.inventory.read_text().replace("  replicas: 2\n", "", 1))
@@ -396,8 +356,8 @@ def down_leaves_what_it_did_not_make(s):
     assert not gone, f"down took away: {sorted(gone)}"
     assert not new, f"down left: {sorted(new)}"
     same_neighbours(s)
-    done = f"{done.seconds:.0f} s; {s.visitor.end()}"
-    return done
+    s.visitor.__exit__()
+    return f"{done.seconds:.0f} s; {none_failed(s.visitor)}"
 
 
 def somebodys_cert_manager_and_objects_stay(s):
