@@ -12,117 +12,8 @@ from . import canary
 from .asking import LONGEST, Client, health
 from .scene import besides_logs, fingerprint, until
 
-CLUSTER = """cluster_name: bare
-kubernetes_version: v1.32.2-rancher1-1
-enable_cri_dockerd: true
-ssh_key_path: {key}
-nodes:
-{nodes}
-network: {{plugin: flannel, options: {{flannel_backend_type: host-gw}}}}
-dns: {{provider: coredns}}
-ingress: {{provider: none}}
-monitoring: {{provider: none}}
-services:
-  kubeproxy: {{extra_args: {{conntrack-max-per-core: "0"}}}}
-  kubelet: {{extra_args: {{eviction-hard: "nodefs.available<1%,imagefs.available<1%,memory.available<100Mi", image-gc-high-threshold: "99"}}}}
-system_images:
-  etcd: lab/etcd:v3.5.16
-  alpine: lab/tools:v0.1.111
-  nginx_proxy: lab/tools:v0.1.111
-  cert_downloader: lab/tools:v0.1.111
-  kubernetes_services_sidecar: lab/tools:v0.1.111
-  kubernetes: lab/hyperkube:v1.32.2-lab1
-  pod_infra_container: lab/pause:3.9
-  flannel: lab/flannel:v0.26.4
-  flannel_cni: lab/flannel-cni:v1.4.1
-  coredns: lab/coredns:1.11.3
-  coredns_autoscaler: lab/autoscaler:1.8.9
-"""
-
-INVENTORY = """name: shared
-engine: {existing: {kubeconfig: ./theirs.yml}}
-cert_manager:
-  chart: {path: "${LAB_CHARTS}/cert-manager"}
-  values:
-    image: {repository: lab/cert-manager-controller, tag: v1.11.5}
-    webhook: {image: {repository: lab/cert-manager-webhook, tag: v1.11.5}}
-    cainjector: {image: {repository: lab/cert-manager-cainjector, tag: v1.11.5}}
-    acmesolver: {image: {repository: lab/cert-manager-acmesolver, tag: v1.11.5}}
-    startupapicheck: {enabled: false}
-rancher:
-  hostname: rancher.lab.test
-  version: 2.11.5
-  chart: {path: "${LAB_CHARTS}/rancher"}
-  values: {rancherImage: lab/rancher}
-  tls: {mode: ingress, issuer: ca}
-dns: {server: "GATEWAY:53"}
-"""
-
-TRAEFIK = """image: {repository: lab/traefik, tag: v3.6.0}
-deployment: {kind: DaemonSet}
-ports: {web: {hostPort: 80}, websecure: {hostPort: 443}}
-service: {enabled: false}
-updateStrategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 1, maxSurge: 0}}
-"""
-
-# A web server of somebody else's: CoreDNS answers /health with OK.
-NEIGHBOURS = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: theirs}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: theirs, namespace: theirs}
-data: {Corefile: ".:5353 {\\n  health :8080\\n}\\n"}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: theirs, namespace: theirs}
-spec:
-  replicas: 3
-  selector: {matchLabels: {app: theirs}}
-  template:
-    metadata: {labels: {app: theirs}}
-    spec:
-      containers:
-      - name: web
-        image: lab/coredns:1.11.3
-        args: [-conf, /etc/coredns/Corefile]
-        ports: [{containerPort: 8080}]
-        readinessProbe: {httpGet: {path: /health, port: 8080}}
-        volumeMounts: [{name: config, mountPath: /etc/coredns}]
-      volumes: [{name: config, configMap: {name: theirs}}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: theirs, namespace: theirs}
-spec: {selector: {app: theirs}, ports: [{port: 80, targetPort: 8080}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: theirs, namespace: theirs}
-spec:
-  ingressClassName: traefik
-  rules: [{host: theirs.lab.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: theirs, port: {number: 80}}}}]}}]
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: guest, namespace: theirs}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: guest}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
-subjects: [{kind: ServiceAccount, name: guest, namespace: theirs}]
-"""
-
-CERT_MANAGER = """image: {repository: lab/cert-manager-controller, tag: v1.11.5}
-webhook: {image: {repository: lab/cert-manager-webhook, tag: v1.11.5}}
-cainjector: {image: {repository: lab/cert-manager-cainjector, tag: v1.11.5}}
-acmesolver: {image: {repository: lab/cert-manager-acmesolver, tag: v1.11.5}}
-startupapicheck: {enabled: false}
-"""
+# What rke, helm and kubectl are given here.
+FILES = Path(__file__).resolve().parent / "existing-cluster"
 
 # These change by themselves: heartbeats, locks of controllers, news.
 RESTLESS = {"Event", "Lease", "Node", "ComponentStatus"}
@@ -202,21 +93,20 @@ def bare_rke_builds_a_cluster(s):
     folder = s.work / "bare"
     folder.mkdir()
     nodes = "\n".join(f"- {{address: {a}, user: {s.environment['LAB_USER']}, role: [controlplane, etcd, worker], hostname_override: {n}}}" for n, a in s.nodes.items())
-    (folder / "cluster.yml").write_text(CLUSTER.format(key=s.environment["LAB_KEY"], nodes=nodes))
+    (folder / "cluster.yml").write_text((FILES / "cluster.yml").read_text().replace("KEY", s.environment["LAB_KEY"]).replace("NODES", nodes))
     done = s.run("rke", "up", "--config", "cluster.yml", cwd=folder, limit=900).must()
     s.theirs = folder / "kube_config_cluster.yml"
     s.folder = s.work / "shared"
     s.folder.mkdir()
     s.inventory = s.folder / "shared.yml"
     shutil.copy(s.theirs, s.folder / "theirs.yml")
-    s.inventory.write_text(INVENTORY.replace("GATEWAY", s.environment["LAB_GATEWAY"]))
+    s.inventory.write_text((FILES / "inventory.yml").read_text().replace("GATEWAY", s.environment["LAB_GATEWAY"]))
     return f"{done.seconds:.0f} s"
 
 
 def others_move_in(s):
-    (s.work / "traefik.yml").write_text(TRAEFIK)
-    helm(s, "install", "traefik", Path(s.environment["LAB_CHARTS"]) / "traefik", "-n", "traefik", "--create-namespace", "-f", s.work / "traefik.yml", "--wait", "--timeout", "4m")
-    kube(s, "apply", "-f", "-", input=NEIGHBOURS)
+    helm(s, "install", "traefik", Path(s.environment["LAB_CHARTS"]) / "traefik", "-n", "traefik", "--create-namespace", "-f", FILES / "traefik.yml", "--wait", "--timeout", "4m")
+    kube(s, "apply", "-f", FILES / "neighbours.yml")
     kube(s, "-n", "theirs", "rollout", "status", "deployment/theirs", "--timeout=180s")
     with visitor(s) as client:
         until(60, lambda: client.since(0) > 0)
@@ -361,16 +251,15 @@ def down_leaves_what_it_did_not_make(s):
 
 
 def somebodys_cert_manager_and_objects_stay(s):
-    (s.work / "cert-manager.yml").write_text(CERT_MANAGER)
     chart = Path(s.environment["LAB_CHARTS"]) / "cert-manager"
     # One without its definitions must not be upgraded over.
-    helm(s, "install", "cert-manager", chart, "-n", "cert-manager", "--create-namespace", "-f", s.work / "cert-manager.yml", "--set", "installCRDs=false")
+    helm(s, "install", "cert-manager", chart, "-n", "cert-manager", "--create-namespace", "-f", FILES / "cert-manager.yml", "--set", "installCRDs=false")
     s.cow("check", "--output", "plain", inventory=s.inventory).must(5).says("existing.cert-manager", "without its definitions")
     s.cow("up", "--output", "plain", "--skip", "existing.cert-manager", inventory=s.inventory).must(5).says("not cowhand's")
     helm(s, "uninstall", "cert-manager", "-n", "cert-manager", "--wait")
     kube(s, "delete", "namespace", "cert-manager", "cattle-system", "--ignore-not-found")
     # A whole one, in a place of its own; and somebody's ConfigMap where Rancher will live.
-    helm(s, "install", "issuers", chart, "-n", "security", "--create-namespace", "-f", s.work / "cert-manager.yml", "--set", "installCRDs=true", "--set", "fullnameOverride=cm-cert-manager", "--wait", "--timeout", "4m")
+    helm(s, "install", "issuers", chart, "-n", "security", "--create-namespace", "-f", FILES / "cert-manager.yml", "--set", "installCRDs=true", "--set", "fullnameOverride=cm-cert-manager", "--wait", "--timeout", "4m")
     kube(s, "create", "namespace", "cattle-system")
     kube(s, "-n", "cattle-system", "create", "configmap", "mine", "--from-literal=a=b")
     s.neighbours = neighbours(s)
@@ -400,21 +289,7 @@ def a_rancher_of_somebody_else_is_left_alone(s):
 
 def what_an_older_rancher_left_is_found(s):
     helm(s, "uninstall", "rancher", "-n", "cattle-system", "--wait")
-    kube(s, "apply", "-f", "-", input="""
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: rancher.cattle.io}
-webhooks: []
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: settings.management.cattle.io}
-spec:
-  group: management.cattle.io
-  scope: Cluster
-  names: {plural: settings, singular: setting, kind: Setting}
-  versions: [{name: v3, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
-""")
+    kube(s, "apply", "-f", FILES / "leftovers.yml")
     s.cow("check", "--output", "plain", inventory=s.inventory).must(5).says("existing.leftovers", "validatingwebhookconfiguration/rancher.cattle.io", "settings.management.cattle.io", "rancher-cleanup")
     kube(s, "delete", "validatingwebhookconfiguration/rancher.cattle.io", "crd/settings.management.cattle.io")
     s.cow("check", inventory=s.inventory).must()
