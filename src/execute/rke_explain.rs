@@ -55,7 +55,7 @@ const FATAL: &[(&str, Explained)] = &[
         "is not able to connect to the following ports",
         Explained {
             why: "a firewall between the nodes closes ports that Kubernetes needs",
-            remedy: "open them between all nodes; `cowhand explain net.ports` lists them",
+            remedy: "open the ports that rke names, from each node to all others",
         },
     ),
     (

@@ -2,6 +2,7 @@
 import os
 import re
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 from .shell import Fail, run, say, works
@@ -12,9 +13,12 @@ disk_build, disk_modules, disk_go, disk_run = 6 * GiB, 10 * GiB, 12 * GiB, 7 * G
 memory_build, memory_run = 5 * GiB, 4 * GiB
 watches = 1024   # inotify instances; a node with a cluster takes about 15
 
-packages = ["docker.io", "mmdebstrap", "debian-archive-keyring", "dnsmasq-base", "jq", "haproxy", "nginx", "libnginx-mod-stream", "keepalived", "openssh-client",
-            "openssh-server", "openssl", "socat", "gcc", "libc6-dev", "libcap2-bin", "git", "ca-certificates", "curl", "iproute2", "procps",
-            "etcd-server", "busybox", "dash"]   # the last three for the tests of the rooms, beside the lab
+# what cargo's tests take that need no lab (`tests/run fast`), and what the lab takes beside them
+test_packages = ["openssh-client", "openssh-server", "openssl", "busybox", "dash", "jq", "procps", "gcc", "libc6-dev", "ca-certificates", "curl", "git"]
+lab_packages = ["docker.io", "mmdebstrap", "debian-archive-keyring", "dnsmasq-base", "haproxy", "nginx", "libnginx-mod-stream", "keepalived", "socat",
+                "libcap2-bin", "iproute2", "etcd-server"]
+# installed where the distribution has it (Debian 13 has not); only the story `vagrant` takes it
+wished_packages = ["vagrant"]
 programs = {"docker": "docker.io", "mmdebstrap": "mmdebstrap", "dnsmasq": "dnsmasq-base", "ssh-keygen": "openssh-client", "openssl": "openssl",
             "gcc": "gcc", "ip": "iproute2", "ssh": "openssh-client"}
 
@@ -25,9 +29,32 @@ def existing(path):
     return path
 
 
-def available_memory():
-    told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    return int(told["MemAvailable"].split()[0]) * 1024
+def available_memory(proc=Path("/proc"), groups=Path("/sys/fs/cgroup")):
+    """What may still be taken: what the kernel has, or less where this process's cgroup, or one above it, has a limit."""
+    told = dict(line.split(":") for line in (proc / "meminfo").read_text().splitlines())
+    return min([int(told["MemAvailable"].split()[0]) * 1024, *below_limits(proc, groups)])
+
+
+def below_limits(proc, groups):
+    """What each limit of memory leaves, cgroups of version 1 and 2. What only caches files is given back when it is asked for."""
+    for line in (proc / "self" / "cgroup").read_text().splitlines():
+        _, kinds, path = line.split(":", 2)
+        if not kinds:
+            top, limit, usage, cached = groups, "memory.max", "memory.current", "inactive_file"
+        elif "memory" in kinds.split(","):
+            top, limit, usage, cached = groups / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+        else:
+            continue
+        inner = top / path.lstrip("/")
+        # Where a container sees the outer path and its own files only, its limit is that of the top.
+        for folder in [f for f in (inner, *inner.parents) if f == top or top in f.parents]:
+            try:
+                most, taken = (folder / limit).read_text().strip(), int((folder / usage).read_text())
+                stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            except OSError:
+                continue
+            if most != "max":
+                yield max(int(most) - taken + int(stat.get(cached, 0)), 0)
 
 
 def look_at_room(cache, missing, nodes):
@@ -89,30 +116,55 @@ def look_at_programs(missing):
         raise Fail("cargo has to be in PATH: the stand-in for Rancher is built with it", "install Rust, as for cowhand itself")
 
 
-def install():
-    """The Debian packages, without the services that some of them would start by themselves."""
-    if os.geteuid() != 0:
-        raise Fail("installing packages takes root", "sudo tests/lab/lab install")
-    if not shutil.which("apt-get"):
-        raise Fail("this machine is no Debian or Ubuntu", f"install what these packages hold: {' '.join(packages)}")
-    lacking = [p for p in packages if "installed" not in (run(["dpkg-query", "-W", "-f", "${Status}", p]).split()[-1:] if works(["dpkg-query", "-W", p]) else [])]
+def is_installed(package):
+    return works(["dpkg-query", "-W", package]) and run(["dpkg-query", "-W", "-f", "${Status}", package]).split()[-1:] == ["installed"]
+
+
+def is_offered(package):
+    """Whether the distribution has it, by the lists that are there."""
+    return "Candidate: (none)" not in (told := run(["apt-cache", "policy", package])) and "Candidate:" in told
+
+
+def lacking_packages(wanted):
+    lacking = [p for p in wanted if not is_installed(p)]
     if "docker.io" in lacking and shutil.which("dockerd"):
         lacking.remove("docker.io")   # somebody's own Docker is as good
-    if not lacking:
+    return lacking
+
+
+def install(only_tests=False):
+    """The Debian packages, without the services that some of them would start by themselves."""
+    wanted = test_packages if only_tests else [*test_packages, *lab_packages]
+    if not shutil.which("apt-get"):
+        raise Fail("this machine is no Debian or Ubuntu", f"install what these packages hold: {' '.join(wanted)}")
+    lacking = lacking_packages(wanted)
+    wished = [] if only_tests else [p for p in wished_packages if not is_installed(p)]
+    if os.geteuid() != 0:
+        if lacking:
+            raise Fail(f"these packages are missing, and installing them takes root: {' '.join(lacking)}", "sudo tests/lab/lab install")
+        wished = []
+    if not lacking and not any(map(is_offered, wished)):
         say("all packages are there")
         return
-    say(f"installing {' '.join(lacking)}; their services are not started")
-    policy, ours = Path("/usr/sbin/policy-rc.d"), False
-    if not policy.exists():
+    with services_not_started():
+        run(["apt-get", "update", "-qq"])
+        if "docker.io" in lacking and is_offered("docker-cli"):
+            lacking.append("docker-cli")   # Debian 13 has the engine without its command
+        lacking += [p for p in wished if is_offered(p)]
+        say(f"installing {' '.join(lacking)}; their services are not started")
+        run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *lacking], env={"DEBIAN_FRONTEND": "noninteractive"})
+    say("installed")
+
+
+@contextmanager
+def services_not_started(policy=Path("/usr/sbin/policy-rc.d")):
+    """Debian's own switch for it, where nobody has set it."""
+    ours = not policy.exists()
+    if ours:
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
-        ours = True
     try:
-        run(["apt-get", "update", "-qq"])
-        if "docker.io" in lacking and "docker-cli" in run(["apt-cache", "pkgnames", "docker-cli"]).split():
-            lacking.append("docker-cli")   # Debian 13 has the engine without its command
-        run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *lacking], env={"DEBIAN_FRONTEND": "noninteractive"})
+        yield
     finally:
         if ours:
             policy.unlink()
-    say("installed")

@@ -8,9 +8,10 @@ import re
 import shutil
 import socket
 import ssl
-import threading
 import time
+from collections import Counter
 
+from .asking import LONGEST, LONGEST_WHERE_A_NODE_HANGS, Client, ping_of_several
 from .company import Authority, checksum
 from .scene import lab_folder, until
 
@@ -67,62 +68,31 @@ def names_lead_to(s, *where):
     s.lab("dns", NAME, *where)
 
 
-# ---- a client, and what it saw
+# ---- clients, and what they saw
 
-class Client(threading.Thread):
-    """curl, again and again: it tries the addresses in the order that DNS gave this time, each with its share of the time to connect."""
-
-    def __init__(self, s, name, addresses, ca):
-        super().__init__(daemon=True)
-        self.scene, self.called, self.addresses, self.ca = s, name, list(addresses), ca
-        self.answers, self.failures, self.over = [], {}, threading.Event()
-
-    def run(self):
-        while not self.over.is_set():
-            # What a name server does with several addresses: the first one goes to the end.
-            self.addresses.append(self.addresses.pop(0))
-            done = self.scene.run("curl", "-sS", "--fail", "-o", "/dev/null", "--connect-timeout", "6", "--max-time", "15", "--cacert", self.ca,
-                                  "--resolve", f"{NAME}:443:{','.join(self.addresses)}", f"https://{NAME}/ping")
-            if done.code == 0:
-                self.answers.append(time.monotonic())
-            else:
-                self.failures[done.code] = self.failures.get(done.code, 0) + 1
-            time.sleep(0.05)
-
-    def since(self, moment):
-        return sum(1 for answer in self.answers if answer > moment)
-
-    def gap(self):
-        """The longest time between two answers."""
-        return max(after - before for before, after in zip(self.answers, self.answers[1:]))
-
-    def end(self):
-        self.over.set()
-        self.join()
-
-    def __str__(self):
-        failed = ", ".join(f"{count}× curl {code}" for code, count in sorted(self.failures.items()))
-        return f"{self.called} {self.gap():.1f} s" + (f" ({failed})" if failed else "")
+def told(client, limit):
+    """Each way's longest gap, which has a bound, and what failed meanwhile."""
+    said = []
+    for name, gap in client.within(limit).items():
+        counts = Counter(client.failures[name])
+        failed = ", ".join(f"{count}× {error}" for error, count in sorted(counts.items()))
+        said.append(f"{name} {gap:.1f} s" + (f" ({failed})" if failed else ""))
+    return ", ".join(said)
 
 
 def gaps(s, fault, ca, ways, watched=40):
     """Clients on each way, one fault, and the longest gap that each of them saw; traffic has to go on again for all."""
-    clients = [Client(s, name, where, ca) for name, where in ways.items()]
-    for client in clients:
-        client.start()
-    until(30, lambda: all(len(client.answers) > 5 for client in clients), 0.2)
     victim = list(s.nodes)[1]
-    s.lab("node", victim, fault)
-    struck = time.monotonic()
-    try:
-        time.sleep(watched)
-        for client in clients:
+    with Client({name: ping_of_several(s, where, ca) for name, where in ways.items()}) as client:
+        until(30, lambda: client.since(0) > 5, 0.2)
+        s.lab("node", victim, fault)
+        struck = time.monotonic()
+        try:
+            time.sleep(watched)
             until(90, lambda: client.since(struck + watched) > 5, 0.2)
-    finally:
-        for client in clients:
-            client.end()
-        s.lab("node", victim, "unpause" if fault == "pause" else "start")
-    return ", ".join(map(str, clients))
+        finally:
+            s.lab("node", victim, "unpause" if fault == "pause" else "start")
+    return told(client, LONGEST_WHERE_A_NODE_HANGS if fault == "pause" else LONGEST)
 
 
 def whole_again(s):
@@ -194,9 +164,16 @@ def up_and_verify_go_through_both(s):
     return f"up {done.seconds:.0f} s"
 
 
+# What `verify` may warn of here, by check and the beginning of what it saw: in mode external nobody but a balancer is believed,
+# so from elsewhere the believing itself cannot be seen.
+ALLOWED = [("outside.forwarded", "not seen: only a balancer is believed")]
+
+
 def through_both(s, verified):
     findings = [event["finding"] for event in verified.events("finding")]
-    assert findings and all(f["verdict"] in ("pass", "warn") for f in findings), [f for f in findings if f["verdict"] != "pass"]
+    allowed = lambda f: f["verdict"] == "warn" and any(f["check"] == check and f["seen"].startswith(seen) for check, seen in ALLOWED)  # noqa: E731
+    loud = [f for f in findings if f["verdict"] != "pass" and not allowed(f)]
+    assert findings and not loud, loud
     trusted = {f["subject"] for f in findings if f["check"] == "outside.trusted"}
     for address in addresses(s):
         assert any(address in subject for subject in trusted), f"{address} was not walked: {trusted}"
@@ -283,13 +260,31 @@ def plain_http_is_led_to_https_once(s):
         assert done.must().out == f"200 1 https://{NAME}/dashboard/", done
 
 
+def speaks(s, version, address, port=443):
+    """A request by this version of TLS and no other. This machine's own openssl speaks the old one only when told to."""
+    words = ["--ciphers", "DEFAULT@SECLEVEL=0"] if version == "1.1" else []
+    return s.run("curl", "-sS", "-o", "/dev/null", "--max-time", "10", "--cacert", s.ca, "--resolve", f"{NAME}:{port}:{address}",
+                 f"--tlsv{version}", "--tls-max", version, *words, f"https://{NAME}:{port}/ping")
+
+
+def this_client_speaks_tls_1_1(s):
+    """Or a refusal proves nothing: the same request is answered by a server that speaks nothing else."""
+    folder = s.company.folder
+    server = s.start("openssl", "s_server", "-accept", "127.0.0.1:24443", "-cert", folder / "leaf.pem", "-key", s.company.key, "-cert_chain", s.company.intermediate,
+                     "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-www", "-quiet", log=s.work / "tls-1.1.log")
+    try:
+        until(10, lambda: speaks(s, "1.1", "127.0.0.1", 24443).code == 0, 0.2)
+        assert speaks(s, "1.2", "127.0.0.1", 24443).code == 35, "the control speaks 1.2 as well"
+    finally:
+        s.kill(server)
+
+
 def only_tls_1_2_and_newer(s):
+    this_client_speaks_tls_1_1(s)
     for address in addresses(s):
         for version, code in (("1.1", 35), ("1.2", 0), ("1.3", 0)):
-            # This machine's own openssl may speak the old version only when told to.
-            words = ["--ciphers", "DEFAULT@SECLEVEL=0"] if version == "1.1" else []
-            done = s.curl(address, "/ping", s.ca, NAME, f"--tlsv{version}", "--tls-max", version, *words)
-            assert (done.code == 0) == (code == 0), f"TLS {version} at {address}: {done}"
+            done = speaks(s, version, address)
+            assert done.code == code, f"TLS {version} at {address}: {done}"
 
 
 def only_the_balancers_are_believed(s):
@@ -364,18 +359,16 @@ def keepalived_moves_the_address(s):
     first, second = HAPROXY, NGINX
     until(30, lambda: holders(s) == [first], 0.5)
     assert s.curl(floating, "/ping", s.ca).must().out == "pong"
-    client = Client(s, "keepalived", [floating], s.ca)
-    client.start()
-    until(20, lambda: len(client.answers) > 5, 0.2)
-    struck = time.monotonic()
-    balancer(s, first, "exec", "--", "sh", "-c", f"kill $(cat {s.work}/haproxy-{first}.pid)")
-    until(30, lambda: holders(s) == [second], 0.5)
-    until(30, lambda: client.since(struck + 10) > 5, 0.2)
-    start_haproxy(s, first, haproxy)
-    until(30, lambda: holders(s) == [first], 0.5)
-    time.sleep(2)
-    client.end()
-    return f"longest gap: {client}"
+    with Client({"keepalived": ping_of_several(s, [floating], s.ca)}) as client:
+        until(20, lambda: client.since(0) > 5, 0.2)
+        struck = time.monotonic()
+        balancer(s, first, "exec", "--", "sh", "-c", f"kill $(cat {s.work}/haproxy-{first}.pid)")
+        until(30, lambda: holders(s) == [second], 0.5)
+        until(30, lambda: client.since(struck + 10) > 5, 0.2)
+        start_haproxy(s, first, haproxy)
+        until(30, lambda: holders(s) == [first], 0.5)
+        time.sleep(2)
+    return f"longest gap: {told(client, LONGEST)}"
 
 
 def start_haproxy(s, number, file):

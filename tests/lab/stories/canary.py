@@ -132,9 +132,9 @@ def of_workspace(s, **more):
     return found
 
 
-def helm_releases(s):
+def helm_releases(kube):
     """What Helm keeps of each release in the cluster, unpacked: its chart, values and manifests."""
-    told = json.loads(s.kubectl(s.inventory, "get", "secrets", "-A", "--field-selector", "type=helm.sh/release.v1", "-o", "json"))
+    told = json.loads(kube("get", "secrets", "-A", "--field-selector", "type=helm.sh/release.v1", "-o", "json"))
     unpack = lambda data: gzip.decompress(base64.b64decode(base64.b64decode(data))).decode()  # noqa: E731
     return {f"the Helm release {item['metadata']['name']}": unpack(item["data"]["release"]) for item in told["items"]}
 
@@ -142,3 +142,80 @@ def helm_releases(s):
 def stands_in(wanted, places):
     """Which secret stands in which of the texts."""
     return [f"{what} in {place}" for place, text in places.items() for what, all_of_them in wanted.items() if any(form in text for form in all_of_them)]
+
+
+def files_of(folder, *but):
+    """All else that a workspace keeps."""
+    private = private_files(folder)
+    kept = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink() and path not in private and path.name not in but]
+    return {str(path.relative_to(folder)): path.read_text(errors="replace") for path in kept}
+
+
+def logs_of_nodes(s):
+    """The journal of each node, and what its engine has kept of every container's words."""
+    texts = {f"the journal of {name}": text for name, text in s.on_nodes("journalctl --no-pager -o cat").items()}
+    engines = s.on_nodes("for one in $(docker ps -aq); do docker logs $one 2>&1; done")
+    return texts | {f"docker logs on {name}": text for name, text in engines.items()}
+
+
+def logs_of_pods(kube):
+    texts = {}
+    for pod in json.loads(kube("get", "pods", "-A", "-o", "json"))["items"]:
+        name, states = pod["metadata"]["name"], [one["state"] for one in pod["status"].get("containerStatuses", [])]
+        if states and all("running" in state or "terminated" in state for state in states):
+            texts[f"the log of pod {name}"] = kube("logs", "--all-containers", "--tail=-1", "-n", pod["metadata"]["namespace"], name)
+    return texts
+
+
+def private_files(folder):
+    """What only its owner may read."""
+    return [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()
+            and (path.parent.name == "secrets" or "rkestate" in path.name or path.name.startswith("kube_config"))]
+
+
+def in_cluster(s, kube):
+    """What everybody may read there, and the logs; with a known word in each kind, so that a look which sees nothing is told."""
+    word = secrets.token_hex(16)
+    for name, address in s.nodes.items():
+        s.node(name, f"logger {word}")
+        # Rancher writes each request down, by whichever of the two it is reached here.
+        for url in (f"http://{address}/{word}", f"https://rancher.lab.test/{word}"):
+            s.run("curl", "-sSk", "-o", "/dev/null", "--max-time", "10", "-H", "Host: rancher.lab.test", "--resolve", f"rancher.lab.test:443:{address}", url)
+    event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": f"canary-{word[:8]}", "namespace": "default"}, "message": word, "reason": "Canary",
+             "type": "Normal", "involvedObject": {"kind": "Namespace", "name": "default", "namespace": "default"}}
+    kube("create", "-f", "-", input=json.dumps(event))
+    texts = logs_of_nodes(s) | logs_of_pods(kube)
+    texts["events"] = kube("get", "events", "-A", "-o", "yaml")
+    texts["ConfigMaps and Leases"] = kube("get", "configmaps,leases", "-A", "-o", "yaml")
+    kube("-n", "default", "delete", "event", event["metadata"]["name"])
+    for kind, least in (("the journal of", len(s.nodes)), ("docker logs on", 1), ("the log of pod", 1), ("events", 1)):
+        seen = [place for place, text in texts.items() if place.startswith(kind) and word in text]
+        assert len(seen) >= least, f"{kind}: the known word was not seen there, so the look proves nothing"
+    return texts
+
+
+def no_secret_is_anywhere(s, wanted, said, kube=None, but=(), in_releases=(), elsewhere=(), env=None):
+    """Looks for the secrets (what -> its forms) in what was said, written, logged or stored for everybody, and in the processes that
+    `s.sampler` saw. `but`: files of the user's own with a secret in them. `in_releases`: what Rancher's own chart renders, so that
+    Helm keeps it as the Secret does. `elsewhere`: what neither the cluster nor the workspace keeps, so that the control cannot find it."""
+    folder = s.inventory.parent
+    kube = kube or (lambda *words, **how: s.kubectl(s.inventory, *words, **how))
+    places = dict(said)
+    for words in (["plan"], ["status", "--output", "json"], ["up", "--output", "json"], ["certs", "--output", "json"]):
+        done = s.cow(*words, inventory=s.inventory, env=env).must()
+        places[f"what {words[0]} says"] = done.out + done.err
+    places.update(files_of(folder, *but))
+    places.update(in_cluster(s, kube))
+    releases = helm_releases(kube)
+    assert releases, "no Helm release was found"
+    found = stands_in(wanted, places) + stands_in({what: forms for what, forms in wanted.items() if what not in in_releases}, releases)
+    found += s.sampler.found(wanted)
+    assert not found, "\n".join(found)
+    # Each secret is seen where it may be: a search in a form that nobody uses finds nothing anywhere.
+    private = [*private_files(folder), *(path for path in folder.rglob("*") if path.name in but)]
+    kept = {"": kube("get", "secrets", "-A", "-o", "yaml") + "".join(path.read_text(errors="replace") for path in private)}
+    blind = [what for what, forms in wanted.items() if what not in elsewhere and not stands_in({what: forms}, kept)]
+    assert not blind, f"the search does not even find {blind} where they are kept"
+    open_to_others = [str(path) for path in private_files(folder) if path.stat().st_mode & 0o077]
+    assert not open_to_others, f"others may read {open_to_others}"
+    return f"{len(wanted)} secrets, {len(places) + len(releases)} texts, {s.sampler.told()}"

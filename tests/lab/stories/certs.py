@@ -1,64 +1,25 @@
 """Certificates live on: another leaf, another CA, from files to a CA, from a CA to ACME; clients go on meanwhile."""
-import hashlib
+import contextlib
 import json
 import re
-import ssl
-import socket
-import threading
 import time
 from pathlib import Path
 
-from . import company
+from . import canary, company, proving
+from .asking import LONGEST, Client, ping
 from .scene import until
 
 NAME, NAMESPACE = company.NAME, "cattle-system"
 PAUSE = 0.08
 
 
-class Client:
-    """Asks each node for /ping all the time, over a new TLS connection, trusting the given roots; remembers the gaps."""
-
-    def __init__(self, nodes, roots):
-        self.context = ssl.create_default_context(cadata="".join(Path(root).read_text() for root in roots))
-        self.good = {name: [time.monotonic()] for name in nodes}
-        self.bad = {name: [] for name in nodes}
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self._ask, args=(name, address), daemon=True) for name, address in nodes.items()]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join(15)
-
-    def _ask(self, name, address):
-        while not self.stop.is_set():
-            try:
-                with socket.create_connection((address, 443), timeout=3) as plain:
-                    plain.settimeout(3)
-                    with self.context.wrap_socket(plain, server_hostname=NAME) as tls:
-                        tls.sendall(f"GET /ping HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
-                        answer = b""
-                        while part := tls.recv(4096):
-                            answer += part
-                assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"pong"), answer[:60]
-                self.good[name].append(time.monotonic())
-            except (OSError, AssertionError) as error:
-                self.bad[name].append(str(error))
-            self.stop.wait(PAUSE)
-
-    def told(self):
-        gaps = {name: max((b - a for a, b in zip(times, times[1:])), default=0) for name, times in self.good.items()}
-        asked = sum(map(len, self.good.values())) + sum(map(len, self.bad.values()))
-        failed = [error for errors in self.bad.values() for error in errors]
-        distrust = [error for error in failed if "CERTIFICATE_VERIFY_FAILED" in error]
-        assert not distrust, f"{len(distrust)} of {asked} times a client that trusts the former and the new root was shown another: {distrust[0]}"
-        kinds = ", ".join(sorted({re.sub(r"\(.*|\d+", "", error).strip()[:40] for error in failed}))
-        return f"longest gap {max(gaps.values()):.2f} s; {asked} asked, {len(failed)} failed{': ' + kinds if kinds else ''}"
+def told(client):
+    """The longest gap, which has a bound; a client that trusts the former and the new root must never be shown another."""
+    gaps, failed = client.within(LONGEST), client.failed()
+    distrust = [error for error in failed if "CERTIFICATE_VERIFY_FAILED" in error]
+    assert not distrust, f"{len(distrust)} of {client.asked()} times a client that trusts the former and the new root was shown another: {distrust[0]}"
+    kinds = ", ".join(sorted({re.sub(r"\(.*|\d+", "", error.partition(": ")[2]).strip()[:40] for error in failed}))
+    return f"longest gap {max(gaps.values()):.2f} s; {client.asked()} asked, {len(failed)} failed{': ' + kinds if kinds else ''}"
 
 
 def tls(s, **keys):
@@ -66,16 +27,24 @@ def tls(s, **keys):
     s.inventory.write_text(re.sub(r"^  tls: .*$", f"  tls: {json.dumps(keys, default=str)}", text, flags=re.M))
 
 
-def changed(s, roots, *words, env=None):
-    """`up` and `verify` while a client asks; a second `up` has nothing to do."""
-    with Client(s.nodes, roots) as client:
+def changed(s, roots, *words, env=None, keys=None):
+    """`up` and `verify` while clients ask; a second `up` has nothing to do. `keys` (what -> file) must show in no process meanwhile."""
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(Client({name: ping(address, roots) for name, address in s.nodes.items()}, PAUSE))
+        if keys:
+            s.sampler = stack.enter_context(canary.Sampler(s))
         done = s.cow("up", "--output", "plain", *words, inventory=s.inventory, env=env).must()
         time.sleep(3)
+    if keys:
+        s.given |= keys
+        found = s.sampler.found({what: canary.forms(file.read_text()) for what, file in keys.items()})
+        assert not found, "\n".join(found)
+    s.said[f"what up {len(s.said)} said"] = done.out + done.err
     s.cow("verify", inventory=s.inventory, env=env).must()
     again = s.cow("up", "--output", "json", inventory=s.inventory, env=env).must()
     changes = [e for e in again.events("stage-finished") if e["outcome"] == "changed"]
     assert not changes, changes
-    return f"{client.told()}; up {done.seconds:.0f} s"
+    return f"{told(client)}; up {done.seconds:.0f} s"
 
 
 def names(s, kinds):
@@ -100,7 +69,7 @@ def served_is_of(s, root):
 
 def a_cluster_with_files_from_a_company_ca(s):
     s.fresh_lab()
-    s.inventory = s.workspace("certs")
+    s.inventory, s.said, s.given = s.workspace("certs"), {}, {}
     folder = s.inventory.parent
     s.old, s.new = company.Authority(folder / "old", "Old Company"), company.Authority(folder / "new", "New Company")
     tls(s, mode="ingress", issuer="blank", certificate=s.old.chain, key=s.old.key, ca=s.old.root)
@@ -190,7 +159,7 @@ def without_agents_a_ca_is_replaced_at_once(s):
 
 def from_files_to_an_issuing_ca(s):
     tls(s, mode="ingress", issuer="ca", ca=s.new.both, ca_key=s.new.intermediate_key)
-    note = changed(s, [s.new.root])
+    note = changed(s, [s.new.root], keys={"the issuing CA's key": s.new.intermediate_key})
     nothing_but(s, {"tls-rancher-ingress", "tls-ca", "cattle-issuer-ca"}, {"issuer/cattle-issuer-ca", "certificate/tls-rancher-ingress"})
     leaf = company.openssl("x509", "-in", s.new.folder / "leaf.pem")
     assert all(company.served(address)[0] != leaf for address in s.nodes.values()), "the file is still served"
@@ -199,7 +168,7 @@ def from_files_to_an_issuing_ca(s):
 
 def a_replaced_issuing_ca_issues_anew(s):
     tls(s, mode="ingress", issuer="ca", ca=s.old.both, ca_key=s.old.intermediate_key)
-    note = changed(s, [s.new.root, s.old.root])
+    note = changed(s, [s.new.root, s.old.root], keys={"the next issuing CA's key": s.old.intermediate_key})
     served_is_of(s, s.old.root)
     return note
 
@@ -220,7 +189,10 @@ def from_a_ca_to_acme(s):
 
 def back_to_files_that_cert_manager_leaves_alone(s):
     tls(s, mode="ingress", issuer="blank", certificate=s.new.chain, key=s.new.key, ca=s.new.root)
-    note = changed(s, [s.acme, s.new.root])
+    s.given |= {"the former leaf's key": s.old.key}
+    account = s.work / "acme-account.key"
+    account.write_text(proving.secret(s, "cattle-issuer-acme", "tls.key"))
+    note = changed(s, [s.acme, s.new.root], keys={"the leaf's key": s.new.key, "the ACME account's key": account})
     nothing_but(s, {"tls-rancher-ingress", "tls-ca"}, set())
     time.sleep(10)
     served_is_of(s, s.new.root)
@@ -236,9 +208,16 @@ def certs_shows_them_all(s):
         assert places[f"served by {name}"] == "files", places
     assert places["secret cattle-system/tls-rancher"] == "rancher" and places["rke kube-ca"] == "rke-rotate-ca", places
     assert places["secret cert-manager/cert-manager-webhook-ca"] == "cert-manager", places
-    assert "PRIVATE KEY" not in done.out
     s.cow("certs", "--fail-within", "30", "-q", inventory=s.inventory).must()
     s.cow("certs", "--fail-within", "91", inventory=s.inventory).must(5).says("tls-rancher-ingress", "new files")
+
+
+def no_secret_is_anywhere(s):
+    """Every key that a change has brought, and those of the cluster. What earlier set-ups had is in no Secret any more."""
+    wanted = canary.of_workspace(s) | {what: canary.forms(file.read_text()) for what, file in s.given.items()}
+    once = [what for what in s.given if what != "the leaf's key"]
+    keys = ["leaf.key", "root.key", "intermediate.key"]   # the company's own files lie in the workspace
+    return canary.no_secret_is_anywhere(s, wanted, s.said, but=keys, elsewhere=["the ssh key", *once])
 
 
 def certs_without_a_cluster_tells_what_it_did_not_see(s):
@@ -256,6 +235,6 @@ STEPS = [
     a_cluster_with_files_from_a_company_ca, another_leaf_restarts_nothing, a_jump_to_another_ca_is_refused_while_agents_know_the_former,
     the_ca_changes_in_three_runs_and_agents_always_know_it, agents_or_not_a_ca_is_replaced_at_once_when_told_so,
     without_agents_a_ca_is_replaced_at_once, from_files_to_an_issuing_ca,
-    a_replaced_issuing_ca_issues_anew, from_a_ca_to_acme, back_to_files_that_cert_manager_leaves_alone, certs_shows_them_all,
+    a_replaced_issuing_ca_issues_anew, from_a_ca_to_acme, back_to_files_that_cert_manager_leaves_alone, certs_shows_them_all, no_secret_is_anywhere,
     certs_without_a_cluster_tells_what_it_did_not_see,
 ]

@@ -1,129 +1,19 @@
 """A cluster that was there before, with people in it who must not notice: kubeconfig, rights, check, plan, up, verify, lock, down.
 
 The cluster is built by bare rke, without cowhand; Traefik and the neighbours come by helm and kubectl."""
+import base64
 import json
 import re
 import shutil
-import stat
-import threading
 import time
-import urllib.request
 from pathlib import Path
 
-from .road import besides_logs, fingerprint
-from .scene import until
+from . import canary
+from .asking import LONGEST, Client, health
+from .scene import besides_logs, fingerprint, until
 
-CLUSTER = """cluster_name: bare
-kubernetes_version: v1.32.2-rancher1-1
-enable_cri_dockerd: true
-ssh_key_path: {key}
-nodes:
-{nodes}
-network: {{plugin: flannel, options: {{flannel_backend_type: host-gw}}}}
-dns: {{provider: coredns}}
-ingress: {{provider: none}}
-monitoring: {{provider: none}}
-services:
-  kubeproxy: {{extra_args: {{conntrack-max-per-core: "0"}}}}
-  kubelet: {{extra_args: {{eviction-hard: "nodefs.available<1%,imagefs.available<1%,memory.available<100Mi", image-gc-high-threshold: "99"}}}}
-system_images:
-  etcd: lab/etcd:v3.5.16
-  alpine: lab/tools:v0.1.111
-  nginx_proxy: lab/tools:v0.1.111
-  cert_downloader: lab/tools:v0.1.111
-  kubernetes_services_sidecar: lab/tools:v0.1.111
-  kubernetes: lab/hyperkube:v1.32.2-lab1
-  pod_infra_container: lab/pause:3.9
-  flannel: lab/flannel:v0.26.4
-  flannel_cni: lab/flannel-cni:v1.4.1
-  coredns: lab/coredns:1.11.3
-  coredns_autoscaler: lab/autoscaler:1.8.9
-"""
-
-INVENTORY = """name: shared
-engine: {existing: {kubeconfig: ./theirs.yml}}
-cert_manager:
-  chart: {path: "${LAB_CHARTS}/cert-manager"}
-  values:
-    image: {repository: lab/cert-manager-controller, tag: v1.11.5}
-    webhook: {image: {repository: lab/cert-manager-webhook, tag: v1.11.5}}
-    cainjector: {image: {repository: lab/cert-manager-cainjector, tag: v1.11.5}}
-    acmesolver: {image: {repository: lab/cert-manager-acmesolver, tag: v1.11.5}}
-    startupapicheck: {enabled: false}
-rancher:
-  hostname: rancher.lab.test
-  version: 2.11.5
-  chart: {path: "${LAB_CHARTS}/rancher"}
-  values: {rancherImage: lab/rancher}
-  tls: {mode: ingress, issuer: ca}
-dns: {server: "GATEWAY:53"}
-"""
-
-TRAEFIK = """image: {repository: lab/traefik, tag: v3.6.0}
-deployment: {kind: DaemonSet}
-ports: {web: {hostPort: 80}, websecure: {hostPort: 443}}
-service: {enabled: false}
-updateStrategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 1, maxSurge: 0}}
-"""
-
-# A web server of somebody else's: CoreDNS answers /health with OK.
-NEIGHBOURS = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: theirs}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: theirs, namespace: theirs}
-data: {Corefile: ".:5353 {\\n  health :8080\\n}\\n"}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: theirs, namespace: theirs}
-spec:
-  replicas: 3
-  selector: {matchLabels: {app: theirs}}
-  template:
-    metadata: {labels: {app: theirs}}
-    spec:
-      containers:
-      - name: web
-        image: lab/coredns:1.11.3
-        args: [-conf, /etc/coredns/Corefile]
-        ports: [{containerPort: 8080}]
-        readinessProbe: {httpGet: {path: /health, port: 8080}}
-        volumeMounts: [{name: config, mountPath: /etc/coredns}]
-      volumes: [{name: config, configMap: {name: theirs}}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: theirs, namespace: theirs}
-spec: {selector: {app: theirs}, ports: [{port: 80, targetPort: 8080}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: theirs, namespace: theirs}
-spec:
-  ingressClassName: traefik
-  rules: [{host: theirs.lab.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: theirs, port: {number: 80}}}}]}}]
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: guest, namespace: theirs}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: guest}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
-subjects: [{kind: ServiceAccount, name: guest, namespace: theirs}]
-"""
-
-CERT_MANAGER = """image: {repository: lab/cert-manager-controller, tag: v1.11.5}
-webhook: {image: {repository: lab/cert-manager-webhook, tag: v1.11.5}}
-cainjector: {image: {repository: lab/cert-manager-cainjector, tag: v1.11.5}}
-acmesolver: {image: {repository: lab/cert-manager-acmesolver, tag: v1.11.5}}
-startupapicheck: {enabled: false}
-"""
+# What rke, helm and kubectl are given here.
+FILES = Path(__file__).resolve().parent / "existing-cluster"
 
 # These change by themselves: heartbeats, locks of controllers, news.
 RESTLESS = {"Event", "Lease", "Node", "ComponentStatus"}
@@ -173,34 +63,15 @@ def same_neighbours(s):
     assert s.neighbours[1] == now[1], "a pod of the neighbours was restarted"
 
 
-class Visitor(threading.Thread):
+def visitor(s):
     """Asks the neighbours' web server through every node, again and again."""
+    return Client({name: health(address, "theirs.lab.test") for name, address in s.nodes.items()}, 0.2)
 
-    def __init__(self, s):
-        super().__init__(daemon=True)
-        self.addresses, self.asked, self.failed, self.over = list(s.nodes.values()), 0, [], threading.Event()
 
-    def ask(self, address):
-        request = urllib.request.Request(f"http://{address}/health", headers={"Host": "theirs.lab.test"})
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-            return answer.status == 200 and answer.read() == b"OK"
-
-    def run(self):
-        while not self.over.is_set():
-            for address in self.addresses:
-                self.asked += 1
-                try:
-                    assert self.ask(address), "another answer"
-                except Exception as error:
-                    self.failed.append(f"{time.strftime('%H:%M:%S')} {address}: {error}")
-            self.over.wait(0.2)
-
-    def end(self):
-        self.over.set()
-        self.join()
-        assert self.asked > 10, "hardly a question was asked"
-        assert not self.failed, f"{len(self.failed)} of {self.asked} requests failed: {self.failed[:5]}"
-        return f"{self.asked} requests of the neighbours, none failed"
+def none_failed(client):
+    client.within(LONGEST)
+    assert not client.failed(), f"{len(client.failed())} of {client.asked()} requests failed: {client.failed()[:5]}"
+    return f"{client.asked()} requests of the neighbours, none failed"
 
 
 def with_kubeconfig(s, name, text, context=None):
@@ -222,31 +93,23 @@ def bare_rke_builds_a_cluster(s):
     folder = s.work / "bare"
     folder.mkdir()
     nodes = "\n".join(f"- {{address: {a}, user: {s.environment['LAB_USER']}, role: [controlplane, etcd, worker], hostname_override: {n}}}" for n, a in s.nodes.items())
-    (folder / "cluster.yml").write_text(CLUSTER.format(key=s.environment["LAB_KEY"], nodes=nodes))
+    (folder / "cluster.yml").write_text((FILES / "cluster.yml").read_text().replace("KEY", s.environment["LAB_KEY"]).replace("NODES", nodes))
     done = s.run("rke", "up", "--config", "cluster.yml", cwd=folder, limit=900).must()
     s.theirs = folder / "kube_config_cluster.yml"
     s.folder = s.work / "shared"
     s.folder.mkdir()
     s.inventory = s.folder / "shared.yml"
     shutil.copy(s.theirs, s.folder / "theirs.yml")
-    s.inventory.write_text(INVENTORY.replace("GATEWAY", s.environment["LAB_GATEWAY"]))
+    s.inventory.write_text((FILES / "inventory.yml").read_text().replace("GATEWAY", s.environment["LAB_GATEWAY"]))
     return f"{done.seconds:.0f} s"
 
 
 def others_move_in(s):
-    (s.work / "traefik.yml").write_text(TRAEFIK)
-    helm(s, "install", "traefik", Path(s.environment["LAB_CHARTS"]) / "traefik", "-n", "traefik", "--create-namespace", "-f", s.work / "traefik.yml", "--wait", "--timeout", "4m")
-    kube(s, "apply", "-f", "-", input=NEIGHBOURS)
+    helm(s, "install", "traefik", Path(s.environment["LAB_CHARTS"]) / "traefik", "-n", "traefik", "--create-namespace", "-f", FILES / "traefik.yml", "--wait", "--timeout", "4m")
+    kube(s, "apply", "-f", FILES / "neighbours.yml")
     kube(s, "-n", "theirs", "rollout", "status", "deployment/theirs", "--timeout=180s")
-    visitor = Visitor(s)
-    until(60, lambda: all(answers(visitor, a) for a in visitor.addresses))
-
-
-def answers(visitor, address):
-    try:
-        return visitor.ask(address)
-    except Exception:
-        return False
+    with visitor(s) as client:
+        until(60, lambda: client.since(0) > 0)
 
 
 def a_kubeconfig_that_cannot_be_used_is_named_with_its_remedy(s):
@@ -309,9 +172,9 @@ def plan_says_all_and_changes_nothing(s):
 
 def up_arrives_and_nobody_notices(s):
     s.before, s.neighbours = everything(s), neighbours(s)
-    s.visitor = Visitor(s)
-    s.visitor.start()
-    done = s.cow("up", "--output", "plain", inventory=s.inventory).must().says("https://rancher.lab.test")
+    s.visitor = visitor(s).__enter__()
+    with canary.Sampler(s) as s.sampler:
+        done = s.cow("up", "--output", "plain", inventory=s.inventory).must().says("https://rancher.lab.test")
     s.up_text = done.out + done.err
     same_neighbours(s)
     assert not s.run("kubectl", "--kubeconfig", s.theirs, "-n", "kube-system", "get", "lease", "cowhand").must(1).out
@@ -344,24 +207,11 @@ def up_again_changes_nothing(s):
 
 
 def no_secret_is_anywhere(s):
-    key = next(line.split('"')[1] if '"' in line else line.split(": ")[1].strip() for line in s.theirs.read_text().splitlines() if "client-key-data" in line)
-    secrets = {
-        "the CA's key": "".join((s.folder / "secrets" / "ca-key.pem").read_text().splitlines()[1:3]),
-        "the password": (s.folder / "secrets" / "bootstrap-password").read_text().strip(),
-        "the kubeconfig's key": key[:80],
-    }
-    places = {"what up said": s.up_text, "what plan says": s.cow("plan", inventory=s.inventory).must().out}
-    places["what up says as JSON"] = s.cow("up", "--output", "json", inventory=s.inventory).must().out
-    places["what status says"] = s.cow("status", "--output", "json", inventory=s.inventory).must().out
-    for path in s.folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.parent.name != "secrets" and path.name != "theirs.yml":
-            places[str(path.relative_to(s.folder))] = path.read_text(errors="replace")
-    places["ConfigMaps and leases"] = kube(s, "get", "configmaps,leases", "-A", "-o", "yaml")
-    for place, text in places.items():
-        for what, secret in secrets.items():
-            assert len(secret) > 8 and secret not in text.replace("\n", ""), f"{what} stands in {place}"
-    for path in (s.folder / "secrets").iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, f"{path} is not 0600"
+    key = re.search(r"client-key-data: \"?([A-Za-z0-9+/=]+)", s.theirs.read_text())[1]
+    secrets = {"the CA's key": (s.folder / "secrets" / "ca-key.pem").read_text(), "the password": (s.folder / "secrets" / "bootstrap-password").read_text(),
+               "the kubeconfig's key": base64.b64decode(key).decode()}
+    wanted = {what: canary.forms(text) for what, text in secrets.items()}
+    return canary.no_secret_is_anywhere(s, wanted, {"what up said": s.up_text}, lambda *words, **how: kube(s, *words, **how), ["theirs.yml"], ["the password"])
 
 
 def a_second_laptop_is_refused_until_the_first_is_gone(s):
@@ -396,21 +246,20 @@ def down_leaves_what_it_did_not_make(s):
     assert not gone, f"down took away: {sorted(gone)}"
     assert not new, f"down left: {sorted(new)}"
     same_neighbours(s)
-    done = f"{done.seconds:.0f} s; {s.visitor.end()}"
-    return done
+    s.visitor.__exit__()
+    return f"{done.seconds:.0f} s; {none_failed(s.visitor)}"
 
 
 def somebodys_cert_manager_and_objects_stay(s):
-    (s.work / "cert-manager.yml").write_text(CERT_MANAGER)
     chart = Path(s.environment["LAB_CHARTS"]) / "cert-manager"
     # One without its definitions must not be upgraded over.
-    helm(s, "install", "cert-manager", chart, "-n", "cert-manager", "--create-namespace", "-f", s.work / "cert-manager.yml", "--set", "installCRDs=false")
+    helm(s, "install", "cert-manager", chart, "-n", "cert-manager", "--create-namespace", "-f", FILES / "cert-manager.yml", "--set", "installCRDs=false")
     s.cow("check", "--output", "plain", inventory=s.inventory).must(5).says("existing.cert-manager", "without its definitions")
     s.cow("up", "--output", "plain", "--skip", "existing.cert-manager", inventory=s.inventory).must(5).says("not cowhand's")
     helm(s, "uninstall", "cert-manager", "-n", "cert-manager", "--wait")
     kube(s, "delete", "namespace", "cert-manager", "cattle-system", "--ignore-not-found")
     # A whole one, in a place of its own; and somebody's ConfigMap where Rancher will live.
-    helm(s, "install", "issuers", chart, "-n", "security", "--create-namespace", "-f", s.work / "cert-manager.yml", "--set", "installCRDs=true", "--set", "fullnameOverride=cm-cert-manager", "--wait", "--timeout", "4m")
+    helm(s, "install", "issuers", chart, "-n", "security", "--create-namespace", "-f", FILES / "cert-manager.yml", "--set", "installCRDs=true", "--set", "fullnameOverride=cm-cert-manager", "--wait", "--timeout", "4m")
     kube(s, "create", "namespace", "cattle-system")
     kube(s, "-n", "cattle-system", "create", "configmap", "mine", "--from-literal=a=b")
     s.neighbours = neighbours(s)
@@ -440,21 +289,7 @@ def a_rancher_of_somebody_else_is_left_alone(s):
 
 def what_an_older_rancher_left_is_found(s):
     helm(s, "uninstall", "rancher", "-n", "cattle-system", "--wait")
-    kube(s, "apply", "-f", "-", input="""
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: rancher.cattle.io}
-webhooks: []
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: settings.management.cattle.io}
-spec:
-  group: management.cattle.io
-  scope: Cluster
-  names: {plural: settings, singular: setting, kind: Setting}
-  versions: [{name: v3, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
-""")
+    kube(s, "apply", "-f", FILES / "leftovers.yml")
     s.cow("check", "--output", "plain", inventory=s.inventory).must(5).says("existing.leftovers", "validatingwebhookconfiguration/rancher.cattle.io", "settings.management.cattle.io", "rancher-cleanup")
     kube(s, "delete", "validatingwebhookconfiguration/rancher.cattle.io", "crd/settings.management.cattle.io")
     s.cow("check", inventory=s.inventory).must()

@@ -8,7 +8,7 @@ import select
 import time
 
 from . import canary
-from .scene import until
+from .scene import key_fingerprint, until
 from .ways import the_encrypted_key_is_in_an_agent
 
 
@@ -29,7 +29,7 @@ def machines_and_a_company_ca(s):
         return text.replace("${LAB_RUN}/id\n", "${LAB_RUN}/id_encrypted\n")
     s.tls, s.inventory = tls, s.workspace("helm", change)
     assert "delivery: helm" in s.inventory.read_text() and "id_encrypted" in s.inventory.read_text()
-    s.fingerprint = s.run("ssh-keygen", "-lf", s.environment["LAB_ENCRYPTED_KEY"] + ".pub").must().out.split()[1]
+    s.fingerprint = key_fingerprint(s, s.environment["LAB_ENCRYPTED_KEY"] + ".pub")
 
 
 def typed(s, prompt, answer, *words, limit=600):
@@ -68,21 +68,10 @@ def up_arrives_with_a_typed_passphrase(s):
 
 def no_secret_is_anywhere(s):
     """The same for what road has not: given TLS keys, an encrypted key, its passphrase; Helm's releases; the journal, which has all events."""
-    folder = s.inventory.parent
     wanted = canary.of_workspace(s, the_given_key=(s.tls / "key.pem").read_text(), the_given_CAs_key=(s.tls / "ca.key").read_text(), the_passphrase=s.phrase,
                                  the_encrypted_key=open(s.environment["LAB_ENCRYPTED_KEY"]).read())
-    places = {"what up showed": s.shown}
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.parent.name != "secrets" and "rkestate" not in path.name and not path.name.startswith("kube_config"):
-            places[str(path.relative_to(folder))] = path.read_text(errors="replace")
-    places["ConfigMaps"] = s.kubectl(s.inventory, "get", "configmaps", "-A", "-o", "yaml")
-    releases = canary.helm_releases(s)
-    assert any("rancher" in name for name in releases), releases.keys()
-    # The chart itself looks the password's Secret up and renders it, so a release has it as the Secret has; keys it must not have.
-    keys = {what: forms for what, forms in wanted.items() if what != "the bootstrap password"}
-    found = canary.stands_in(wanted, places) + canary.stands_in(keys, releases) + s.sampler.found(wanted)
-    assert not found, "\n".join(found)
-    return f"{len(wanted)} secrets, {len(places) + len(releases)} texts, {s.sampler.told()}"
+    return canary.no_secret_is_anywhere(s, wanted, {"what up showed": s.shown}, in_releases=["the bootstrap password"],
+                                        elsewhere=["the ssh key", "the given CAs key", "the passphrase", "the encrypted key"], env=s.agent)
 
 
 def release(s):
@@ -139,6 +128,6 @@ def down_leaves_nothing(s):
 
 
 STEPS = [
-    machines_and_a_company_ca, up_arrives_with_a_typed_passphrase, no_secret_is_anywhere, the_encrypted_key_is_in_an_agent,
+    machines_and_a_company_ca, up_arrives_with_a_typed_passphrase, the_encrypted_key_is_in_an_agent, no_secret_is_anywhere,
     helm_knows_the_release_and_rke_no_addon, up_again_changes_nothing, a_changed_value_is_a_new_revision, down_leaves_nothing,
 ]

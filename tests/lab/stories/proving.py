@@ -1,12 +1,13 @@
 """One TLS set-up brought about by `up` on a standing cluster, and proved by traffic. No story of its own."""
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import json
 import re
 import secrets as random
 
-from . import company
+from . import canary, company
 from .scene import until
 
 NAMESPACE = "cattle-system"
@@ -32,6 +33,7 @@ class Cell:
     passage: str = "plain"        # reencrypt, passthrough
     system: object = None         # roots of the laptop's system store
     canaries: dict = dataclasses.field(default_factory=dict)     # what -> file with a private key
+    watched: bool = False         # all processes looked at during `up`
     delivery: str = "helm"
     more: dict = dataclasses.field(default_factory=dict)         # other texts to replace in the inventory
 
@@ -52,7 +54,9 @@ def proved(s, cell):
     write(s, cell)
     env = {"SSL_CERT_FILE": str(cell.system)} if cell.system else {}
     plan = s.cow("plan", inventory=s.inventory, env=env).must()
-    up = s.cow("up", "--output", "json", inventory=s.inventory, env=env).must()
+    with canary.Sampler(s) if cell.watched else contextlib.nullcontext() as sampler:
+        up = s.cow("up", "--output", "json", inventory=s.inventory, env=env).must()
+    s.sampler = sampler
     verified(s, cell, env)
     shown_outside(s, cell)
     as_the_table_says(s, cell)
@@ -60,7 +64,7 @@ def proved(s, cell):
     stages = {e["stage"]: e["outcome"] for e in again.events("stage-finished")}
     steps = [e["step"] for e in again.events("step-started")]
     assert set(stages.values()) == {"unchanged", "passed"}, f"a second `up` changed something: {stages}, its steps: {steps}"
-    no_secret_is_out(s, cell, {"plan": str(plan.out + plan.err), "up": str(up.out + up.err), "up again": str(again.out + again.err)})
+    no_secret_is_out(s, cell, {"plan": str(plan.out + plan.err), "up": str(up.out + up.err), "up again": str(again.out + again.err)}, sampler)
     return f"up {up.seconds:.0f} s, again {again.seconds:.1f} s"
 
 
@@ -156,26 +160,21 @@ def secret(s, name, key):
     return base64.b64decode(data[key]).decode()
 
 
-def no_secret_is_out(s, cell, said):
+def no_secret_is_out(s, cell, said, sampler):
     """Canaries from every private key of this set-up, as they are and as a Secret's data would show them."""
     folder = s.inventory.parent
     keys = {what: open(file).read() for what, file in cell.canaries.items()}
     for name, (kind, names) in cell.secrets.items():
         keys.update({f"{name}'s {key}": secret(s, name, key) for key in names if key in ("tls.key", "key.pem")})
-    places = dict(said)
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.parent.name != "secrets" and path.name not in ("cluster.rkestate", "kube_config_cluster.yml"):
-            places[str(path.relative_to(folder))] = path.read_text(errors="replace")
+    wanted = {what: canary.forms(text) for what, text in keys.items()}
+    places = said | canary.files_of(folder)
     places["ConfigMaps (RKE's addons among them)"] = s.kubectl(s.inventory, "get", "configmaps", "-A", "-o", "yaml")
     places["helm's release"] = s.run("helm", "--kubeconfig", folder / "kube_config_cluster.yml", "-n", NAMESPACE, "get", "all", "rancher").out
-    for what, text in keys.items():
-        body = "".join(line for line in text.splitlines() if line and not line.startswith("-----"))
-        coded = base64.b64encode(text.encode()).decode()
-        for place, seen in places.items():
-            flat = re.sub(r"\s|\\n", "", seen)
-            for canary in (body[40:80], coded[80:140]):
-                assert len(canary) >= 40, f"{what} is too short to look for"
-                assert canary not in flat, f"{what} stands in {place}"
+    found = canary.stands_in(wanted, places) + (sampler.found(wanted) if sampler else [])
+    assert not found, "\n".join(found)
+    kept = {"": s.kubectl(s.inventory, "-n", NAMESPACE, "get", "secrets", "-o", "yaml")}
+    blind = [what for what in wanted if what not in cell.canaries and not canary.stands_in({what: wanted[what]}, kept)]
+    assert not blind, f"the search does not even find {blind} in the Secrets"
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink() and b"PRIVATE KEY-----" in path.read_bytes():
             assert path.stat().st_mode & 0o077 == 0, f"{path} holds a key and is open to others"

@@ -1,4 +1,5 @@
 """Where a story is played: the lab, the binary, a workspace of its own, and what can be asked of them."""
+import hashlib
 import json
 import os
 import re
@@ -6,7 +7,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import traceback
@@ -194,3 +194,31 @@ def until(limit, ask, pause=1.0):
             return answer
         assert time.monotonic() < end, f"not so after {limit} s: {ask.__doc__ or ask}"
         time.sleep(pause)
+
+
+def fingerprint(folder):
+    """Every file below a folder, and what is in it."""
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def besides_logs(folder):
+    """The same without the logs of runs, which even a refused `up` leaves."""
+    return {path: digest for path, digest in fingerprint(folder).items() if not path.startswith(".cowhand/logs/")}
+
+
+def key_fingerprint(s, public_key):
+    return s.run("ssh-keygen", "-lf", public_key).must().out.split()[1]
+
+
+def logins(s, *machines):
+    """What each machine's sshd says of all who have logged in so far: (from, fingerprint of the key)."""
+    found = {}
+    for name in machines or s.nodes:
+        log = s.node(name, "journalctl -u ssh --no-pager -o cat")
+        found[name] = re.findall(r"Accepted \S+ for \S+ from (\S+) port \d+ ssh2(?:: \S+ (\S+))?", log)
+    return found
+
+
+def logged_in_since(s, before):
+    """The logins that are new, machine by machine."""
+    return {name: all_of_them[len(before[name]):] for name, all_of_them in logins(s, *before).items()}

@@ -193,11 +193,11 @@ def lets_encrypts_names_are_given_back(s):
     s.trusting = {}
 
 
-def cell(make, way=plain, **how):
+def cell(make, way=plain, watched=False, **how):
     """The step that brings this cell about; it is called as the cell is."""
     def step(s):
         wanted = way(make(s, **how))
-        wanted.delivery, wanted.more = s.delivery, wanted.more | s.trusting
+        wanted.delivery, wanted.more, wanted.watched = s.delivery, wanted.more | s.trusting, watched
         note = proved(s, wanted)
         if "environment" in how:
             orders = s.kubectl(s.inventory, "-n", "cattle-system", "get", "orders.acme.cert-manager.io", "-o", "jsonpath={.items[*].status.url}")

@@ -8,8 +8,8 @@ import socket
 import time
 from pathlib import Path
 
-from .road import besides_logs
-from .scene import Ended, until
+from .scene import Ended, besides_logs, key_fingerprint, logged_in_since, until
+from .scene import logins as logins_on
 
 PORTS = (22, 80, 443, 6443)
 
@@ -56,18 +56,12 @@ def jump_name(s):
 
 
 def logins(s):
-    """Of every machine, whoever logged in: (from, fingerprint of the key)."""
-    found = {}
-    for name in (*s.nodes, jump_name(s)):
-        log = s.node(name, "journalctl -u ssh --no-pager -o cat")
-        found[name] = re.findall(r"Accepted \S+ for \S+ from (\S+) port \d+ ssh2(?:: \S+ (\S+))?", log)
-    return found
+    return logins_on(s, *s.nodes, jump_name(s))
 
 
 def one_login_each(s, before):
     """One on every node, by way of the jump host; and one on the jump host, however many nodes are behind it."""
-    for name, all_of_them in logins(s).items():
-        new = all_of_them[len(before[name]):]
+    for name, new in logged_in_since(s, before).items():
         origin = s.environment["LAB_GATEWAY" if name == jump_name(s) else "LAB_JUMP"]
         assert new == [(origin, s.fingerprint)], f"{name}: expected one login from {origin} with {s.fingerprint}, saw {new}"
 
@@ -123,7 +117,7 @@ def machines_behind_a_jump_host(s):
     s.fresh_lab()
     s.inventory = inventory(s, "ways")
     s.folder = s.inventory.parent
-    s.fingerprint = s.run("ssh-keygen", "-lf", s.environment["LAB_ENCRYPTED_KEY"] + ".pub").must().out.split()[1]
+    s.fingerprint = key_fingerprint(s, s.environment["LAB_ENCRYPTED_KEY"] + ".pub")
     s.run("ssh-keygen", "-y", "-P", "", "-f", s.environment["LAB_ENCRYPTED_KEY"]).must(255)
     return f"jump host {s.environment['LAB_JUMP']}, key {s.fingerprint}"
 
