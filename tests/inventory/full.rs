@@ -46,10 +46,18 @@ fn others() -> Vec<Other> {
             ],
             &["/engine/rke", "/nodes", "/ssh", "/ingress/chart", "/ingress/values"],
         ),
-        other("nginx (RKE's own", &[("/ingress/provider", json!("nginx")), ("/ingress/class", json!("nginx"))], TRAEFIK),
+        other(
+            "nginx (RKE's own",
+            &[("/ingress/provider", json!("nginx")), ("/ingress/class", json!("nginx"))],
+            TRAEFIK,
+        ),
         other("nginx (RKE's own", &[("/ingress/provider", json!("existing"))], TRAEFIK),
         other("path: ./charts/traefik", &[("/ingress/chart", json!({"path": "./charts/traefik"}))], &[]),
-        other("never (", &[("/cert_manager/install", json!("never"))], &["/cert_manager/chart", "/cert_manager/values"]),
+        other(
+            "never (",
+            &[("/cert_manager/install", json!("never"))],
+            &["/cert_manager/chart", "/cert_manager/values"],
+        ),
         other("helm", &[("/rancher/delivery", json!("helm"))], &[]),
         other(
             "external (at a load balancer)",
@@ -66,12 +74,20 @@ fn others() -> Vec<Other> {
         ),
         other(
             "ca_key: ./tls/ca-key.pem",
-            &[("/rancher/tls/issuer", json!("ca")), ("/rancher/tls/ca_key", json!("./tls/ca-key.pem")), ("/rancher/tls/ca", ca)],
+            &[
+                ("/rancher/tls/issuer", json!("ca")),
+                ("/rancher/tls/ca_key", json!("./tls/ca-key.pem")),
+                ("/rancher/tls/ca", ca),
+            ],
             ACME,
         ),
         other("certificate: ./tls/chain.pem", &files(), ACME),
         other("key: ./tls/key.pem", &files(), ACME),
-        other("system-store;", &[("/rancher/tls/agent_tls_mode", json!("system-store"))], &["/rancher/tls/ca", "/rancher/tls/also_trust"]),
+        other(
+            "system-store;",
+            &[("/rancher/tls/agent_tls_mode", json!("system-store"))],
+            &["/rancher/tls/ca", "/rancher/tls/also_trust"],
+        ),
     ]
 }
 
@@ -124,7 +140,8 @@ fn each_or_of_the_file_is_tried_here() {
     let text = text();
     // The second line says what such a comment is.
     let lines = text.lines().filter(|line| !line.contains("beginning with"));
-    let said: Vec<&str> = lines.filter_map(|line| line.split_once('#')?.1.split_once("or: ").map(|(_, rest)| rest)).collect();
+    let said: Vec<&str> =
+        lines.filter_map(|line| line.split_once('#')?.1.split_once("or: ").map(|(_, rest)| rest)).collect();
     let others = others();
     for line in &said {
         assert!(others.iter().any(|other| line.starts_with(other.said)), "nobody tries `or: {line}`");
@@ -133,7 +150,11 @@ fn each_or_of_the_file_is_tried_here() {
         assert!(said.iter().any(|line| line.starts_with(other.said)), "`or: {}` is not in the file", other.said);
     }
     // What an `or:` names in words is one of the values that are set for it.
-    for words in ["or: external (at a load balancer), rancher (in its pods)", "or: ca (yours, or a made one), blank", "or: nginx (RKE's own, default with rke), existing"] {
+    for words in [
+        "or: external (at a load balancer), rancher (in its pods)",
+        "or: ca (yours, or a made one), blank",
+        "or: nginx (RKE's own, default with rke), existing",
+    ] {
         assert!(text.contains(words), "`{words}` has changed: change what is tried with it");
     }
 }

@@ -1,9 +1,9 @@
 //! What is read from the examples, with every default chosen.
 
+use crate::{file, read};
 use cowhand::inventory::{
     AgentTlsMode, ChartSource, Delivery, Engine, IngressProvider, Inventory, Roles, TlsIssuer, TlsMode, Tool,
 };
-use crate::{file, read};
 
 fn good(path: &str) -> Inventory {
     read(&file(path)).unwrap_or_else(|mistakes| panic!("{path} is refused:\n{mistakes}"))
