@@ -35,7 +35,8 @@ fn run(inventory: &str, words: &[&str]) -> Said {
 #[test]
 fn the_readme_says_what_explain_says() {
     let readme = file("README.md");
-    let section = readme.split("\n## Exit codes\n").nth(1).expect("the README has the section").split("\n## ").next().unwrap();
+    let section =
+        readme.split("\n## Exit codes\n").nth(1).expect("the README has the section").split("\n## ").next().unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let told: Vec<Vec<String>> = rows
         .map(|row| row.split(" | ").map(str::to_owned).collect::<Vec<_>>())
@@ -69,7 +70,10 @@ fn a_machine_that_cannot_be_reached() {
 
 #[test]
 fn checks_that_failed() {
-    let old = format!("name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\n{}", GOOD.replace("{rke: {", "{rke: {version: v1.5.0, "));
+    let old = format!(
+        "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\n{}",
+        GOOD.replace("{rke: {", "{rke: {version: v1.5.0, ")
+    );
     assert_eq!(run(&old, &["check", "--offline"]).code, 5);
 }
 
@@ -121,7 +125,10 @@ fn whatever_is_recommended_to_be_explained_is_known() {
     }
     for text in &texts {
         for after in text.split("cowhand explain ").skip(1) {
-            let word: String = after.chars().take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(*c)).collect();
+            let word: String = after
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(*c))
+                .collect();
             // `explain {id}` is filled in from a finding, `explain explains…` is a sentence.
             if word.contains(['.', '-']) {
                 topics.insert(word.trim_end_matches('.').to_owned());

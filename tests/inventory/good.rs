@@ -1,13 +1,9 @@
 //! What is read from the examples, with every default chosen.
 
-use std::collections::BTreeSet;
-
-use cowhand::inventory::{
-    AgentTlsMode, ChartSource, Delivery, Engine, IngressProvider, Inventory, Roles, TlsIssuer, TlsMode, Tool, schema,
-};
-use serde_json::Value;
-
 use crate::{file, read};
+use cowhand::inventory::{
+    AgentTlsMode, ChartSource, Delivery, Engine, IngressProvider, Inventory, Roles, TlsIssuer, TlsMode, Tool,
+};
 
 fn good(path: &str) -> Inventory {
     read(&file(path)).unwrap_or_else(|mistakes| panic!("{path} is refused:\n{mistakes}"))
@@ -54,43 +50,6 @@ fn the_full_one_is_read_as_it_says() {
     );
     assert_eq!(inventory.dns_server.unwrap().to_string(), "10.0.0.2:53");
     assert_eq!(inventory.rancher.values["antiAffinity"], "required");
-}
-
-#[test]
-fn no_key_of_the_schema_is_missing_in_the_full_one() {
-    let text = String::from_utf8(file("inventory/full.yml")).unwrap();
-    let is_there = |key: &str| {
-        text.lines().any(|line| {
-            let line = line.trim_start_matches([' ', '-', '#']).trim_start_matches("or: ");
-            line.starts_with(&format!("{key}:"))
-                || line.contains(&format!("{{{key}:"))
-                || line.contains(&format!(", {key}:"))
-        })
-    };
-    let schema = schema();
-    let mut keys = BTreeSet::new();
-    for definition in [&schema].into_iter().chain(schema["$defs"].as_object().unwrap().values()) {
-        keys.extend(definition["properties"].as_object().into_iter().flatten().map(|(key, _)| key.clone()));
-    }
-    // RKE's own keys are RKE's to describe; those that Rancher's values may not have have no place here.
-    for foreign in ["RkeCluster", "RancherValues"] {
-        for key in schema["$defs"][foreign]["properties"].as_object().unwrap().keys() {
-            if !is_own(&schema, key) {
-                keys.remove(key);
-            }
-        }
-    }
-    let missing: Vec<_> = keys.iter().filter(|key| !is_there(key)).collect();
-    assert!(keys.len() > 50 && missing.is_empty(), "not in inventory/full.yml: {missing:?}");
-}
-
-fn is_own(schema: &Value, key: &str) -> bool {
-    let own = schema["$defs"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "RkeCluster" | "RancherValues"));
-    own.map(|(_, definition)| definition).chain([schema]).any(|definition| definition["properties"].get(key).is_some())
 }
 
 #[test]

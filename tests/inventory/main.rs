@@ -1,6 +1,7 @@
 //! Inventories, good and bad, as files: what a person sees.
 
 mod bad;
+mod full;
 mod good;
 mod init;
 mod properties;

@@ -3,6 +3,7 @@
 mod world;
 
 mod authentication;
+mod binary;
 mod commands;
 mod facts;
 mod front;
