@@ -13,7 +13,7 @@ use super::take_away::TakeAway;
 use super::up::{finish, finished, start};
 use super::{Answer, Connect, Context, Skip, world};
 use crate::check;
-use crate::execute::{Event, Outcome, Stage, Sweep, SweepError, Swept, Tell};
+use crate::execute::{Event, Outcome, Stage, Sweep, SweepError, Swept, Tell, WorkspaceError};
 use crate::facts::Observed;
 use crate::report::{Exit, Failure, Shower, TerminalAsk};
 
@@ -125,17 +125,16 @@ async fn remove(
 
 /// Nobody gets here without the lock of every node.
 async fn take_away(site: &Site, machines: &Machines, stop: &CancellationToken, tell: &Tell) -> Result<String, Failure> {
-    let step = |error: crate::execute::WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
     let Some(rke) = site.rke() else { return Err(Failure::new(Exit::Bug, "nodes are swept without an engine rke")) };
     let observed = guarded(stop, judged(site, machines)).await.map_err(untouched)?;
     let addresses = observed.reached().filter_map(|(_, reached)| reached.facts.addresses.as_ref().ok()).flatten();
     let sweep = Sweep::new(rke, addresses.map(|address| address.ip).filter(|ip| !ip.is_loopback()));
-    if let Some(note) = site.workspace.mend_state().map_err(step)? {
+    if let Some(note) = site.workspace.mend_state().map_err(unwritten)? {
         tell.warning(note);
     }
     if site.workspace.cluster_state().exists() {
-        guarded(stop, on_all(machines, async |machine| sweep.before(&machine.connection, &machine.node.name).await))
-            .await?;
+        let before = on_all(machines, async |machine| sweep.before(&machine.connection, &machine.node.name).await);
+        guarded(stop, before).await?;
         Remover { site, machines, stop, tell }.rke_remove().await?;
     } else {
         tell.note("there is no cluster.rkestate: only what lies on the nodes is removed");
@@ -148,14 +147,23 @@ async fn take_away(site: &Site, machines: &Machines, stop: &CancellationToken, t
             .because(left.join("\n"))
             .hint("a reboot of the node ends what holds it; then `cowhand down` again"));
     }
-    site.workspace.forget_cluster().map_err(step)?;
-    let file = site.workspace.cluster_yml();
-    if file.exists() {
-        std::fs::remove_file(&file).map_err(|error| {
-            Failure::with_cause(Exit::StepFailed, format!("{} cannot be removed", file.display()), &error)
-        })?;
-    }
+    forget(site)?;
     Ok(format!("nothing of `{}` is left on {} nodes", site.inventory.name, machines.reached.len()))
+}
+
+/// The workspace of a cluster that is gone: its state, kubeconfig and cluster.yml go.
+fn forget(site: &Site) -> Result<(), Failure> {
+    site.workspace.forget_cluster().map_err(unwritten)?;
+    let file = site.workspace.cluster_yml();
+    if !file.exists() {
+        return Ok(());
+    }
+    std::fs::remove_file(&file)
+        .map_err(|error| Failure::with_cause(Exit::StepFailed, format!("{} cannot be removed", file.display()), &error))
+}
+
+fn unwritten(error: WorkspaceError) -> Failure {
+    Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint())
 }
 
 /// What is on the machines, once all of it is seen to be this workspace's own.

@@ -95,3 +95,17 @@ pub fn heading(site: &Site) -> String {
 fn lower(word: &impl std::fmt::Debug) -> String {
     format!("{word:?}").to_lowercase()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_skipped_in_either_place_is_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut site = Site::of_test(folder.path());
+        site.inventory.skip_checks = vec!["node.cpu".into()];
+        let both = skips(&site, &Skip { ids: vec!["docker.version".into()] }).unwrap();
+        assert!(both.contains("docker.version") && both.contains("node.cpu"));
+    }
+}

@@ -315,3 +315,7 @@ impl Remover<'_> {
         way.rke(Stage::Remove, &found.path, Verb::Remove, &config).await
     }
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

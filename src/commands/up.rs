@@ -9,7 +9,7 @@ use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
 use super::run::{Keeping, Run, enter, guarded, point_state, untouched};
 use super::site::Site;
-use super::world::World;
+use super::world::{Reached, World};
 use super::{Answer, Connect, Context, Skip, former, keepsakes, outside, prepare, stages};
 use crate::check;
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
@@ -131,10 +131,8 @@ struct Acting<'a> {
     replace_ca: bool,
 }
 
-/// The stages that change something, and the proof at the end. Nobody gets here without the checks' leave.
-async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting: &Acting<'_>) -> Answer {
-    let Acting { stages, skips, alone, tell, replace_ca } = *acting;
-    let stop = alone.stop();
+/// Leaves the workspace as a whole run would have left it; a killed one may not have come that far.
+fn tidy(site: &Site, tell: &Tell) -> Result<(), Failure> {
     let guard = site.workspace.guard_keys().and_then(|closed| Ok((closed, site.workspace.mend_state()?)));
     let (closed, mended) = guard.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
     for note in closed.into_iter().chain(mended) {
@@ -143,24 +141,43 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
     if let Some(path) = keepsakes::restore_kubeconfig(site)? {
         tell.note(format!("{} was written again from cluster.rkestate", path.display()));
     }
-    prepare::finish(site)?;
+    prepare::finish(site)
+}
+
+/// The world that stages are planned from, once nothing forbids them; CA and password are made by then.
+async fn begin<'a>(
+    site: &'a Site,
+    machines: &'a Machines,
+    acting: &Acting<'_>,
+) -> Result<(World<'a>, Option<Reached>), Failure> {
+    let Acting { tell, replace_ca, .. } = *acting;
     if !replace_ca {
-        guarded(stop, keepsakes::refuse_another_ca(site, machines)).await?;
+        keepsakes::refuse_another_ca(site, machines).await?;
     }
-    let mut world = guarded(stop, World::see(site, machines, tell)).await?;
-    let mut reached = guarded(stop, world.reach()).await?;
-    guarded(stop, refuse(&world, reached.as_ref(), replace_ca)).await?;
+    let mut world = World::see(site, machines, tell).await?;
+    let reached = world.reach().await?;
+    stages::refuse(&world, reached.as_ref()).await?;
+    refuse_stranger(&world, reached.as_ref(), replace_ca).await?;
     // From here on something is changed.
     let missing = prepare::plan(site).steps;
     if !missing.is_empty() {
         prepare::carry_out(site, &missing)?;
-        world = guarded(stop, World::see(site, machines, tell)).await.map_err(begun)?;
-        guarded(stop, refuse_stranger(&world, reached.as_ref(), replace_ca)).await.map_err(begun)?;
+        world = World::see(site, machines, tell).await.map_err(begun)?;
+        refuse_stranger(&world, reached.as_ref(), replace_ca).await.map_err(begun)?;
     }
     if let Some((config, _)) = world.cluster_yml() {
         // A run that was killed left it pointed at its own front.
         point_state(site, &config)?;
     }
+    Ok((world, reached))
+}
+
+/// The stages that change something, and the proof at the end. Nobody gets here without the checks' leave.
+async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting: &Acting<'_>) -> Answer {
+    let Acting { stages, skips, alone, tell, .. } = *acting;
+    let stop = alone.stop();
+    tidy(site, tell)?;
+    let (world, mut reached) = guarded(stop, begin(site, machines, acting)).await?;
     let run = Run { world: &world, stop, tell, skips };
     let mut changed = false;
     for stage in stages.iter().copied() {
@@ -199,18 +216,8 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
     Ok(Exit::Done)
 }
 
-/// Everything that forbids a stage and can be known before the first of them.
-async fn refuse(world: &World<'_>, reached: Option<&super::world::Reached>, replace_ca: bool) -> Result<(), Failure> {
-    stages::refuse(world, reached).await?;
-    refuse_stranger(world, reached, replace_ca).await
-}
-
 /// Agents of other clusters that would not know the CA any more.
-async fn refuse_stranger(
-    world: &World<'_>,
-    reached: Option<&super::world::Reached>,
-    replace_ca: bool,
-) -> Result<(), Failure> {
+async fn refuse_stranger(world: &World<'_>, reached: Option<&Reached>, replace_ca: bool) -> Result<(), Failure> {
     match former::agents(world, reached).await? {
         AgentsSee::Stranger(locked) if !replace_ca => Err(Failure::of(Exit::ChecksFailed, &locked).hint(locked.hint())),
         AgentsSee::Stranger(_) | AgentsSee::AnotherText(_) | AgentsSee::Nothing => Ok(()),
@@ -226,7 +233,7 @@ fn begun(mut failure: Failure) -> Failure {
 }
 
 /// What stands after a stage, seen, not assumed.
-async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&super::world::Reached>) -> Result<String, Failure> {
+async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&Reached>) -> Result<String, Failure> {
     let site = run.world.site;
     match stage {
         Stage::Cluster => cluster_stands(run, reached).await,
@@ -247,7 +254,7 @@ async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&super::world::Reac
     }
 }
 
-async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) -> Result<String, Failure> {
+async fn cluster_stands(run: &Run<'_>, reached: Option<&Reached>) -> Result<String, Failure> {
     let Some(reached) = reached else {
         return Err(Failure::new(Exit::StepFailed, "the Kubernetes API does not answer")
             .hint("look at the newest log in .cowhand/logs; `cowhand up` again goes on from here"));
@@ -278,7 +285,7 @@ async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) 
     Ok(format!("{ready} nodes Ready, etcd {}/{}{ca}", members.len(), members.len()))
 }
 
-async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool, acting: &Acting<'_>) -> Answer {
+async fn verify(run: &Run<'_>, reached: Option<&Reached>, changed: bool, acting: &Acting<'_>) -> Answer {
     let began = start(run.tell, Stage::Verify);
     let findings = match proved(run, reached, changed, acting.skips).await {
         Ok(findings) => findings,
@@ -308,7 +315,7 @@ const PAUSES: [u64; 6] = [0, 1, 2, 4, 8, 15];
 /// What the proof found.
 async fn proved(
     run: &Run<'_>,
-    reached: Option<&super::world::Reached>,
+    reached: Option<&Reached>,
     changed: bool,
     skips: &check::Skips,
 ) -> Result<Vec<check::Finding>, Failure> {

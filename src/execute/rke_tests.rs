@@ -128,6 +128,22 @@ async fn a_removal_leaves_the_state_until_the_nodes_are_swept() {
 }
 
 #[tokio::test]
+async fn a_skipped_docker_version_is_told_to_rke() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("rke-stand-in");
+    fs::write(&binary, "#!/bin/sh\necho \"$*\" > words\n").unwrap();
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    let workspace = Workspace::at(folder.path());
+    let kept = Map::new();
+    for ignore_docker_version in [false, true] {
+        let rke = Rke { binary: &binary, workspace: &workspace, names: Vec::new(), ignore_docker_version, kept: &kept };
+        rke.run(Verb::Up, "nodes: []\n", &CancellationToken::new(), |_| ()).await.unwrap();
+        let words = fs::read_to_string(folder.path().join("words")).unwrap();
+        assert_eq!(words.contains("--ignore-docker-version"), ignore_docker_version, "{words}");
+    }
+}
+
+#[tokio::test]
 async fn copies_do_not_lead_to_a_front_that_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let workspace = Workspace::at(folder.path().join("w"));

@@ -70,7 +70,8 @@ pod_routes() {
       for (i = 1; i <= networks; i++) {
         split(network[i], of, "/"); base = number(of[1])
         if (at < 0 || base < 0 || length_of < of[2]) continue
-        size = 2 ^ (32 - of[2])
+        # Without ^, which the awk of a small busybox lacks.
+        size = 1; for (bit = of[2]; bit < 32; bit++) size *= 2
         if (int(at / size) == int(base / size)) { print kind (kind == "" ? "" : " ") target; next }
       }
     }'
