@@ -28,8 +28,8 @@ pub use certificates::node_clocks;
 pub use context::{Answer, Context};
 pub use finding::*;
 pub use gate::{Blocked, Cleared, gate};
-pub use list::{ALL, Check, Listed, explain, listed};
-pub use run::{Counts, Report, SkipError, Skips, run_all};
+pub use list::{ALL, Check, Listed, listed};
+pub use run::{Report, SkipError, Skips, run_all};
 
 #[cfg(test)]
 #[path = "bad_tests.rs"]

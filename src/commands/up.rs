@@ -57,7 +57,7 @@ async fn walk(
     journal: &mut Keeping,
     pauser: Pauser,
 ) -> Answer {
-    let stages: Vec<Stage> = playbook::up().into_iter().map(|entry| entry.stage).collect();
+    let stages = playbook::up();
     let cluster = site.inventory.name.clone();
     tell.event(Event::RunStarted { command: "up", cluster, summary: heading(site), stages: stages.clone() });
     let began = start(tell, Stage::Check);

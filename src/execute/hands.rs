@@ -81,11 +81,6 @@ impl Hands<'_> {
             Step::Apply { manifests, .. } => self.apply(manifests).await.map_err(cluster),
             Step::Secret(secret) => self.secret(secret, name).await,
             Step::Helm(wanted) => self.helm(wanted, name).await,
-            Step::HelmRemove { release, namespace } => {
-                let run = HelmRun { kubeconfig: self.kubeconfig, limit: HELM };
-                let removed = self.helm.uninstall(run, namespace, release).await;
-                removed.map(drop).map_err(|source| StepError::Helm { step: name.into(), source: Box::new(source) })
-            }
             Step::Restart { namespace, deployment, .. } => self.restart(namespace, deployment).await.map_err(cluster),
             Step::Remove { objects, .. } => self.remove(objects, name).await,
             Step::Reissue { namespace, name: certificate, .. } => self.reissue(namespace, certificate, name).await,

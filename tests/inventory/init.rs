@@ -30,14 +30,11 @@ fn flags_stand_where_they_belong() {
         nodes: vec![node("10.0.0.1"), node("n2.example.com"), node("10.0.0.3")],
         user: Some("rancher".into()),
         hostname: Some("rancher.company.com".into()),
-        jump: vec!["me@bastion:2222".into()],
-        ssh_config: None,
     });
     let inventory = read(text.as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"));
     assert_eq!((inventory.name.as_str(), inventory.rancher.hostname.as_str()), ("no", "rancher.company.com"));
     assert_eq!(inventory.nodes[1].address, "n2.example.com");
     assert_eq!(inventory.nodes[2].ssh.user.as_deref(), Some("rancher"));
-    assert_eq!(inventory.nodes[2].ssh.jump.as_deref(), Some(["me@bastion:2222".to_owned()].as_slice()));
 }
 
 #[test]
@@ -75,19 +72,6 @@ fn forwarded_ports_are_where_ssh_goes_and_not_where_the_machine_is() {
         ("192.168.56.13", Some("127.0.0.1"), Some(2201))
     );
     assert!(node.ssh.identity_file.as_ref().unwrap().to_str().unwrap().contains("my lab"));
-}
-
-#[test]
-fn by_a_configuration_file_the_nodes_go_by_their_names_in_it() {
-    let mut nodes = vagrant("virtualbox");
-    for (index, node) in nodes.iter_mut().enumerate() {
-        node.address = format!("192.168.56.{}", 11 + index);
-    }
-    let text = init(&InitRequest { ssh_config: Some("vagrant-ssh-config".into()), ..request(nodes) });
-    let inventory = read(text.as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"));
-    let ssh = &inventory.nodes[0].ssh;
-    assert_eq!((ssh.host.as_deref(), ssh.port, &ssh.identity_file), (Some("node1"), None, &None), "{text}");
-    assert_eq!(ssh.config.as_deref(), Some("/srv/prod/vagrant-ssh-config".as_ref()));
 }
 
 #[test]
