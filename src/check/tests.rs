@@ -358,6 +358,19 @@ fn fixes_name_what_is_wrong_on_this_very_node() {
     assert!(World::with("quirk-no-docker").say("ssh.docker-socket")[0].fix.starts_with("install Docker on n2"));
 }
 
+/// A channel to port 22 may open all the same; rke needs others.
+#[test]
+fn channels_that_may_not_lead_everywhere_are_found() {
+    let mut world = World::good();
+    world.n2().facts.sshd.as_mut().unwrap().permit_open = Some("10.0.0.12:22 localhost:80".into());
+    let found = &world.say("ssh.tcp-forwarding")[0];
+    assert_eq!(
+        (found.verdict, found.seen.as_str()),
+        (Verdict::Fail, "sshd opens TCP channels to 10.0.0.12:22 localhost:80 only (PermitOpen)")
+    );
+    assert_eq!(found.fix, "in /etc/ssh/sshd_config of n2 set `PermitOpen any`, then `sudo systemctl reload sshd`");
+}
+
 #[test]
 fn systemd_resolved_is_looked_behind() {
     assert_eq!(World::with("ubuntu-22.04").say("resolver.loopback")[0].verdict, Verdict::Pass);

@@ -53,7 +53,7 @@ pub async fn gather(
         NodeObservation { name: node.name.clone(), address: node.address.clone(), outcome }
     });
     let nodes = futures::stream::iter(looks).buffered(SIDE_BY_SIDE).collect().await;
-    Observed { nodes, gathered_at: jiff::Timestamp::now() }
+    Observed { nodes }
 }
 
 async fn look(connection: &Connection, node: &Node, rancher: &str) -> Outcome {
