@@ -5,6 +5,9 @@ use std::fmt::Write;
 use super::defaults;
 use super::syntax;
 
+/// The name of a known_hosts file beside the inventory, for machines that come and go.
+pub(super) const BESIDE: &str = "known_hosts";
+
 /// What is known when an inventory is begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InitRequest {
@@ -30,7 +33,16 @@ pub struct InitNode {
     pub user: Option<String>,
     pub port: Option<u16>,
     pub identity_file: Option<String>,
+    pub known_hosts: Option<String>,
     pub jump: Vec<String>,
+}
+
+impl InitRequest {
+    /// The known_hosts file that all nodes have in common.
+    fn known_hosts(&self) -> Option<&str> {
+        let first = self.nodes.first()?.known_hosts.as_deref()?;
+        self.nodes.iter().all(|node| node.known_hosts.as_deref() == Some(first)).then_some(first)
+    }
 }
 
 impl InitNode {
@@ -64,16 +76,28 @@ pub fn init(request: &InitRequest) -> String {
 }
 
 fn ssh(request: &InitRequest) -> String {
-    match &request.user {
-        Some(user) => format!("ssh:\n  user: {}\n", scalar(user)),
-        None => "# ssh: {user: rancher, identity_file: ~/.ssh/id_ed25519, jump: me@bastion.example.com}\n".to_owned(),
+    let mut text = String::new();
+    if let Some(user) = &request.user {
+        text += &format!("  user: {}\n", scalar(user));
     }
+    match request.known_hosts() {
+        Some(BESIDE) => {
+            let comment = "host keys are remembered here; delete it when the machines are made anew";
+            line(&mut text, &format!("  known_hosts: {BESIDE}"), comment);
+        }
+        Some(file) => text += &format!("  known_hosts: {}\n", scalar(file)),
+        None => {}
+    }
+    if text.is_empty() {
+        return "# ssh: {user: rancher, identity_file: ~/.ssh/id_ed25519, jump: me@bastion.example.com}\n".to_owned();
+    }
+    format!("ssh:\n{text}")
 }
 
 fn nodes(request: &InitRequest) -> String {
     let mut text = "nodes:\n".to_owned();
     for node in &request.nodes {
-        text += &one_node(node);
+        text += &one_node(node, request.known_hosts());
     }
     if request.nodes.is_empty() {
         for address in ["10.0.0.11", "10.0.0.12", "10.0.0.13"] {
@@ -83,7 +107,7 @@ fn nodes(request: &InitRequest) -> String {
     text
 }
 
-fn one_node(node: &InitNode) -> String {
+fn one_node(node: &InitNode, common: Option<&str>) -> String {
     let mut keys = Vec::new();
     if let Some(name) = &node.name {
         keys.push(format!("name: {}", scalar(name)));
@@ -93,6 +117,8 @@ fn one_node(node: &InitNode) -> String {
     ssh.extend(node.user.as_deref().map(|user| format!("user: {}", scalar(user))));
     ssh.extend(node.port.map(|port| format!("port: {port}")));
     ssh.extend(node.identity_file.as_deref().map(|file| format!("identity_file: {}", scalar(file))));
+    let known_hosts = node.known_hosts.as_deref().filter(|file| common != Some(*file));
+    ssh.extend(known_hosts.map(|file| format!("known_hosts: {}", scalar(file))));
     if !node.jump.is_empty() {
         ssh.push(format!("jump: {}", list(&node.jump)));
     }
