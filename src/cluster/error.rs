@@ -108,8 +108,8 @@ pub(super) fn proof_failed(error: &kube::Error) -> String {
     }
 }
 
-/// The last error of a chain that says something; kube and hyper wrap it in layers like "client error (Connect)".
-fn innermost(error: &dyn Error) -> String {
+/// The last error of a chain that says something; kube, hyper and reqwest wrap it in layers like "client error (Connect)".
+pub fn innermost(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

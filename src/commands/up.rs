@@ -205,7 +205,7 @@ async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&super::world::Reac
         Stage::CertManager if run.world.picture.needs_cert_manager => Ok("accepts issuers".into()),
         Stage::CertManager => Ok("not needed".into()),
         Stage::Rancher => {
-            let mode = crate::plan::rancher::mode(&run.world.picture);
+            let mode = run.world.picture.agent_tls_mode.word();
             Ok(format!(
                 "{} of {} replicas, agents {mode}",
                 site.inventory.rancher.replicas, site.inventory.rancher.replicas

@@ -148,7 +148,7 @@ async fn ask_docker<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S) -> Fact
 }
 
 /// An error and its causes in one line; a cause that its parent already quotes is not said twice.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
