@@ -112,7 +112,13 @@ fn discreet(error: ClusterError) -> ClusterError {
             }
         }
         ClusterError::Answer { doing, why: _ } => ClusterError::Answer { doing, why: "it is not a Secret".into() },
-        other => other,
+        ClusterError::Refused { .. }
+        | ClusterError::Kubeconfig { .. }
+        | ClusterError::NoAnswer { .. }
+        | ClusterError::NotTrusted { .. }
+        | ClusterError::UnknownKind { .. }
+        | ClusterError::Manifest { .. }
+        | ClusterError::Write { .. } => error,
     }
 }
 
