@@ -3,11 +3,11 @@
 //! Nothing of this has run: a test parses it, no more. Facts: the Elastic Load Balancing user guides (health checks and
 //! idle timeouts of ALB and NLB), the provider's documentation of `aws_lb*` and `aws_route53_*`.
 
-use super::{Front, Layer, Refusal};
+use super::{Front, Layer, Refused};
 use crate::inventory::IngressProvider;
 
 /// The whole Terraform file. Targets are addresses, so every node needs one.
-pub fn aws(front: &Front) -> Result<String, Refusal> {
+pub fn aws(front: &Front) -> Result<String, Refused> {
     let mut nodes = String::new();
     let width = front.targets.iter().map(|node| node.name().len()).max().unwrap_or_default() + 2;
     for node in &front.targets {

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{Refusal, TlsFiles};
+use super::{Refused, TlsFiles};
 use crate::inventory::{Inventory, Node, TlsMode};
+use crate::tls::Refusal;
 
 /// Where the balancer looks into what it carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +62,7 @@ impl<'a> Target<'a> {
 
 impl<'a> Front<'a> {
     /// `file` is what the texts call the inventory. Refused where nothing stands behind or at the balancer.
-    pub fn new(inventory: &'a Inventory, file: &str) -> Result<Front<'a>, Refusal> {
+    pub fn new(inventory: &'a Inventory, file: &str) -> Result<Front<'a>, Refused> {
         let layer = match inventory.rancher.tls.mode {
             TlsMode::Ingress | TlsMode::Rancher => Layer::Four,
             TlsMode::External => Layer::Seven,
@@ -71,7 +72,8 @@ impl<'a> Front<'a> {
             return Err(Refusal::new(
                 "load_balancers: mode external ends TLS at a load balancer, and none is named",
                 "name the balancers' addresses at the top of the inventory: `load_balancers: [10.0.0.5]`",
-            ));
+            )
+            .into());
         }
         let targets: Vec<Target<'a>> =
             inventory.nodes.iter().filter(|node| node.roles.worker).map(|node| Target { node }).collect();
@@ -79,7 +81,8 @@ impl<'a> Front<'a> {
             return Err(Refusal::new(
                 "nodes: none is named that the ingress runs on, so there is nothing to balance to",
                 "name the cluster's workers under `nodes`, by the addresses that the balancer reaches",
-            ));
+            )
+            .into());
         }
         let file = file.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
         Ok(Front { inventory, file, layer, targets })
@@ -95,25 +98,21 @@ impl<'a> Front<'a> {
     }
 
     /// Files for TLS where no TLS ends would be a misunderstanding.
-    pub(super) fn refuse_tls_files(&self, files: &TlsFiles) -> Result<(), Refusal> {
+    pub(super) fn refuse_tls_files(&self, files: &TlsFiles) -> Result<(), Refused> {
         if self.layer == Layer::Seven || *files == TlsFiles::default() {
             return Ok(());
         }
-        Err(Refusal::new(
+        Err(Refused::Options(Refusal::new(
             format!(
                 "--certificate, --key: mode {} passes TLS through to the cluster, so no certificate belongs on the balancer",
                 self.mode()
             ),
             "leave the options out, or choose `tls: {mode: external, …}` to end TLS at the balancer",
-        ))
+        )))
     }
 
     fn mode(&self) -> &'static str {
-        match self.inventory.rancher.tls.mode {
-            TlsMode::Ingress => "ingress",
-            TlsMode::External => "external",
-            TlsMode::Rancher => "rancher",
-        }
+        self.inventory.rancher.tls.mode.word()
     }
 
     /// The comment that a text begins with: from what, for which mode, then the program's own lines.

@@ -1,12 +1,13 @@
 //! haproxy: asks Rancher itself on every node, and takes a node out when it does not answer.
 
-use super::{Front, Layer, Place, Refusal, Target, TlsFiles};
+use super::{Front, Layer, Place, Refused, Target, TlsFiles};
+use crate::tls::Refusal;
 
 /// The whole haproxy.cfg, for haproxy 2.2 or newer.
 ///
 /// haproxy reads the key from the certificate's own file or from that file's name with `.key` at its end
 /// (its manual: `ssl-load-extra-files`); another place is refused.
-pub fn haproxy(front: &Front, files: &TlsFiles) -> Result<String, Refusal> {
+pub fn haproxy(front: &Front, files: &TlsFiles) -> Result<String, Refused> {
     front.refuse_tls_files(files)?;
     let certificate = match &files.certificate {
         Some(place) => place.to_string(),
@@ -20,13 +21,13 @@ pub fn haproxy(front: &Front, files: &TlsFiles) -> Result<String, Refusal> {
     Ok(heading(front, &certificate) + GLOBAL + &body + STATISTICS)
 }
 
-fn key_is_found(certificate: &str, key: Option<&Place>) -> Result<(), Refusal> {
+fn key_is_found(certificate: &str, key: Option<&Place>) -> Result<(), Refused> {
     let found = format!("{certificate}.key");
     match key {
-        Some(key) if key.to_string() != found && key.to_string() != certificate => Err(Refusal::new(
+        Some(key) if key.to_string() != found && key.to_string() != certificate => Err(Refused::Options(Refusal::new(
             format!("--key: haproxy looks for the key of {certificate} in that file or in {found}, not in {key}"),
             format!("put the key at {found}, or behind the certificates in {certificate}, and leave --key out"),
-        )),
+        ))),
         Some(_) | None => Ok(()),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{Front, Layer, Refusal};
+use super::{Front, Layer, Refused};
+use crate::tls::Refusal;
 
 /// What only the user knows of the floating address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,21 +22,21 @@ struct Group {
 }
 
 /// The whole keepalived.conf of one machine, for keepalived 2.0 or newer.
-pub fn keepalived(front: &Front, floating: &Floating) -> Result<String, Refusal> {
+pub fn keepalived(front: &Front, floating: &Floating) -> Result<String, Refused> {
     let group = group(front, floating.address)?;
     let own = floating.on.or(group.machines.first().copied());
     let place = group.machines.iter().position(|machine| Some(*machine) == own);
     let (Some(own), Some(place)) = (own, place) else {
-        return Err(Refusal::new(
+        return Err(Refused::Options(Refusal::new(
             format!("--on: {} is none of the {} that share the address", listed(own.as_slice()), group.what),
             format!("one of {}", listed(&group.machines)),
-        ));
+        )));
     };
     let peers: Vec<IpAddr> = group.machines.iter().copied().filter(|machine| *machine != own).collect();
     Ok(heading(front, floating, &group, own) + &body(front, floating, own, place, &peers))
 }
 
-fn group(front: &Front, floating: IpAddr) -> Result<Group, Refusal> {
+fn group(front: &Front, floating: IpAddr) -> Result<Group, Refused> {
     let balancers: Vec<IpAddr> =
         front.inventory.load_balancers.iter().copied().filter(|address| *address != floating).collect();
     let group = match (balancers.len(), front.layer) {
@@ -50,24 +51,26 @@ fn group(front: &Front, floating: IpAddr) -> Result<Group, Refusal> {
                     named(&balancers)
                 ),
                 "name both balancers, and the floating address beside them: `load_balancers: [10.0.0.5, 10.0.0.6, 10.0.0.100]`",
-            ));
+            )
+            .into());
         }
         (_, Layer::Four | Layer::Seven) => Group { machines: balancers, what: "load balancers" },
     };
     if group.machines.len() < 2 {
-        return Err(Refusal::new("nodes: an address that floats needs two machines", "name more nodes"));
+        let refusal = Refusal::new("nodes: an address that floats needs two machines", "name more nodes");
+        return Err(refusal.into());
     }
     if group.machines.contains(&floating) {
-        return Err(Refusal::new(
+        return Err(Refused::Options(Refusal::new(
             format!("--virtual-ip: {floating} is a node's own address"),
             "choose an address of the same network that no machine has",
-        ));
+        )));
     }
     if group.machines.iter().any(|machine| machine.is_ipv4() != floating.is_ipv4()) {
-        return Err(Refusal::new(
+        return Err(Refused::Options(Refusal::new(
             format!("--virtual-ip: {floating} is not of the same kind as {}", listed(&group.machines)),
             "VRRP speaks IPv4 or IPv6, not both: choose an address of the machines' own kind",
-        ));
+        )));
     }
     Ok(group)
 }

@@ -11,13 +11,31 @@ mod keepalived;
 mod nginx;
 mod place;
 
-pub use crate::tls::Refusal;
+use crate::tls::Refusal;
 pub use aws::aws;
 pub use front::{Front, Layer, Target};
 pub use haproxy::haproxy;
 pub use keepalived::{Floating, keepalived};
 pub use nginx::nginx;
 pub use place::{NotAPlace, Place};
+
+/// Why there is no text, by whose words it is so; with what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The options of the command line do not fit.
+    #[error(transparent)]
+    Options(Refusal),
+    #[error(transparent)]
+    Inventory(#[from] Refusal),
+}
+
+impl Refused {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Refused::Options(refusal) | Refused::Inventory(refusal) => refusal.hint(),
+        }
+    }
+}
 
 /// Where the certificate and its key lie on the balancer, as far as that was said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

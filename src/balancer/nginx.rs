@@ -1,9 +1,9 @@
 //! nginx: what open-source nginx can do, which is to notice a node that is gone by the requests that fail there.
 
-use super::{Front, Layer, Refusal, TlsFiles};
+use super::{Front, Layer, Refused, TlsFiles};
 
 /// The whole nginx.conf, for nginx 1.18 or newer.
-pub fn nginx(front: &Front, files: &TlsFiles) -> Result<String, Refusal> {
+pub fn nginx(front: &Front, files: &TlsFiles) -> Result<String, Refused> {
     front.refuse_tls_files(files)?;
     let certificate = match &files.certificate {
         Some(place) => place.to_string(),

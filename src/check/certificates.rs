@@ -41,7 +41,7 @@ pub fn node_clocks(observed: &Observed, now: Timestamp) -> Vec<NodeClock> {
 mod tests {
     use super::*;
     use crate::check::world::World;
-    use crate::check::{Context, Skips, explain, gate, run_all};
+    use crate::check::{Context, Skips, gate, run_all};
     use crate::tls::{self, Request};
 
     #[test]
@@ -58,7 +58,7 @@ mod tests {
         let report = run_all(&context, &Skips::default());
         let bad: Vec<_> = report.blocking().collect();
         assert!(!bad.is_empty() && bad.iter().all(|finding| finding.check.starts_with("tls.")), "{bad:#?}");
-        assert!(explain(bad[0].check).unwrap().contains("PEM"));
+        assert!(rows().any(|row| row.id == bad[0].check), "{bad:#?}");
         let skips = Skips::new(bad.iter().map(|finding| finding.check)).unwrap();
         assert!(gate(run_all(&context, &skips)).is_ok());
     }

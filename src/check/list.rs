@@ -135,15 +135,3 @@ pub fn listed() -> Vec<Listed> {
 pub(super) fn known_ids() -> impl Iterator<Item = &'static str> {
     listed().into_iter().map(|row| row.id)
 }
-
-/// What `cowhand explain` says of a check; `None` when there is no such check.
-pub fn explain(id: &str) -> Option<String> {
-    let row = listed().into_iter().find(|row| row.id == id)?;
-    let needs = match row {
-        Listed { offline: true, .. } => "no machine (also with --offline)",
-        _ if outside::TEXTS.iter().any(|text| text.id == id) => "Rancher to be there (`cowhand verify`)",
-        _ if row.id.starts_with("existing.") => "a look at the cluster",
-        _ => "a look at the nodes",
-    };
-    Some(format!("{}\n  {}\n\n  why    {}\n  fix    {}\n  needs  {needs}\n", row.id, row.what, row.why, row.fix))
-}

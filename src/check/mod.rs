@@ -29,9 +29,9 @@ pub use certificates::node_clocks;
 pub use context::{Answer, Context};
 pub use finding::*;
 pub use gate::{Blocked, Cleared, gate};
-pub use list::{ALL, Check, Listed, explain, listed};
+pub use list::{ALL, Check, Listed, listed};
 pub use removal::removal;
-pub use run::{Counts, Report, SkipError, Skips, run_all};
+pub use run::{Report, SkipError, Skips, run_all};
 
 #[cfg(test)]
 #[path = "bad_tests.rs"]

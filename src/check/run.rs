@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::list::{ALL, known_ids};
-use super::{Context, Finding, Verdict, certificates};
+use super::{Context, Finding, certificates};
 
 /// Everything that was found, by node and then by id.
 #[derive(Debug, Clone, Serialize)]
@@ -11,31 +11,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    pub passed: usize,
-    pub warned: usize,
-    pub unknown: usize,
-    pub failed: usize,
-    /// Of those that would block.
-    pub skipped: usize,
-}
-
 impl Report {
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for finding in &self.findings {
-            match finding.verdict {
-                Verdict::Pass => counts.passed += 1,
-                Verdict::Warn => counts.warned += 1,
-                Verdict::Unknown | Verdict::Fail if finding.skipped => counts.skipped += 1,
-                Verdict::Unknown => counts.unknown += 1,
-                Verdict::Fail => counts.failed += 1,
-            }
-        }
-        counts
-    }
-
     pub fn blocking(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.blocks())
     }

@@ -42,6 +42,9 @@ fn forwarding_fix(node: &Node, reached: &Reached) -> String {
         ];
         let bad = settings.iter().filter(|(_, value)| value.as_deref().is_some_and(|value| value != "yes"));
         wrong.extend(bad.map(|(key, _)| format!("{key} yes")));
+        if permitted(reached).is_some() {
+            wrong.push("PermitOpen any".to_owned());
+        }
         if sshd.disable_forwarding.as_deref() == Some("yes") {
             wrong.push("DisableForwarding no".to_owned());
         }
@@ -52,19 +55,28 @@ fn forwarding_fix(node: &Node, reached: &Reached) -> String {
     format!("in /etc/ssh/sshd_config of {} set `{}`, then `sudo systemctl reload sshd`", node.name, wrong.join("`, `"))
 }
 
+/// Where sshd lets TCP channels lead to, when that is not everywhere.
+fn permitted(reached: &Reached) -> Option<&str> {
+    reached.facts.sshd.as_ref().ok()?.permit_open.as_deref().filter(|places| *places != "any")
+}
+
 pub const TCP_FORWARDING: Check = Check {
     id: "ssh.tcp-forwarding",
-    what: "sshd opens TCP channels; one is really opened",
+    what: "sshd opens TCP channels, and to every port; one is really opened",
     why: "rke asks the health of each component through such channels and reports a failed health check otherwise",
-    fix: "set `AllowTcpForwarding yes` in /etc/ssh/sshd_config and reload sshd",
+    fix: "set `AllowTcpForwarding yes` and `PermitOpen any` in /etc/ssh/sshd_config and reload sshd",
     run: tcp_forwarding,
     offline: false,
 };
 
 fn tcp_forwarding(context: &Context) -> Vec<Answer> {
-    context.each_node(|node, reached| match &reached.tcp_forwarding {
-        Ok(()) => Answer::pass("a channel to port 22 of the node itself opens"),
-        Err(unseen) => Answer::fail(unseen.to_string(), forwarding_fix(node, reached)),
+    context.each_node(|node, reached| match (&reached.tcp_forwarding, permitted(reached)) {
+        (Ok(()), Some(places)) => Answer::fail(
+            format!("sshd opens TCP channels to {places} only (PermitOpen)"),
+            forwarding_fix(node, reached),
+        ),
+        (Ok(()), None) => Answer::pass("a channel to port 22 of the node itself opens"),
+        (Err(unseen), _) => Answer::fail(unseen.to_string(), forwarding_fix(node, reached)),
     })
 }
 

@@ -161,10 +161,7 @@ fn ids_are_unique_and_every_check_has_its_texts() {
         for text in [row.what, row.why, row.fix] {
             assert!(text.len() > 10 && !text.ends_with('.') && !text.contains('\n'), "{}: {text}", row.id);
         }
-        let explained = explain(row.id).unwrap();
-        assert!(explained.contains(row.what) && explained.contains(row.why) && explained.contains(row.fix));
     }
-    assert_eq!(explain("no.such"), None);
 }
 
 #[test]
@@ -201,8 +198,8 @@ fn skipping_is_by_known_ids_and_never_for_what_guards_a_cluster() {
     let world = World::with("quirk-docker-29");
     let skips = Skips::new(["docker.version", "docker.too-new", "docker.storage"]).unwrap();
     let report = run_all(&world.context(), &skips);
-    assert_eq!(report.counts().skipped, 2);
-    assert!(report.findings.iter().any(|finding| finding.skipped && finding.verdict == Verdict::Fail));
+    let skipped = report.findings.iter().filter(|finding| finding.skipped && finding.verdict == Verdict::Fail);
+    assert_eq!(skipped.count(), 2);
     assert!(gate(report).is_ok());
 
     let error = Skips::new(["docker.to-new"]).unwrap_err();
@@ -216,10 +213,8 @@ fn skipping_is_by_known_ids_and_never_for_what_guards_a_cluster() {
 }
 
 #[test]
-fn the_gate_names_what_blocks_and_counts_add_up() {
+fn the_gate_names_what_blocks() {
     let report = World::with("quirk-docker-29").report();
-    let counts = report.counts();
-    assert_eq!(counts.passed + counts.warned + counts.failed + counts.unknown + counts.skipped, report.findings.len());
     let blocked = gate(report).unwrap_err();
     assert_eq!(
         blocked.to_string(),
@@ -361,6 +356,19 @@ fn fixes_name_what_is_wrong_on_this_very_node() {
     let fix = &World::with("quirk-docker-permission").say("ssh.docker-socket")[0].fix;
     assert_eq!(fix, "on n2, `sudo usermod -aG docker rancher`; it counts from the next login on");
     assert!(World::with("quirk-no-docker").say("ssh.docker-socket")[0].fix.starts_with("install Docker on n2"));
+}
+
+/// A channel to port 22 may open all the same; rke needs others.
+#[test]
+fn channels_that_may_not_lead_everywhere_are_found() {
+    let mut world = World::good();
+    world.n2().facts.sshd.as_mut().unwrap().permit_open = Some("10.0.0.12:22 localhost:80".into());
+    let found = &world.say("ssh.tcp-forwarding")[0];
+    assert_eq!(
+        (found.verdict, found.seen.as_str()),
+        (Verdict::Fail, "sshd opens TCP channels to 10.0.0.12:22 localhost:80 only (PermitOpen)")
+    );
+    assert_eq!(found.fix, "in /etc/ssh/sshd_config of n2 set `PermitOpen any`, then `sudo systemctl reload sshd`");
 }
 
 #[test]

@@ -181,7 +181,7 @@ impl World {
         });
         World {
             inventory: inventory(),
-            observed: Observed { nodes: nodes.collect(), gathered_at: jiff::Timestamp::UNIX_EPOCH },
+            observed: Observed { nodes: nodes.collect() },
             workspace: WorkspaceFacts { state: StateFile::Absent },
             name: Ok((1..=3).map(|index| IpAddr::from([10, 0, 0, 10 + index])).collect()),
             kubeconfig: None,

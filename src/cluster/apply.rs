@@ -19,8 +19,6 @@ pub const ASKER: &str = "cowhand-asks";
 pub struct Apply {
     /// For namespaced manifests that name none.
     pub namespace: String,
-    /// Take over fields that somebody else manages.
-    pub force: bool,
     /// How long passing refusals (webhook not up yet, kind not established, API blinking) are waited out, each manifest.
     pub limit: Duration,
     /// Who asks: what this one applied earlier and no longer names is taken away.
@@ -29,7 +27,7 @@ pub struct Apply {
 
 impl Default for Apply {
     fn default() -> Self {
-        Apply { namespace: "default".into(), force: true, limit: Duration::from_secs(120), manager: FIELD_MANAGER }
+        Apply { namespace: "default".into(), limit: Duration::from_secs(120), manager: FIELD_MANAGER }
     }
 }
 
@@ -130,12 +128,8 @@ impl Cluster {
         let object = self.place(manifest, how).await?;
         let doing = format!("{} {object}", if dry { "try" } else { "apply" });
         let api = self.api(&doing, &object.api_version, &object.kind, object.namespace.as_deref()).await?;
-        let parameters = PatchParams {
-            dry_run: dry,
-            force: how.force,
-            field_manager: Some(how.manager.into()),
-            field_validation: None,
-        };
+        let parameters =
+            PatchParams { dry_run: dry, force: true, field_manager: Some(how.manager.into()), field_validation: None };
         let answer = api.patch(&object.name, &parameters, &Patch::Apply(manifest)).await;
         let answer = answer.map_err(|error| self.error(&doing, error))?;
         let value = to_value(&doing, answer)?;

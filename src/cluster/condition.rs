@@ -13,8 +13,6 @@ use super::{Apply, Cluster, ClusterError, NodeSeen, ObjectRef, certificate};
 /// Something that becomes true by itself, given time.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
-    /// The API answers and says it is ready (`/readyz` is behind it; the version is asked).
-    ApiAnswers,
     /// These nodes are there and Ready; with no names: all there are, at least one.
     NodesReady {
         names: Vec<String>,
@@ -24,10 +22,6 @@ pub enum Condition {
         name: String,
     },
     DaemonSetReady {
-        namespace: String,
-        name: String,
-    },
-    JobComplete {
         namespace: String,
         name: String,
     },
@@ -81,12 +75,10 @@ impl Seen {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Condition::ApiAnswers => write!(f, "the Kubernetes API"),
             Condition::NodesReady { names } if names.is_empty() => write!(f, "the nodes"),
             Condition::NodesReady { names } => write!(f, "{}", names.join(", ")),
             Condition::DeploymentReady { namespace, name } => write!(f, "deployment {namespace}/{name}"),
             Condition::DaemonSetReady { namespace, name } => write!(f, "daemonset {namespace}/{name}"),
-            Condition::JobComplete { namespace, name } => write!(f, "job {namespace}/{name}"),
             Condition::CrdEstablished { name } => write!(f, "definition {name}"),
             Condition::EndpointsNonEmpty { namespace, service } => write!(f, "service {namespace}/{service}"),
             Condition::CertificateReady { namespace, name }
@@ -112,7 +104,6 @@ impl Condition {
         match self {
             Condition::DeploymentReady { namespace, name } => of("apps/v1", "Deployment", Some(namespace), name),
             Condition::DaemonSetReady { namespace, name } => of("apps/v1", "DaemonSet", Some(namespace), name),
-            Condition::JobComplete { namespace, name } => of("batch/v1", "Job", Some(namespace), name),
             Condition::CrdEstablished { name } => of("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, name),
             Condition::EndpointsNonEmpty { namespace, service } => of("v1", "Endpoints", Some(namespace), service),
             Condition::CertificateReady { namespace, name }
@@ -123,7 +114,7 @@ impl Condition {
                 of("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", None, name)
             }
             Condition::Gone(object) => Some(object.clone()),
-            Condition::ApiAnswers | Condition::NodesReady { .. } | Condition::DryRunAccepted { .. } => None,
+            Condition::NodesReady { .. } | Condition::DryRunAccepted { .. } => None,
         }
     }
 
@@ -136,14 +127,12 @@ impl Condition {
         match self {
             Condition::DeploymentReady { .. } => deployment(found),
             Condition::DaemonSetReady { .. } => daemon_set(found),
-            Condition::JobComplete { .. } => job(found),
             Condition::CrdEstablished { .. } => by_condition(found, "Established"),
             Condition::EndpointsNonEmpty { .. } => endpoints(found),
             Condition::WebhookCaInjected { .. } => webhook(found),
             Condition::Gone(_)
             | Condition::CertificateReady { .. }
             | Condition::CertificateReissued { .. }
-            | Condition::ApiAnswers
             | Condition::NodesReady { .. }
             | Condition::DryRunAccepted { .. } => Seen::Met("there".into()),
         }
@@ -154,7 +143,6 @@ impl Cluster {
     /// One look at a condition, without waiting.
     pub async fn look(&self, what: &Condition) -> Result<Seen, ClusterError> {
         match what {
-            Condition::ApiAnswers => self.version().await.map(Seen::Met),
             Condition::NodesReady { names } => Ok(nodes(names, &self.nodes().await?)),
             Condition::DryRunAccepted { manifest } => match self.dry_run_apply(manifest, &Apply::default()).await {
                 Ok(_) => Ok(Seen::Met("accepted".into())),
@@ -171,7 +159,6 @@ impl Cluster {
             }
             Condition::DeploymentReady { .. }
             | Condition::DaemonSetReady { .. }
-            | Condition::JobComplete { .. }
             | Condition::CrdEstablished { .. }
             | Condition::EndpointsNonEmpty { .. }
             | Condition::WebhookCaInjected { .. }
@@ -246,17 +233,6 @@ fn words(found: &Value, kind: &str) -> Option<String> {
     let said = condition(found, kind)?;
     let text = |key: &str| said[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     text("message").or_else(|| text("reason"))
-}
-
-fn job(found: &Value) -> Seen {
-    if is_true(found, "Complete") {
-        return Seen::Met("complete".into());
-    }
-    if is_true(found, "Failed") {
-        return Seen::Never(words(found, "Failed").unwrap_or_else(|| "failed".into()));
-    }
-    let (active, failed) = (number(found, "/status/active"), number(found, "/status/failed"));
-    Seen::NotYet(format!("{active} running, {failed} failed"))
 }
 
 fn by_condition(found: &Value, kind: &str) -> Seen {

@@ -38,15 +38,6 @@ fn a_daemonset_without_nodes_is_not_ready() {
 }
 
 #[test]
-fn a_failed_job_is_not_waited_for() {
-    let failed =
-        json!({"status": {"conditions": [{"type": "Failed", "status": "True", "message": "backoff limit reached"}]}});
-    assert_eq!(job(&failed), Seen::Never("backoff limit reached".into()));
-    assert_eq!(not_yet(job(&json!({"status": {"active": 1, "failed": 2}}))), "1 running, 2 failed");
-    assert!(matches!(job(&json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}})), Seen::Met(_)));
-}
-
-#[test]
 fn endpoints_need_a_ready_address() {
     assert_eq!(not_yet(endpoints(&json!({}))), "no pod behind it");
     let waiting = json!({"subsets": [{"notReadyAddresses": [{"ip": "10.1.1.1"}]}]});

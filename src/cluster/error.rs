@@ -54,12 +54,10 @@ impl ClusterError {
         match self {
             ClusterError::NoAnswer { .. } | ClusterError::UnknownKind { .. } => true,
             ClusterError::Refused { code, message, .. } => match code {
-                // An apply without force that meets another owner stays refused however often it is tried.
-                409 => !message.contains("Apply failed with"),
                 // A namespace that is still being removed, or not yet there for the API server that was asked.
                 403 => message.contains("is being terminated"),
                 404 => message.contains("namespaces \""),
-                429 | 500..=599 => true,
+                409 | 429 | 500..=599 => true,
                 _ => false,
             },
             ClusterError::Kubeconfig { .. }
@@ -79,9 +77,6 @@ impl ClusterError {
             ClusterError::Refused { code: 401, .. } => Some(
                 "the cluster does not know the kubeconfig's user: it may be of a former cluster, or expired".into(),
             ),
-            ClusterError::Refused { code: 409, message, .. } if message.contains("Apply failed with") => {
-                Some("somebody else manages these fields; look at `kubectl get … --show-managed-fields`".into())
-            }
             ClusterError::UnknownKind { .. } => {
                 Some("the definition (CRD) of this kind is not installed, or not established yet".into())
             }
@@ -113,8 +108,8 @@ pub(super) fn proof_failed(error: &kube::Error) -> String {
     }
 }
 
-/// The last error of a chain that says something; kube and hyper wrap it in layers like "client error (Connect)".
-fn innermost(error: &dyn Error) -> String {
+/// The last error of a chain that says something; kube, hyper and reqwest wrap it in layers like "client error (Connect)".
+pub fn innermost(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -161,7 +156,6 @@ mod tests {
     fn only_what_may_pass_is_tried_again() {
         assert!(refused(500, "Internal error occurred: failed calling webhook").is_passing());
         assert!(refused(409, "the object has been modified").is_passing());
-        assert!(!refused(409, "Apply failed with 1 conflict").is_passing());
         assert!(refused(403, "because it is being terminated").is_passing());
         assert!(!refused(403, "User \"x\" cannot patch").is_passing());
         assert!(refused(404, "namespaces \"a\" not found").is_passing());

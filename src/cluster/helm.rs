@@ -59,11 +59,6 @@ impl fmt::Display for ChartRef {
 pub struct ChartFacts {
     pub name: String,
     pub version: String,
-    #[serde(default)]
-    pub app_version: Option<String>,
-    /// Which Kubernetes versions it accepts, e.g. `< 1.33.0-0`.
-    #[serde(default)]
-    pub kube_version: Option<String>,
 }
 
 /// A chart with everything that decides what it renders to. Values hold no secrets: helm keeps them in the release.
@@ -153,12 +148,6 @@ impl Helm {
     /// `home` is a folder for helm's cache, made when needed.
     pub fn new(binary: impl Into<PathBuf>, home: impl Into<PathBuf>) -> Self {
         Helm { binary: binary.into(), home: home.into() }
-    }
-
-    /// Its version, e.g. `v3.18.6`.
-    pub async fn version(&self) -> Result<String, HelmError> {
-        let program = self.program()?.words(["version", "--template", "{{.Version}}"]);
-        self.run("version", program, None, ASK_LIMIT).await
     }
 
     /// Chart.yaml of a chart, wherever it comes from.

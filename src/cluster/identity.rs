@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::ByteString;
 use kube::config::{AuthInfo, ExecConfig};
 
-use super::Access;
+use super::{Access, from_base64};
 
 /// The proof that goes with the meant context; never a key or a token itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +48,7 @@ impl Access {
 /// In the order in which kube takes them.
 fn of(user: &AuthInfo) -> Identity {
     if let Some(data) = &user.client_certificate_data {
-        return Identity::Certificate(decoded(data));
+        return Identity::Certificate(from_base64(data).ok_or_else(|| "client-certificate-data is not base64".into()));
     }
     if let Some(file) = &user.client_certificate {
         let read = std::fs::read(file).map_err(|error| format!("{file}: {}", error.kind()));
@@ -69,13 +68,6 @@ fn of(user: &AuthInfo) -> Identity {
         return Identity::Provider(provider.name.clone());
     }
     if user.username.is_some() { Identity::Password } else { Identity::Nothing }
-}
-
-/// Standard base64, as the API writes bytes.
-fn decoded(data: &str) -> Result<Vec<u8>, String> {
-    serde_json::from_value::<ByteString>(serde_json::Value::String(data.trim().into()))
-        .map(|bytes| bytes.0)
-        .map_err(|_| "client-certificate-data is not base64".into())
 }
 
 fn program_of(program: &ExecConfig) -> Identity {

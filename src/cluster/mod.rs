@@ -24,7 +24,7 @@ mod why;
 pub use apply::{ASKER, Apply, Change, Difference, FIELD_MANAGER};
 pub use condition::{Condition, Seen};
 pub use connect::{Access, Cluster, HelmKubeconfig, Route};
-pub use error::ClusterError;
+pub use error::{ClusterError, innermost};
 pub use helm::{ChartFacts, ChartRef, Helm, HelmError, HelmRun, Render};
 pub use identity::Identity;
 pub use inhabitants::{Inhabitant, Inhabitants};
@@ -37,5 +37,5 @@ pub use program::{Captured, Ended, Group, Program, ProgramError, capture, spawn}
 pub use readiness::cert_manager_ready;
 pub use release::{Release, ReleaseStatus};
 pub use rights::Right;
-pub use secret::SecretDigest;
+pub use secret::{SecretDigest, from_base64, hex};
 pub use wait::WaitError;

@@ -33,21 +33,6 @@ pub enum ReleaseStatus {
     Unknown,
 }
 
-impl ReleaseStatus {
-    /// A helm run that has not ended, or was killed: helm refuses every other one meanwhile.
-    pub fn is_pending(self) -> bool {
-        match self {
-            ReleaseStatus::PendingInstall | ReleaseStatus::PendingUpgrade | ReleaseStatus::PendingRollback => true,
-            ReleaseStatus::Deployed
-            | ReleaseStatus::Failed
-            | ReleaseStatus::Superseded
-            | ReleaseStatus::Uninstalled
-            | ReleaseStatus::Uninstalling
-            | ReleaseStatus::Unknown => false,
-        }
-    }
-}
-
 impl Cluster {
     /// Frees a release that a killed helm left pending ("another operation is in progress"), and says what it did.
     ///
@@ -82,7 +67,6 @@ mod tests {
             "status":"pending-upgrade","chart":"rancher-2.11.3","app_version":"v2.11.3"}]"#;
         let releases: Vec<Release> = serde_json::from_str(listed).unwrap();
         assert_eq!(releases[0].status, ReleaseStatus::PendingUpgrade);
-        assert!(releases[0].status.is_pending());
         assert_eq!(releases[0].chart, "rancher-2.11.3");
     }
 }

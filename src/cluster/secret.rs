@@ -112,11 +112,23 @@ fn discreet(error: ClusterError) -> ClusterError {
             }
         }
         ClusterError::Answer { doing, why: _ } => ClusterError::Answer { doing, why: "it is not a Secret".into() },
-        other => other,
+        ClusterError::Refused { .. }
+        | ClusterError::Kubeconfig { .. }
+        | ClusterError::NoAnswer { .. }
+        | ClusterError::NotTrusted { .. }
+        | ClusterError::UnknownKind { .. }
+        | ClusterError::Manifest { .. }
+        | ClusterError::Write { .. } => error,
     }
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+/// What the API holds as base64 (RFC 4648).
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    serde_json::from_value::<ByteString>(text.trim().into()).ok().map(|bytes| bytes.0)
+}
+
+/// Small letters, no separators.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -91,7 +91,7 @@ impl Cluster {
             let left = end.saturating_duration_since(Instant::now());
             self.wait(what, left, |seen| progress(&format!("{what}: {seen}"))).await.map_err(|error| match error {
                 WaitError::NotInTime { what, seen, why, limit: _ } => WaitError::NotInTime { what, limit, seen, why },
-                other => other,
+                WaitError::Failed { .. } | WaitError::Unseen { .. } => error,
             })?;
         }
         Ok(())

@@ -13,15 +13,14 @@ impl Cluster {
     /// lines, never an error: this is asked when something went wrong already.
     pub async fn explain(&self, what: &Condition) -> Vec<String> {
         match what {
-            Condition::DeploymentReady { namespace, .. }
-            | Condition::DaemonSetReady { namespace, .. }
-            | Condition::JobComplete { namespace, .. } => self.explain_workload(what, namespace).await,
+            Condition::DeploymentReady { namespace, .. } | Condition::DaemonSetReady { namespace, .. } => {
+                self.explain_workload(what, namespace).await
+            }
             Condition::EndpointsNonEmpty { namespace, service } => self.explain_service(namespace, service).await,
             Condition::CertificateReady { namespace, .. } | Condition::CertificateReissued { namespace, .. } => {
                 self.explain_certificate(namespace).await
             }
-            Condition::ApiAnswers
-            | Condition::NodesReady { .. }
+            Condition::NodesReady { .. }
             | Condition::CrdEstablished { .. }
             | Condition::WebhookCaInjected { .. }
             | Condition::Gone(_)

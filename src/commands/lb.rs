@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{Answer, Context, new_file};
-use crate::balancer::{self, Floating, Front, Place, Refusal, TlsFiles};
+use crate::balancer::{self, Floating, Front, Place, Refused, TlsFiles};
 use crate::report::{Exit, Failure};
 
 #[derive(Debug, Clone, clap::Args)]
@@ -109,7 +109,7 @@ struct Written<'a> {
 
 pub fn run(context: &Context, wanted: &Lb) -> Answer {
     let site = context.wanted()?;
-    let refused = |refusal: Refusal| refused(&site.file, &refusal);
+    let refused = |why: Refused| refused(&site.file, &why);
     let front = Front::new(&site.inventory, &site.file.display().to_string()).map_err(refused)?;
     let (text, goal) = match &wanted.kind {
         Kind::Haproxy(said) => (balancer::haproxy(&front, &said.files()), &said.goal),
@@ -141,8 +141,10 @@ impl Sharing {
     }
 }
 
-/// An option that does not fit is the command line's fault, all else the inventory's.
-fn refused(file: &Path, refusal: &Refusal) -> Failure {
-    let exit = if refusal.reason.starts_with("--") { Exit::Usage } else { Exit::Inventory };
-    Failure::new(exit, format!("{} gives no such text", file.display())).because(refusal).maybe_hint(refusal.hint())
+fn refused(file: &Path, why: &Refused) -> Failure {
+    let exit = match why {
+        Refused::Options(_) => Exit::Usage,
+        Refused::Inventory(_) => Exit::Inventory,
+    };
+    Failure::new(exit, format!("{} gives no such text", file.display())).because(why).maybe_hint(why.hint())
 }

@@ -85,15 +85,11 @@ pub fn heading(site: &Site) -> String {
         None => "a cluster that is there".into(),
     };
     let rancher = &inventory.rancher;
-    let (mode, issuer) = (lower(&rancher.tls.mode), lower(&rancher.tls.issuer));
+    let (mode, issuer) = (rancher.tls.mode.word(), rancher.tls.issuer.word());
     format!(
         "{} · {engine} · rancher {} at {} (tls: {mode}, issuer: {issuer})",
         inventory.name, rancher.version, rancher.hostname
     )
-}
-
-fn lower(word: &impl std::fmt::Debug) -> String {
-    format!("{word:?}").to_lowercase()
 }
 
 #[cfg(test)]

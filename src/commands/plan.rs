@@ -64,8 +64,8 @@ async fn plans(
     let world = World::see(site, &machines, tell).await?;
     let reached = world.reach().await?;
     let mut plans = vec![prepare::plan(site)];
-    for entry in playbook::up() {
-        plans.push(stages::plan(&world, entry.stage, reached.as_ref()).await?);
+    for stage in playbook::up() {
+        plans.push(stages::plan(&world, stage, reached.as_ref()).await?);
     }
     machines.disconnect().await;
     Ok(plans)

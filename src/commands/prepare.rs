@@ -40,7 +40,6 @@ pub fn carry_out(site: &Site, steps: &[Step]) -> Result<(), Failure> {
             | Step::Apply { .. }
             | Step::Secret(_)
             | Step::Helm(_)
-            | Step::HelmRemove { .. }
             | Step::Restart { .. }
             | Step::Remove { .. }
             | Step::Reissue { .. }

@@ -128,7 +128,6 @@ impl Run<'_> {
                 | Step::Apply { .. }
                 | Step::Secret(_)
                 | Step::Helm(_)
-                | Step::HelmRemove { .. }
                 | Step::Restart { .. }
                 | Step::Remove { .. }
                 | Step::Reissue { .. }

@@ -57,7 +57,7 @@ async fn walk(
     journal: &mut Keeping,
     pauser: Pauser,
 ) -> Answer {
-    let stages: Vec<Stage> = playbook::up().into_iter().map(|entry| entry.stage).collect();
+    let stages = playbook::up();
     let cluster = site.inventory.name.clone();
     tell.event(Event::RunStarted { command: "up", cluster, summary: heading(site), stages: stages.clone() });
     let began = start(tell, Stage::Check);
@@ -244,7 +244,7 @@ async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&Reached>) -> Resul
         Stage::CertManager if run.world.picture.needs_cert_manager => Ok("accepts issuers".into()),
         Stage::CertManager => Ok("not needed".into()),
         Stage::Rancher => {
-            let mode = crate::plan::rancher::mode(&run.world.picture);
+            let mode = run.world.picture.agent_tls_mode.word();
             Ok(format!(
                 "{} of {} replicas, agents {mode}",
                 site.inventory.rancher.replicas, site.inventory.rancher.replicas

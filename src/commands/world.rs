@@ -176,6 +176,9 @@ pub async fn find(kind: ToolKind, from: &crate::inventory::Tool, version: &str, 
     let mut download = Downloading::new(tell, format!("{} {version}", kind.name()));
     let found = Toolbox::usual().find(kind, from, version, |done, total| download.part(done, total)).await;
     download.end(found.is_ok());
+    if let Ok(Found { path, passed_over: Some(why), .. }) = &found {
+        tell.note(format!("{why}; {} is used instead", path.display()));
+    }
     found.map_err(|error| {
         // Before anything is changed.
         Failure::with_cause(Exit::ChecksFailed, format!("{} is not at hand", kind.name()), &error)

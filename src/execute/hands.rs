@@ -39,6 +39,18 @@ pub enum StepError {
 }
 
 impl StepError {
+    fn cluster(step: &str) -> impl Fn(ClusterError) -> StepError + Copy {
+        move |source| StepError::Cluster { step: step.into(), source: Box::new(source) }
+    }
+
+    fn helm(step: &str) -> impl Fn(HelmError) -> StepError + Copy {
+        move |source| StepError::Helm { step: step.into(), source: Box::new(source) }
+    }
+
+    fn wait(step: &str) -> impl Fn(WaitError) -> StepError + Copy {
+        move |source| StepError::Wait { step: step.into(), source: Box::new(source) }
+    }
+
     pub fn hint(&self) -> Option<String> {
         match self {
             StepError::Cluster { source, .. } => source.hint(),
@@ -76,24 +88,17 @@ impl Hands<'_> {
     }
 
     async fn one(&self, step: &Step, name: &str) -> Result<(), StepError> {
-        let cluster = |source| StepError::Cluster { step: name.into(), source: Box::new(source) };
+        let cluster = StepError::cluster(name);
         match step {
             Step::Apply { manifests, .. } => self.apply(manifests).await.map_err(cluster),
             Step::Secret(secret) => self.secret(secret, name).await,
             Step::Helm(wanted) => self.helm(wanted, name).await,
-            Step::HelmRemove { release, namespace } => {
-                let run = HelmRun { kubeconfig: self.kubeconfig, limit: HELM };
-                let removed = self.helm.uninstall(run, namespace, release).await;
-                removed.map(drop).map_err(|source| StepError::Helm { step: name.into(), source: Box::new(source) })
-            }
             Step::Restart { namespace, deployment, .. } => self.restart(namespace, deployment).await.map_err(cluster),
             Step::Remove { objects, .. } => self.remove(objects, name).await,
             Step::Reissue { namespace, name: certificate, .. } => self.reissue(namespace, certificate, name).await,
             Step::Touch { object, .. } => self.touch(object).await.map_err(cluster),
             Step::Unmark { object, prefix, .. } => self.cluster.unmark(object, prefix).await.map_err(cluster),
-            Step::Wait(wait) => {
-                self.wait(wait).await.map_err(|source| StepError::Wait { step: name.into(), source: Box::new(source) })
-            }
+            Step::Wait(wait) => self.wait_for(&conditions(wait), WAIT, name).await,
             Step::MakeCa { .. } | Step::MakePassword { .. } | Step::RkeUp { .. } => {
                 Err(StepError::NotHere { step: name.into() })
             }
@@ -112,7 +117,7 @@ impl Hands<'_> {
             let value = value.ok_or_else(|| StepError::NoSecret { step: name.into(), from: from.to_string() })?;
             data.insert(key.clone(), SecretSlice::from(value.expose_secret().as_bytes().to_vec()));
         }
-        let cluster = |source| StepError::Cluster { step: name.into(), source: Box::new(source) };
+        let cluster = StepError::cluster(name);
         // The kind of a Secret cannot be changed; one of another kind has to go first.
         let there = self.cluster.secret_digest(&secret.namespace, &secret.name).await.map_err(cluster)?;
         let object = ObjectRef::new("v1", "Secret", Some(&secret.namespace), &secret.name);
@@ -160,7 +165,7 @@ impl Hands<'_> {
     }
 
     async fn helm(&self, wanted: &ReleaseWanted, name: &str) -> Result<(), StepError> {
-        let cluster = |source| StepError::Cluster { step: name.into(), source: Box::new(source) };
+        let cluster = StepError::cluster(name);
         self.make_namespace(&wanted.namespace).await.map_err(cluster)?;
         let freed = self.cluster.free_pending_release(&wanted.namespace, &wanted.release).await.map_err(cluster)?;
         if let Some(freed) = freed {
@@ -169,7 +174,7 @@ impl Hands<'_> {
         let render = render(wanted);
         let run = HelmRun { kubeconfig: self.kubeconfig, limit: HELM };
         let done = self.helm.upgrade_install(run, &render).await;
-        done.map_err(|source| StepError::Helm { step: name.into(), source: Box::new(source) })
+        done.map_err(StepError::helm(name))
     }
 
     /// A namespace that was there keeps its labels: then it is not ours.
@@ -196,16 +201,14 @@ impl Hands<'_> {
     /// Removes the objects in their order and waits until they are gone.
     async fn remove(&self, objects: &[ObjectRef], name: &str) -> Result<(), StepError> {
         for object in objects {
-            let deleted = self.cluster.delete(object).await;
-            deleted.map_err(|source| StepError::Cluster { step: name.into(), source: Box::new(source) })?;
+            self.cluster.delete(object).await.map_err(StepError::cluster(name))?;
         }
         let gone: Vec<Condition> = objects.iter().cloned().map(Condition::Gone).collect();
         self.wait_for(&gone, REMOVAL, name).await
     }
 
     async fn reissue(&self, namespace: &str, certificate: &str, name: &str) -> Result<(), StepError> {
-        let after = self.cluster.reissue(namespace, certificate).await;
-        let after = after.map_err(|source| StepError::Cluster { step: name.into(), source: Box::new(source) })?;
+        let after = self.cluster.reissue(namespace, certificate).await.map_err(StepError::cluster(name))?;
         let condition = Condition::CertificateReissued { namespace: namespace.into(), name: certificate.into(), after };
         self.wait_for(&[condition], WAIT, name).await
     }
@@ -220,13 +223,7 @@ impl Hands<'_> {
 
     async fn wait_for(&self, all: &[Condition], limit: Duration, name: &str) -> Result<(), StepError> {
         let progress = |text: &str| self.tell.progress(self.stage, text);
-        let done = self.cluster.wait_all(all, limit, progress).await;
-        done.map_err(|source| StepError::Wait { step: name.into(), source: Box::new(source) })
-    }
-
-    async fn wait(&self, wait: &Wait) -> Result<(), WaitError> {
-        let progress = |text: &str| self.tell.progress(self.stage, text);
-        self.cluster.wait_all(&conditions(wait), WAIT, progress).await
+        self.cluster.wait_all(all, limit, progress).await.map_err(StepError::wait(name))
     }
 }
 
@@ -256,18 +253,11 @@ pub fn chart(chart: &Chart) -> ChartRef {
 
 /// What a wait of a plan means to the API.
 pub fn conditions(wait: &Wait) -> Vec<Condition> {
-    let (namespace, name) = match wait {
-        Wait::NodesReady { names } => return vec![Condition::NodesReady { names: names.clone() }],
-        Wait::CertManager { namespace, name } => return cert_manager_ready(namespace, name),
-        Wait::Deployment { namespace, name }
-        | Wait::DaemonSet { namespace, name }
-        | Wait::Certificate { namespace, name } => (namespace.clone(), name.clone()),
-    };
-    vec![match wait {
-        Wait::DaemonSet { .. } => Condition::DaemonSetReady { namespace, name },
-        Wait::Certificate { .. } => Condition::CertificateReady { namespace, name },
-        Wait::Deployment { .. } | Wait::NodesReady { .. } | Wait::CertManager { .. } => {
-            Condition::DeploymentReady { namespace, name }
-        }
-    }]
+    match wait.clone() {
+        Wait::NodesReady { names } => vec![Condition::NodesReady { names }],
+        Wait::Deployment { namespace, name } => vec![Condition::DeploymentReady { namespace, name }],
+        Wait::DaemonSet { namespace, name } => vec![Condition::DaemonSetReady { namespace, name }],
+        Wait::Certificate { namespace, name } => vec![Condition::CertificateReady { namespace, name }],
+        Wait::CertManager { namespace, name } => cert_manager_ready(&namespace, &name),
+    }
 }

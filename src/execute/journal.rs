@@ -43,10 +43,6 @@ impl Journal {
         Ok(Journal { path: path.into(), file, run })
     }
 
-    pub fn run(&self) -> &str {
-        &self.run
-    }
-
     /// Appends one event; at the ends of stages and of the run it is on the disk when this returns.
     pub fn note(&mut self, event: &Event) -> Result<(), JournalError> {
         let entry = Entry { time: jiff::Timestamp::now().to_string(), run: &self.run, event };

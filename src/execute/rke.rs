@@ -3,8 +3,7 @@
 //! rke names its state file and kubeconfig after the path of the configuration that it is given, and writes both in
 //! place with `os.WriteFile` (rancher/rke v1.8.0: cluster/state.go, pki/deploy.go), which follows links. So the run
 //! folder holds links to the real files, and a killed rke leaves them where the next run looks. `remove` takes only
-//! the links away, `util get-state-file` moves the link aside and writes a file of its own (util/util.go); both are
-//! brought home here.
+//! the links away; what they led to is removed here.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -35,27 +34,14 @@ pub struct Front {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     Up,
-    /// Judges cluster.yml, writes the state file and makes certificates; changes nothing on a node.
-    Init,
     Remove,
-    GetStateFile,
 }
 
 impl Verb {
     fn words(self) -> &'static [&'static str] {
         match self {
             Verb::Up => &["up"],
-            Verb::Init => &["up", "--init"],
             Verb::Remove => &["remove", "--force"],
-            Verb::GetStateFile => &["util", "get-state-file"],
-        }
-    }
-
-    /// Whether it says at its end that it reached it.
-    fn says_finished(self) -> bool {
-        match self {
-            Verb::Up | Verb::Remove => true,
-            Verb::Init | Verb::GetStateFile => false,
         }
     }
 }
@@ -83,16 +69,6 @@ pub struct RkeOutcome {
 }
 
 impl RkeOutcome {
-    /// Names of the addons that failed or were left out.
-    pub fn failed_addons(&self) -> Vec<&str> {
-        self.troubles.iter().filter_map(Trouble::addon).collect()
-    }
-
-    /// Addresses of the nodes that were left out of the run.
-    pub fn dropped_hosts(&self) -> Vec<&str> {
-        self.troubles.iter().filter_map(Trouble::dropped_host).collect()
-    }
-
     /// Whether rke did all that it was asked to do.
     pub fn success(&self) -> Result<(), RkeError> {
         let command = self.verb.words().join(" ");
@@ -101,7 +77,7 @@ impl RkeOutcome {
             return Err(RkeError::Cancelled { command });
         }
         let clean = self.ended == HowEnded::ByItself(Ended::Code(0)) && self.fatal.is_none();
-        if !clean || (self.verb.says_finished() && !self.finished) {
+        if !clean || !self.finished {
             let how = match self.ended {
                 HowEnded::ByItself(ended) => ended.to_string(),
                 HowEnded::Cancelled => "stopped".into(),
@@ -110,9 +86,8 @@ impl RkeOutcome {
             let why = self.fatal.clone().or(last).unwrap_or_else(|| "it did not say why".into());
             return Err(RkeError::Failed { command, how, why, log });
         }
-        // Verbs that only read and write files look at the nodes too, but do not need them.
-        let counts = |trouble: &&Trouble| self.verb.says_finished() && trouble.is_failure();
-        let failures: Vec<String> = self.troubles.iter().filter(counts).map(ToString::to_string).collect();
+        let failures: Vec<String> =
+            self.troubles.iter().filter(|trouble| trouble.is_failure()).map(ToString::to_string).collect();
         if failures.is_empty() { Ok(()) } else { Err(RkeError::Incomplete { command, failures, log }) }
     }
 }
@@ -239,7 +214,8 @@ impl Rke<'_> {
             finished: log.is_finished(),
             log: log_path,
         };
-        self.bring_home(&outcome)?;
+        // After a removal the state stays, too: until nothing is left on any node, it tells whose the rest is.
+        self.workspace.guard_keys()?;
         let written = aside.map_err(RkeError::from).and_then(|()| kept.finish());
         match written {
             Ok(()) => Ok(outcome),
@@ -259,11 +235,7 @@ impl Rke<'_> {
             program = program.word("--ignore-docker-version");
         }
         // Relative paths in cluster.yml mean the same as for somebody who runs rke by hand.
-        program = match verb {
-            Verb::Up | Verb::Init | Verb::Remove => program.in_folder(self.workspace.folder()),
-            // It leaves what it replaces in its current folder.
-            Verb::GetStateFile => program.in_folder(self.workspace.rke_folder()),
-        };
+        program = program.in_folder(self.workspace.folder());
         match std::env::var_os("RANCHER_METADATA_URL") {
             Some(url) => program.with("RANCHER_METADATA_URL", url),
             None => program,
@@ -302,30 +274,6 @@ impl Rke<'_> {
             Err(source) => return Err(failed("looked at")(source)),
         }
         symlink(Path::new("../..").join(name), &link).map_err(failed("linked"))
-    }
-
-    /// Puts into the workspace what rke left in its own folder.
-    fn bring_home(&self, outcome: &RkeOutcome) -> Result<(), RkeError> {
-        match outcome.verb {
-            // After a removal, too: until nothing is left on any node, the state tells whose the rest is.
-            Verb::Up | Verb::Init | Verb::Remove => {}
-            Verb::GetStateFile => self.bring_state_home()?,
-        }
-        self.workspace.guard_keys()?;
-        Ok(())
-    }
-
-    fn bring_state_home(&self) -> Result<(), RkeError> {
-        let fetched = self.workspace.rke_folder().join("cluster.rkestate");
-        let is_file = fs::symlink_metadata(&fetched).is_ok_and(|found| found.is_file());
-        if !is_file {
-            return Ok(());
-        }
-        let read = fs::read(&fetched);
-        let bytes = read.map_err(|source| RkeError::Folder { what: "read", path: fetched.clone(), source })?;
-        self.keep_state_aside()?;
-        self.workspace.write(&self.workspace.cluster_state(), &bytes, Secrecy::Private)?;
-        self.link("cluster.rkestate")
     }
 }
 

@@ -306,35 +306,16 @@ fn classify(message: &str) -> Option<Trouble> {
 }
 
 impl Trouble {
-    /// The addon that failed or was left out.
-    pub fn addon(&self) -> Option<&str> {
-        match self {
-            Trouble::AddonFailed { addon, .. } | Trouble::AddonSkipped { addon } => Some(addon),
-            Trouble::Unreachable { .. }
-            | Trouble::Dropped { .. }
-            | Trouble::EtcdUnhealthy { .. }
-            | Trouble::NodeNotReady { .. }
-            | Trouble::Other { .. } => None,
-        }
-    }
-
-    /// The address of a node that was left out of the run.
-    pub fn dropped_host(&self) -> Option<&str> {
-        match self {
-            Trouble::Dropped { host } => Some(host),
-            Trouble::AddonFailed { .. }
-            | Trouble::AddonSkipped { .. }
-            | Trouble::Unreachable { .. }
-            | Trouble::EtcdUnhealthy { .. }
-            | Trouble::NodeNotReady { .. }
-            | Trouble::Other { .. } => None,
-        }
-    }
-
     /// Whether a run with it is no success although rke may have exited with 0.
     pub fn is_failure(&self) -> bool {
-        // The others rke tries again by itself: when they mattered, the run ended with them.
-        self.addon().is_some() || self.dropped_host().is_some()
+        match self {
+            Trouble::AddonFailed { .. } | Trouble::AddonSkipped { .. } | Trouble::Dropped { .. } => true,
+            // These rke tries again by itself: when they mattered, the run ended with them.
+            Trouble::Unreachable { .. }
+            | Trouble::EtcdUnhealthy { .. }
+            | Trouble::NodeNotReady { .. }
+            | Trouble::Other { .. } => false,
+        }
     }
 }
 

@@ -89,7 +89,6 @@ async fn exit_0_is_not_success() {
     );
     let (_, outcome, _) = run(folder.path(), Verb::Up, &script).await;
     let outcome = outcome.unwrap();
-    assert_eq!((outcome.failed_addons(), outcome.dropped_hosts()), (vec!["rke-user-addon"], vec!["10.0.0.2"]));
     let error = outcome.success().unwrap_err().to_string();
     assert!(
         error.contains("ended without an error, but addon rke-user-addon failed: no; 10.0.0.2 was left out"),
@@ -168,16 +167,6 @@ async fn copies_do_not_lead_to_a_front_that_is_gone() {
         let text = fs::read_to_string(copy).unwrap();
         assert!(text.contains("/mine") && !text.contains("/gone.key") && !text.contains("4711"), "{text}");
     }
-}
-
-#[tokio::test]
-async fn a_fetched_state_file_comes_home() {
-    let folder = tempfile::tempdir().unwrap();
-    let script = format!("mv $dir/cluster.rkestate $dir/rkestate123\nprintf '%s' '{STATE}' > $dir/cluster.rkestate");
-    let (workspace, outcome, _) = run(folder.path(), Verb::GetStateFile, &script).await;
-    outcome.unwrap().success().unwrap();
-    assert_eq!(fs::read_to_string(workspace.cluster_state()).unwrap(), STATE);
-    assert!(fs::symlink_metadata(workspace.rke_folder().join("cluster.rkestate")).unwrap().is_symlink());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::cluster::{Program, ProgramError, capture};
+use crate::cluster::{Program, ProgramError, capture, hex, innermost};
 use crate::inventory::Tool;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
@@ -346,16 +346,11 @@ async fn fetch(
         file.write_all(&chunk).map_err(|source| ToolError::Write { path: url.into(), source })?;
         progress(done, total);
     }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&digest.finalize()))
 }
 
 fn unfetched(url: &str, error: &reqwest::Error) -> ToolError {
     ToolError::Fetch { url: url.into(), why: innermost(error) }
-}
-
-/// The cause that says something: reqwest wraps it in its own words with the URL in them.
-fn innermost(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// The checksum of a file in a list such as sha256sum(1) writes; names may have folders and a `*` before them.

@@ -1,10 +1,10 @@
 //! Every certificate in the picture: where it is seen, what it says, who renews it. Only public parts are kept.
 
 use jiff::Timestamp;
-use k8s_openapi::ByteString;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::cluster::from_base64;
 use crate::tls::{self, CertificateFacts};
 
 /// Who puts a new certificate in the place of this one before it ends.
@@ -108,7 +108,7 @@ impl Certificates {
         bundles.dedup();
         let renewer = if name.starts_with("cert-manager") { Renewer::CertManager } else { Renewer::Owner };
         for bundle in bundles {
-            match decode(bundle) {
+            match from_base64(bundle) {
                 Some(pem) => self.pem(&place, &pem, renewer, now),
                 None => self.not_seen(&place, "its caBundle is not base64"),
             }
@@ -124,14 +124,10 @@ pub fn rke_renewer(name: &str) -> Renewer {
     }
 }
 
-/// What a field of the API holds that is written as base64.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    serde_json::from_value::<ByteString>(text.into()).ok().map(|bytes| bytes.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::ByteString;
     use serde_json::json;
 
     const CHAIN: &[u8] = include_bytes!("../../tests/data/tls/chain.pem");

@@ -16,7 +16,6 @@ pub(super) fn docker(sections: &Sections) -> Fact<Docker> {
         storage_driver: text("driver"),
         storage_status: status.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         root: text("root"),
-        cgroup_driver: text("cgroup-driver"),
         log_driver: text("log-driver"),
         security: text("security").trim_matches(['[', ']']).to_owned(),
     })

@@ -53,7 +53,7 @@ pub async fn gather(
         NodeObservation { name: node.name.clone(), address: node.address.clone(), outcome }
     });
     let nodes = futures::stream::iter(looks).buffered(SIDE_BY_SIDE).collect().await;
-    Observed { nodes, gathered_at: jiff::Timestamp::now() }
+    Observed { nodes }
 }
 
 async fn look(connection: &Connection, node: &Node, rancher: &str) -> Outcome {
@@ -148,7 +148,7 @@ async fn ask_docker<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S) -> Fact
 }
 
 /// An error and its causes in one line; a cause that its parent already quotes is not said twice.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -58,7 +58,13 @@ pub enum Proof {
 pub fn kubeconfig(path: &Path, context: Option<&str>) -> KubeconfigSeen {
     let access = Access::from_file(path, context).map_err(|error| match error {
         ClusterError::Kubeconfig { why } => Unseen(why),
-        other => Unseen(other.to_string()),
+        ClusterError::NoAnswer { .. }
+        | ClusterError::NotTrusted { .. }
+        | ClusterError::Refused { .. }
+        | ClusterError::UnknownKind { .. }
+        | ClusterError::Manifest { .. }
+        | ClusterError::Answer { .. }
+        | ClusterError::Write { .. } => Unseen(error.to_string()),
     });
     let usable = access.map(|access| Usable {
         context: access.context().to_owned(),

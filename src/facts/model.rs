@@ -18,7 +18,6 @@ pub type Fact<T> = Result<T, Unseen>;
 pub struct Observed {
     /// In the order of the inventory.
     pub nodes: Vec<NodeObservation>,
-    pub gathered_at: jiff::Timestamp,
 }
 
 impl Observed {
@@ -76,11 +75,8 @@ pub struct Reached {
 /// What the probe script said of a machine.
 #[derive(Debug, Clone)]
 pub struct NodeFacts {
-    /// Whether the script's last marker arrived.
-    pub complete: bool,
     pub clock: Fact<NodeClock>,
     pub hostname: Fact<String>,
-    pub fqdn: Fact<String>,
     pub machine_id: Fact<String>,
     pub os: Fact<OperatingSystem>,
     /// Kernel release, e.g. `6.1.0-30-amd64`.
@@ -126,9 +122,6 @@ pub struct NodeFacts {
     pub input_policy: Fact<InputPolicy>,
     /// `Ok(None)`: no SELinux at all.
     pub selinux: Option<SeLinux>,
-    pub cgroup: Fact<u8>,
-    /// The machine's product name or the container's kind, where there is one.
-    pub virtualization: Option<String>,
 }
 
 impl NodeFacts {
@@ -175,7 +168,6 @@ impl OperatingSystem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     pub total: u64,
-    pub available: Option<u64>,
     pub swap: u64,
 }
 
@@ -279,7 +271,6 @@ pub struct Docker {
     /// What the storage driver says of itself, e.g. `("Supports d_type", "true")`.
     pub storage_status: Vec<(String, String)>,
     pub root: String,
-    pub cgroup_driver: String,
     pub log_driver: String,
     /// e.g. `name=seccomp,profile=builtin`.
     pub security: String,
@@ -336,9 +327,6 @@ pub struct KernelSettings {
     pub ip_forward: Fact<bool>,
     /// Not seen means: the module br_netfilter is not loaded.
     pub bridge_iptables: Fact<bool>,
-    pub inotify_instances: Fact<u64>,
-    pub inotify_watches: Fact<u64>,
-    pub conntrack_max: Fact<u64>,
 }
 
 /// Of the modules that RKE's cluster needs.
@@ -356,14 +344,13 @@ pub struct SshServer {
     pub allow_stream_local_forwarding: Option<String>,
     pub disable_forwarding: Option<String>,
     pub max_sessions: Option<u32>,
-    pub max_startups: Option<String>,
+    /// `any`, or where TCP channels may lead to.
     pub permit_open: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Services {
     pub firewalld: Fact<bool>,
-    pub nftables: Fact<bool>,
     /// From ufw's own file: its unit is active even when it does nothing. `None`: no ufw.
     pub ufw_enabled: Option<bool>,
     pub nm_cloud_setup: bool,

@@ -15,10 +15,8 @@ pub fn parse(output: &str) -> NodeFacts {
         words.get(index).map(|word| (*word).to_owned()).ok_or_else(|| Unseen("uname gave too little".into()))
     };
     NodeFacts {
-        complete: sections.complete,
         clock: clock(sections),
         hostname: sections.value("name", "hostname").map(str::to_owned),
-        fqdn: sections.first("fqdn").map(str::to_owned),
         machine_id: sections.value("name", "machine-id").map(str::to_owned),
         os: operating_system(sections),
         kernel: word(0),
@@ -48,8 +46,6 @@ pub fn parse(output: &str) -> NodeFacts {
         services: services(sections),
         input_policy: input_policy(sections),
         selinux: selinux(sections),
-        cgroup: sections.value("kind", "cgroup").and_then(number),
-        virtualization: virtualization(sections),
     }
 }
 
@@ -83,7 +79,7 @@ fn memory(sections: &Sections) -> Fact<Memory> {
         find(&lines, key)?.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
     };
     let total = bytes("MemTotal:").ok_or_else(|| Unseen("/proc/meminfo has no MemTotal".into()))?;
-    Ok(Memory { total, available: bytes("MemAvailable:"), swap: bytes("SwapTotal:").unwrap_or(0) })
+    Ok(Memory { total, swap: bytes("SwapTotal:").unwrap_or(0) })
 }
 
 /// Lines `at PLACE PATH`, then one line of `df -Pk` for each of them, in the same order.
@@ -215,9 +211,6 @@ fn kernel_settings(sections: &Sections) -> KernelSettings {
     KernelSettings {
         ip_forward: read("net/ipv4/ip_forward").map(|value| value != 0),
         bridge_iptables: read("net/bridge/bridge-nf-call-iptables").map(|value| value != 0),
-        inotify_instances: read("fs/inotify/max_user_instances"),
-        inotify_watches: read("fs/inotify/max_user_watches"),
-        conntrack_max: read("net/netfilter/nf_conntrack_max"),
     }
 }
 
@@ -237,7 +230,6 @@ fn ssh_server(sections: &Sections) -> Fact<SshServer> {
         allow_stream_local_forwarding: text("allowstreamlocalforwarding"),
         disable_forwarding: text("disableforwarding"),
         max_sessions: find(&lines, "maxsessions").and_then(|value| value.parse().ok()),
-        max_startups: text("maxstartups"),
         permit_open: text("permitopen"),
     })
 }
@@ -255,7 +247,6 @@ fn services(sections: &Sections) -> Services {
     let ufw = lines.iter().find_map(|line| line.strip_prefix("ENABLED="));
     Services {
         firewalld: active("firewalld"),
-        nftables: active("nftables"),
         ufw_enabled: ufw.map(|value| value.trim_matches('"').eq_ignore_ascii_case("yes")),
         nm_cloud_setup: lines.contains(&"nm-cloud-setup enabled"),
     }
@@ -276,9 +267,4 @@ fn selinux(sections: &Sections) -> Option<SeLinux> {
         "1" => Some(SeLinux::Enforcing),
         _ => Some(SeLinux::Permissive),
     }
-}
-
-fn virtualization(sections: &Sections) -> Option<String> {
-    let found = sections.value("kind", "container").or_else(|_| sections.value("kind", "product"));
-    found.ok().map(str::to_owned)
 }

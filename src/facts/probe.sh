@@ -55,7 +55,7 @@ docker_version() {
 
 docker_info() {
     echo ==docker-info
-    if answer=$(engine info --format 'driver {{.Driver}}{{println}}root {{.DockerRootDir}}{{println}}cgroup-driver {{.CgroupDriver}}{{println}}log-driver {{.LoggingDriver}}{{println}}security {{.SecurityOptions}}{{println}}{{range .DriverStatus}}status {{index . 0}}: {{index . 1}}{{println}}{{end}}' 2>&1); then
+    if answer=$(engine info --format 'driver {{.Driver}}{{println}}root {{.DockerRootDir}}{{println}}log-driver {{.LoggingDriver}}{{println}}security {{.SecurityOptions}}{{println}}{{range .DriverStatus}}status {{index . 0}}: {{index . 1}}{{println}}{{end}}' 2>&1); then
         printf '%s\n' "$answer"
         root=${answer#*root }
         root=${root%%
@@ -122,14 +122,10 @@ resolve() {
 }
 
 slow_probe() {
-    {
-        echo ==fqdn
-        limit 5 hostname -f 2>/dev/null
-        if [ -n "$rancher" ]; then
-            echo ==dns
-            resolve "$rancher"
-        fi
-    } | {
+    if [ -n "$rancher" ]; then
+        echo ==dns
+        resolve "$rancher"
+    fi | {
         echo ==ntp
         if [ -e /run/systemd/timesync/synchronized ]; then
             echo 'NTPSynchronized=yes'
@@ -144,8 +140,8 @@ slow_probe() {
         fi
         echo ==services
         if [ -d /run/systemd/system ]; then
-            set -- $(limit 4 systemctl is-active firewalld ufw nftables 2>/dev/null)
-            printf 'firewalld %s\nufw %s\nnftables %s\n' "${1-unknown}" "${2-unknown}" "${3-unknown}"
+            state=$(limit 4 systemctl is-active firewalld 2>/dev/null)
+            printf 'firewalld %s\n' "${state:-unknown}"
         else
             echo '!systemd does not run here'
         fi
@@ -185,7 +181,7 @@ if [ -r /etc/kubernetes/ssl/kube-ca.pem ]; then
 fi
 if [ "$1" = root ]; then
     echo ==sshd
-    sshd -T -C "user=$2,host=$3,addr=$3" 2>/dev/null | grep -E "^(allowtcpforwarding|allowstreamlocalforwarding|disableforwarding|maxsessions|maxstartups|permitopen) " || echo "!sshd -T gave nothing"
+    sshd -T -C "user=$2,host=$3,addr=$3" 2>/dev/null | grep -E "^(allowtcpforwarding|allowstreamlocalforwarding|disableforwarding|maxsessions|permitopen) " || echo "!sshd -T gave nothing"
     echo ==input-policy
     if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
         nft list chains 2>/dev/null | grep "hook input"
@@ -223,7 +219,7 @@ node_probe() {
     echo ==memory
     while read -r line; do
         case $line in
-        MemTotal:* | MemAvailable:* | SwapTotal:*) printf '%s\n' "$line" ;;
+        MemTotal:* | SwapTotal:*) printf '%s\n' "$line" ;;
         SwapFree:*) break ;;
         esac
     done </proc/meminfo
@@ -245,8 +241,7 @@ node_probe() {
     printf '==ssh\n%s\n==user\n' "${SSH_CONNECTION-}"
     id
     echo ==sysctl
-    grep -s . /proc/sys/net/ipv4/ip_forward /proc/sys/net/bridge/bridge-nf-call-iptables \
-        /proc/sys/fs/inotify/max_user_instances /proc/sys/fs/inotify/max_user_watches /proc/sys/net/netfilter/nf_conntrack_max
+    grep -s . /proc/sys/net/ipv4/ip_forward /proc/sys/net/bridge/bridge-nf-call-iptables
     echo ==modules
     for module in br_netfilter overlay vxlan nf_conntrack ip_set; do
         [ ! -d "/sys/module/$module" ] || printf 'loaded %s\n' "$module"
@@ -269,9 +264,6 @@ node_probe() {
     [ ! -S /run/k3s/containerd/containerd.sock ] || echo 'running /run/k3s/containerd/containerd.sock'
     echo ==kind
     value selinux /sys/fs/selinux/enforce
-    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo 'cgroup 2'; else echo 'cgroup 1'; fi
-    value container /run/systemd/container
-    value product /sys/class/dmi/id/product_name
 }
 
 printf '==clock\nstart %s\n' "$(date +%s.%N)"

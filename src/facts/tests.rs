@@ -18,7 +18,6 @@ fn reason<T: std::fmt::Debug>(fact: &Fact<T>) -> &str {
 #[test]
 fn a_node_while_rke_builds_a_cluster_on_it() {
     let facts = captured("debian-13-during-rke-up");
-    assert!(facts.complete);
     assert_eq!(facts.hostname.as_deref(), Ok("lab3"));
     assert_eq!(facts.architecture.as_deref(), Ok("x86_64"));
     assert_eq!(facts.os.as_ref().unwrap().id, "debian");
@@ -45,7 +44,6 @@ fn a_node_while_rke_builds_a_cluster_on_it() {
     assert_eq!(facts.sshd.as_ref().unwrap().max_sessions, Some(10));
     assert_eq!(facts.input_policy, Ok(InputPolicy::Accept));
     assert_eq!(facts.kernel_settings.ip_forward, Ok(true));
-    assert_eq!(facts.virtualization.as_deref(), Some("docker"));
 }
 
 #[test]
@@ -63,7 +61,6 @@ fn a_machine_whose_docker_does_not_run() {
 #[test]
 fn nothing_but_busybox() {
     let facts = captured("busybox");
-    assert!(facts.complete);
     assert_eq!(reason(&facts.machine_id), "the machine gave no machine-id");
     assert_eq!(reason(&facts.os), "there is no os-release");
     assert_eq!(reason(&facts.docker), "there is no docker command");
@@ -112,12 +109,10 @@ fn distributions() {
 #[test]
 fn quirks() {
     let noisy = captured("quirk-motd-and-crlf");
-    assert!(noisy.complete);
     assert_eq!(noisy.hostname.as_deref(), Ok("n1"));
     assert_eq!(noisy.kernel.as_deref(), Ok("6.12.43+deb13-amd64"));
 
     let cut = captured("quirk-cut-off");
-    assert!(!cut.complete);
     assert_eq!(cut.cpus, Ok(4));
     assert!(reason(&cut.docker).contains("ended before"), "{:?}", cut.docker);
     assert!(cut.clock.is_err() && cut.authority.is_err());
@@ -166,11 +161,10 @@ fn the_script_runs_under_every_shell_that_a_node_may_have() {
     for shell in [&["dash"] as &[&str], &["bash", "--posix"], &["bash"], &["busybox", "sh"]] {
         let output = run(shell, "localhost");
         let facts = parse(&output);
-        assert!(facts.complete, "{shell:?}:\n{output}");
         let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
         assert_eq!(facts.hostname.as_deref(), Ok(hostname.trim()), "{shell:?}");
-        let watches = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").unwrap();
-        assert_eq!(facts.kernel_settings.inotify_watches, watches.trim().parse().map_err(|_| unreachable!()));
+        let forwards = std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap();
+        assert_eq!(facts.kernel_settings.ip_forward, Ok(forwards.trim() != "0"), "{shell:?}");
         assert!(facts.clock.is_ok() && facts.os.is_ok() && facts.user.is_ok() && facts.disks.is_ok(), "{output}");
         assert!(facts.rancher_addresses.as_ref().unwrap().iter().any(|ip| ip.is_loopback()), "{shell:?}:\n{output}");
         assert!(facts.docker.is_err(), "{shell:?} found Docker at a path that is not there");
@@ -181,6 +175,6 @@ fn the_script_runs_under_every_shell_that_a_node_may_have() {
 fn a_name_with_a_shell_in_it_stays_a_name() {
     let output = run(&["dash"], "$(echo ==cpu; echo 999); `id`\"'");
     let facts = parse(&output);
-    assert!(facts.complete && facts.cpus != Ok(999), "{output}");
+    assert!(facts.clock.is_ok() && facts.cpus != Ok(999), "{output}");
     assert_eq!(facts.rancher_addresses, Ok(vec![]));
 }

@@ -5,6 +5,9 @@ use std::fmt::Write;
 use super::defaults;
 use super::syntax;
 
+/// The name of a known_hosts file beside the inventory, for machines that come and go.
+pub(super) const BESIDE: &str = "known_hosts";
+
 /// What is known when an inventory is begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InitRequest {
@@ -16,11 +19,6 @@ pub struct InitRequest {
     pub user: Option<String>,
     /// The name Rancher is to be reached by; an example is written when there is none.
     pub hostname: Option<String>,
-    /// Jump hosts for all nodes, `[user@]host[:port]`.
-    pub jump: Vec<String>,
-    /// Path of an ssh configuration that the inventory is to go by (relative to the inventory's folder); the nodes are
-    /// then reached by their names in it, where users, ports and keys stay.
-    pub ssh_config: Option<String>,
 }
 
 /// One machine.
@@ -35,7 +33,16 @@ pub struct InitNode {
     pub user: Option<String>,
     pub port: Option<u16>,
     pub identity_file: Option<String>,
+    pub known_hosts: Option<String>,
     pub jump: Vec<String>,
+}
+
+impl InitRequest {
+    /// The known_hosts file that all nodes have in common.
+    fn known_hosts(&self) -> Option<&str> {
+        let first = self.nodes.first()?.known_hosts.as_deref()?;
+        self.nodes.iter().all(|node| node.known_hosts.as_deref() == Some(first)).then_some(first)
+    }
 }
 
 impl InitNode {
@@ -69,26 +76,28 @@ pub fn init(request: &InitRequest) -> String {
 }
 
 fn ssh(request: &InitRequest) -> String {
-    let mut keys = Vec::new();
+    let mut text = String::new();
     if let Some(user) = &request.user {
-        keys.push(format!("  user: {}", scalar(user)));
+        text += &format!("  user: {}\n", scalar(user));
     }
-    if !request.jump.is_empty() {
-        keys.push(format!("  jump: {}", list(&request.jump)));
+    match request.known_hosts() {
+        Some(BESIDE) => {
+            let comment = "host keys are remembered here; delete it when the machines are made anew";
+            line(&mut text, &format!("  known_hosts: {BESIDE}"), comment);
+        }
+        Some(file) => text += &format!("  known_hosts: {}\n", scalar(file)),
+        None => {}
     }
-    if let Some(config) = &request.ssh_config {
-        keys.push(format!("  config: {}", scalar(config)));
-    }
-    if keys.is_empty() {
+    if text.is_empty() {
         return "# ssh: {user: rancher, identity_file: ~/.ssh/id_ed25519, jump: me@bastion.example.com}\n".to_owned();
     }
-    format!("ssh:\n{}\n", keys.join("\n"))
+    format!("ssh:\n{text}")
 }
 
 fn nodes(request: &InitRequest) -> String {
     let mut text = "nodes:\n".to_owned();
     for node in &request.nodes {
-        text += &one_node(node, request.ssh_config.is_some());
+        text += &one_node(node, request.known_hosts());
     }
     if request.nodes.is_empty() {
         for address in ["10.0.0.11", "10.0.0.12", "10.0.0.13"] {
@@ -98,22 +107,19 @@ fn nodes(request: &InitRequest) -> String {
     text
 }
 
-fn one_node(node: &InitNode, by_config: bool) -> String {
+fn one_node(node: &InitNode, common: Option<&str>) -> String {
     let mut keys = Vec::new();
     if let Some(name) = &node.name {
         keys.push(format!("name: {}", scalar(name)));
     }
-    // The configuration knows user, port and key by the machine's name in it.
     let mut ssh = Vec::new();
-    if by_config {
-        ssh.extend(node.name.as_deref().map(|name| format!("host: {}", scalar(name))));
-    } else {
-        ssh.extend(node.ssh_host().map(|host| format!("host: {}", scalar(host))));
-        ssh.extend(node.user.as_deref().map(|user| format!("user: {}", scalar(user))));
-        ssh.extend(node.port.map(|port| format!("port: {port}")));
-        ssh.extend(node.identity_file.as_deref().map(|file| format!("identity_file: {}", scalar(file))));
-    }
-    if !by_config && !node.jump.is_empty() {
+    ssh.extend(node.ssh_host().map(|host| format!("host: {}", scalar(host))));
+    ssh.extend(node.user.as_deref().map(|user| format!("user: {}", scalar(user))));
+    ssh.extend(node.port.map(|port| format!("port: {port}")));
+    ssh.extend(node.identity_file.as_deref().map(|file| format!("identity_file: {}", scalar(file))));
+    let known_hosts = node.known_hosts.as_deref().filter(|file| common != Some(*file));
+    ssh.extend(known_hosts.map(|file| format!("known_hosts: {}", scalar(file))));
+    if !node.jump.is_empty() {
         ssh.push(format!("jump: {}", list(&node.jump)));
     }
     if !node.has_address() {

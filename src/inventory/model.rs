@@ -254,6 +254,17 @@ pub enum TlsMode {
     Rancher,
 }
 
+impl TlsMode {
+    /// As the inventory spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            TlsMode::Ingress => "ingress",
+            TlsMode::External => "external",
+            TlsMode::Rancher => "rancher",
+        }
+    }
+}
+
 /// Who makes the certificates. The order's own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -264,12 +275,33 @@ pub enum TlsIssuer {
     Acme,
 }
 
+impl TlsIssuer {
+    /// As the inventory spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            TlsIssuer::Blank => "blank",
+            TlsIssuer::Ca => "ca",
+            TlsIssuer::Acme => "acme",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(title = "an agent TLS mode")]
 pub enum AgentTlsMode {
     Strict,
     SystemStore,
+}
+
+impl AgentTlsMode {
+    /// As the inventory and the chart spell it.
+    pub fn word(self) -> &'static str {
+        match self {
+            AgentTlsMode::Strict => "strict",
+            AgentTlsMode::SystemStore => "system-store",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -119,6 +119,7 @@ fn collect_keys(schema: &Value, above: &mut Vec<String>, keys: &mut Vec<(Vec<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inventory::{AgentTlsMode, TlsIssuer, TlsMode};
 
     #[test]
     fn every_key_is_described_or_explains_itself() {
@@ -146,7 +147,12 @@ mod tests {
     fn nothing_of_rust_is_left_in_it() {
         let text = shared().to_string();
         assert!(!text.contains("\"null\"") && !text.contains("uint8"), "{text}");
-        assert_eq!(words(resolve(&shared()["$defs"]["TlsMode"])).unwrap(), ["ingress", "external", "rancher"]);
+        let modes = [TlsMode::Ingress, TlsMode::External, TlsMode::Rancher].map(TlsMode::word);
+        assert_eq!(words(resolve(&shared()["$defs"]["TlsMode"])).unwrap(), modes);
+        let issuers = [TlsIssuer::Blank, TlsIssuer::Ca, TlsIssuer::Acme].map(TlsIssuer::word);
+        assert_eq!(words(resolve(&shared()["$defs"]["TlsIssuer"])).unwrap(), issuers);
+        let agents = [AgentTlsMode::Strict, AgentTlsMode::SystemStore].map(AgentTlsMode::word);
+        assert_eq!(words(resolve(&shared()["$defs"]["AgentTlsMode"])).unwrap(), agents);
         assert_eq!(words(resolve(&shared()["$defs"]["Delivery"])).unwrap(), ["addon", "helm"]);
     }
 }

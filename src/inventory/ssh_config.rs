@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::init::InitNode;
+use super::init::{BESIDE, InitNode};
 
 /// Why a text gave no machines.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -140,8 +140,12 @@ fn blocks(text: &str, passed: &mut Vec<PassedOver>) -> Result<Vec<Block>, SshCon
                 passed.push(PassedOver { line, text, why });
             }
             (key, Within::Host) => {
-                if let (Some(block), Some(first)) = (blocks.last_mut(), names.first()) {
-                    setting(&mut block.settings, key, first, line)?;
+                if let (Some(block), Some(first)) = (blocks.last_mut(), names.first())
+                    && let Some(why) = setting(&mut block.settings, key, first, line)?
+                    // Vagrant says the same of each machine.
+                    && !passed.iter().any(|known| known.text == text)
+                {
+                    passed.push(PassedOver { line, text, why: why.into() });
                 }
             }
         }
@@ -155,8 +159,8 @@ enum Within {
     Match,
 }
 
-/// The first value of a key counts (ssh_config(5)).
-fn setting(node: &mut InitNode, key: &str, value: &str, line: usize) -> Result<(), SshConfigError> {
+/// Takes one setting over, or says why not. The first value of a key counts (ssh_config(5)).
+fn setting(node: &mut InitNode, key: &str, value: &str, line: usize) -> Result<Option<&'static str>, SshConfigError> {
     let value = value.to_owned();
     match key {
         "hostname" if node.address.is_empty() => node.address = value,
@@ -168,20 +172,39 @@ fn setting(node: &mut InitNode, key: &str, value: &str, line: usize) -> Result<(
         "proxyjump" if node.jump.is_empty() => {
             node.jump = value.split(',').map(|host| host.trim().to_owned()).collect();
         }
-        _ => {}
+        "userknownhostsfile" if value.contains('%') => return Ok(Some("an inventory knows no % in a path")),
+        "userknownhostsfile" if node.known_hosts.is_none() => {
+            // Without any file each run would ask again, or take whatever key it meets.
+            let none = value == "/dev/null" || value == "none";
+            node.known_hosts = Some(if none { BESIDE.to_owned() } else { value });
+        }
+        "stricthostkeychecking" if matches!(value.as_str(), "no" | "off" | "accept-new") => {
+            return Ok(Some("host keys are always checked; `--accept-new-host-keys` takes those that are new"));
+        }
+        "hostname"
+        | "user"
+        | "port"
+        | "identityfile"
+        | "proxyjump"
+        | "userknownhostsfile"
+        | "stricthostkeychecking" => {}
+        // What one sees while logging in, and ways to log in that cowhand does not know.
+        "loglevel" | "passwordauthentication" | "identitiesonly" => {}
+        _ => return Ok(Some("an inventory has no key for it")),
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Takes over what the node does not say itself.
 fn fill(node: &mut InitNode, from: &InitNode) {
-    let InitNode { name: _, address, ssh_host: _, user, port, identity_file, jump } = from;
+    let InitNode { name: _, address, ssh_host: _, user, port, identity_file, known_hosts, jump } = from;
     if node.address.is_empty() {
         node.address.clone_from(address);
     }
     node.user = node.user.take().or_else(|| user.clone());
     node.port = node.port.or(*port);
     node.identity_file = node.identity_file.take().or_else(|| identity_file.clone());
+    node.known_hosts = node.known_hosts.take().or_else(|| known_hosts.clone());
     if node.jump.is_empty() {
         node.jump.clone_from(jump);
     }

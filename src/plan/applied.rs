@@ -125,16 +125,18 @@ fn addon(wanted: &Map<String, Value>, applied: &Map<String, Value>, found: &mut 
     let text =
         |config: &Map<String, Value>| config.get("addons").and_then(Value::as_str).unwrap_or_default().to_string();
     let (wanted, applied) = (text(wanted), text(applied));
-    match (super::rke::addon_digest(&wanted), super::rke::addon_digest(&applied)) {
-        _ if wanted.is_empty() && applied.is_empty() => {}
-        _ if wanted.is_empty() => found.push("addons: applied, no longer wanted".into()),
-        ((_, wanted), (_, applied)) if wanted.trim() != applied.trim() => {
-            found.push(format!("addons: ({} lines) -> ({} lines)", applied.lines().count(), wanted.lines().count()));
+    if wanted.is_empty() {
+        if !applied.is_empty() {
+            found.push("addons: applied, no longer wanted".into());
         }
-        ((wanted, _), (applied, _)) if wanted != applied && found.is_empty() => {
-            found.push(NO_LONGER.into());
-        }
-        _ => {}
+        return;
+    }
+    let (wanted_digest, wanted) = super::rke::addon_digest(&wanted);
+    let (applied_digest, applied) = super::rke::addon_digest(&applied);
+    if wanted.trim() != applied.trim() {
+        found.push(format!("addons: ({} lines) -> ({} lines)", applied.lines().count(), wanted.lines().count()));
+    } else if wanted_digest != applied_digest && found.is_empty() {
+        found.push(NO_LONGER.into());
     }
 }
 

@@ -1,6 +1,6 @@
 //! cert-manager: installed by chart when the TLS set-up needs it and it is not there yet.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::playbook::Stage;
 use super::release::{self, ReleaseFound};
@@ -86,9 +86,8 @@ fn crd_values(chart_version: &str) -> Values {
     let modern = semver::Version::parse(chart_version.trim_start_matches('v'))
         .map(|version| (version.major, version.minor) >= (1, 15))
         .unwrap_or(true);
-    let value = if modern { json!({"crds": {"enabled": true}}) } else { json!({"installCRDs": true}) };
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    Map::from_iter([match modern {
+        true => ("crds".to_owned(), json!({"enabled": true})),
+        false => ("installCRDs".to_owned(), json!(true)),
+    }])
 }

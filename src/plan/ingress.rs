@@ -1,6 +1,6 @@
 //! The ingress controller: RKE's own nginx, Traefik by chart, or one that is there already.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::playbook::Stage;
 use super::release::{self, ReleaseFound};
@@ -47,22 +47,19 @@ pub fn traefik(inventory: &Inventory, tls_values: &Values) -> ReleaseWanted {
 }
 
 fn own_values(class: &str) -> Values {
-    let Value::Object(values) = json!({
-        "deployment": {"kind": "DaemonSet"},
-        "ingressClass": {"enabled": true, "isDefaultClass": true, "name": class},
-        "ports": {"web": {"hostPort": 80}, "websecure": {"hostPort": 443}},
-        "service": {"enabled": false},
-        // A node that dies takes a pod of Rancher with it, which stays among the Service's endpoints for about 40 s.
-        // Traefik would wait 30 s for it to answer a connect, and for ever on a connection that it kept
-        // (doc.traefik.io: serversTransport, forwardingTimeouts.dialTimeout, maxIdleConnsPerHost).
-        "additionalArguments": [
-            "--serversTransport.forwardingTimeouts.dialTimeout=2s",
-            "--serversTransport.maxIdleConnsPerHost=-1",
-        ],
-        // A host port is taken by one pod: the old one has to go before the new one comes.
-        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
-    }) else {
-        return Map::new();
-    };
-    values
+    // A node that dies takes a pod of Rancher with it, which stays among the Service's endpoints for about 40 s.
+    // Traefik would wait 30 s for it to answer a connect, and for ever on a connection that it kept
+    // (doc.traefik.io: serversTransport, forwardingTimeouts.dialTimeout, maxIdleConnsPerHost).
+    let arguments =
+        ["--serversTransport.forwardingTimeouts.dialTimeout=2s", "--serversTransport.maxIdleConnsPerHost=-1"];
+    // A host port is taken by one pod: the old one has to go before the new one comes.
+    let update = json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}});
+    Map::from_iter([
+        ("deployment".to_owned(), json!({"kind": "DaemonSet"})),
+        ("ingressClass".to_owned(), json!({"enabled": true, "isDefaultClass": true, "name": class})),
+        ("ports".to_owned(), json!({"web": {"hostPort": 80}, "websecure": {"hostPort": 443}})),
+        ("service".to_owned(), json!({"enabled": false})),
+        ("additionalArguments".to_owned(), json!(arguments)),
+        ("updateStrategy".to_owned(), update),
+    ])
 }

@@ -31,29 +31,20 @@ impl Stage {
     }
 }
 
-/// One entry of a playbook.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Entry {
-    pub stage: Stage,
-    /// What the stage is for, in one line.
-    pub what: String,
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Playbook {
-    stages: Vec<Entry>,
+    stages: Vec<Stage>,
 }
 
 const UP: &str = include_str!("../../playbooks/up.yml");
 
 /// The stages of `cowhand up`, in order.
-pub fn up() -> Vec<Entry> {
+pub fn up() -> Vec<Stage> {
     parse(UP).unwrap_or_default()
 }
 
-fn parse(text: &str) -> Result<Vec<Entry>, serde_yaml::Error> {
+fn parse(text: &str) -> Result<Vec<Stage>, serde_yaml::Error> {
     serde_yaml::from_str::<Playbook>(text).map(|playbook| playbook.stages)
 }
 
@@ -63,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_built_in_playbook_parses_and_names_each_stage_once() {
-        let stages: Vec<Stage> = parse(UP).unwrap().into_iter().map(|entry| entry.stage).collect();
+        let stages = parse(UP).unwrap();
         let expected =
             [Stage::Check, Stage::Cluster, Stage::Ingress, Stage::CertManager, Stage::Rancher, Stage::Verify];
         assert_eq!(stages, expected);
@@ -71,6 +62,6 @@ mod tests {
 
     #[test]
     fn an_unknown_stage_is_refused() {
-        assert!(parse("stages: [{stage: chekc, what: x}]").is_err());
+        assert!(parse("stages: [chekc]").is_err());
     }
 }

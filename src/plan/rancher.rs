@@ -121,7 +121,7 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
         steps.push(wait(INGRESS_SECRET.into()));
     }
     steps.extend(remove(rest, "the TLS set-up has no use for it any more"));
-    let mut notes = vec![format!("agentTLSMode {}: {}", mode(picture), picture.agent_reason)];
+    let mut notes = vec![format!("agentTLSMode {}: {}", picture.agent_tls_mode.word(), picture.agent_reason)];
     notes.extend(picture.notes.iter().cloned());
     if found.other_password {
         notes.push(format!(
@@ -172,13 +172,6 @@ fn restart(found: &RancherFound) -> Option<Step> {
 /// Whether the chart's Issuer and its Ingress bring about the certificate.
 pub fn by_chart(picture: &Picture) -> bool {
     matches!(picture.cell.sense, Sense::Makes(recipe) if recipe.origin == Origin::ChartIssuer)
-}
-
-pub fn mode(picture: &Picture) -> &'static str {
-    match picture.agent_tls_mode {
-        crate::inventory::AgentTlsMode::Strict => "strict",
-        crate::inventory::AgentTlsMode::SystemStore => "system-store",
-    }
 }
 
 fn has_secret(found: &RancherFound, name: &str) -> bool {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::release::merge;
+use crate::cluster::hex;
 use crate::inventory::{IngressProvider, Inventory, Node, Rke, Roles, Taint};
 
 /// RKE's limit in seconds for each addon job; its own default of 45 is the best known cause of failed first runs.
@@ -158,8 +159,7 @@ fn digest(root: &Map<String, Value>) -> String {
         // Their order means nothing to a cluster that stands.
         nodes.sort_by_key(|node| node["address"].as_str().unwrap_or_default().to_string());
     }
-    let bytes = Sha256::digest(Value::Object(root).to_string());
-    bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(Value::Object(root).to_string())[..8])
 }
 
 fn node(node: &Node) -> Value {

@@ -47,11 +47,6 @@ pub enum Step {
     Secret(SecretStep),
     /// `helm upgrade --install`.
     Helm(ReleaseWanted),
-    /// `helm uninstall`.
-    HelmRemove {
-        release: String,
-        namespace: String,
-    },
     /// Restart a Deployment's pods, for what they only read at their start.
     Restart {
         namespace: String,
@@ -178,7 +173,6 @@ impl fmt::Display for Step {
                 write!(to, "helm upgrade --install {} {}", wanted.release, chart(&wanted.chart))?;
                 write!(to, " --namespace {}", wanted.namespace)
             }
-            Step::HelmRemove { release, namespace } => write!(to, "helm uninstall {release} --namespace {namespace}"),
             Step::Restart { namespace, deployment, because } => {
                 write!(to, "restart {namespace}/{deployment}: {because}")
             }
@@ -215,7 +209,6 @@ impl Step {
             Step::MakeCa { .. }
             | Step::MakePassword { .. }
             | Step::Secret(_)
-            | Step::HelmRemove { .. }
             | Step::Restart { .. }
             | Step::Wait(_) => String::new(),
         })

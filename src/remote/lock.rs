@@ -120,10 +120,6 @@ impl NodeLock {
         let _ = lost.wait_for(|lost| *lost).await;
     }
 
-    pub fn is_lost(&self) -> bool {
-        *self.lost.borrow() || self.task.is_finished()
-    }
-
     /// Lets go, and waits until the node has freed the lock.
     pub async fn release(mut self) {
         drop(self.stop.take());

@@ -36,12 +36,6 @@ impl TerminalAsk {
         answer.await
     }
 
-    /// `y` or `yes` is yes; anything else, also nothing, is no.
-    pub async fn yes(&self, question: &str) -> Option<bool> {
-        let answer = self.line(&format!("{question} [y/N] ")).await?;
-        Some(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
-    }
-
     /// Whether exactly this was typed: for what cannot be undone.
     pub async fn typed(&self, expected: &str, question: &str) -> Option<bool> {
         Some(self.line(&format!("{question}\ntype `{expected}` to go on: ")).await? == expected)

@@ -22,10 +22,6 @@ impl Table {
         self.rows.push(cells);
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// The lines, each indented by two columns and ended by a newline.
     pub fn text(&self, look: &Look) -> String {
         let titles: Vec<String> = self.titles.iter().map(|title| look.paint(Tone::Dim, title)).collect();

@@ -9,8 +9,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
 
-use super::checksum::hex;
 use super::pem::{self, BadBlock, NotPem};
+use crate::cluster::hex;
 
 /// One certificate, as `status` and `certs` show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -7,6 +7,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::cluster::hex;
+
 /// What Rancher's setting `cacerts` will hold for this content of `cacerts.pem`.
 pub fn cacerts_setting(pem: &str) -> &str {
     // Go's strings.TrimSpace and Rust's trim both go by Unicode's White_Space
@@ -23,11 +25,6 @@ pub fn ca_checksum(pem: &str) -> String {
     hash.update(setting.as_bytes());
     hash.update(b"\n");
     hex(&hash.finalize())
-}
-
-/// Small hex without separators.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Why a CA text would not come out of the cluster as it went in.

@@ -30,14 +30,11 @@ fn flags_stand_where_they_belong() {
         nodes: vec![node("10.0.0.1"), node("n2.example.com"), node("10.0.0.3")],
         user: Some("rancher".into()),
         hostname: Some("rancher.company.com".into()),
-        jump: vec!["me@bastion:2222".into()],
-        ssh_config: None,
     });
     let inventory = read(text.as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"));
     assert_eq!((inventory.name.as_str(), inventory.rancher.hostname.as_str()), ("no", "rancher.company.com"));
     assert_eq!(inventory.nodes[1].address, "n2.example.com");
     assert_eq!(inventory.nodes[2].ssh.user.as_deref(), Some("rancher"));
-    assert_eq!(inventory.nodes[2].ssh.jump.as_deref(), Some(["me@bastion:2222".to_owned()].as_slice()));
 }
 
 #[test]
@@ -77,17 +74,41 @@ fn forwarded_ports_are_where_ssh_goes_and_not_where_the_machine_is() {
     assert!(node.ssh.identity_file.as_ref().unwrap().to_str().unwrap().contains("my lab"));
 }
 
+/// `vagrant destroy` and `vagrant up` make other host keys at the same address: they are nothing for ~/.ssh/known_hosts.
 #[test]
-fn by_a_configuration_file_the_nodes_go_by_their_names_in_it() {
-    let mut nodes = vagrant("virtualbox");
-    for (index, node) in nodes.iter_mut().enumerate() {
-        node.address = format!("192.168.56.{}", 11 + index);
-    }
-    let text = init(&InitRequest { ssh_config: Some("vagrant-ssh-config".into()), ..request(nodes) });
+fn vagrants_host_keys_are_kept_beside_the_inventory() {
+    let text = String::from_utf8(file("tests/data/inventory/vagrant-docker.ssh-config")).unwrap();
+    let taken = nodes_from_ssh_config(&text).unwrap();
+    let passed: Vec<String> = taken.passed.iter().map(ToString::to_string).collect();
+    let strict = "line 6, `StrictHostKeyChecking no`: host keys are always checked; `--accept-new-host-keys` takes those that are new";
+    assert_eq!(passed, [strict]);
+    let text = init(&request(taken.nodes));
+    assert!(
+        text.contains("\n  known_hosts: known_hosts ") && text.contains(" # host keys are remembered here; delete it"),
+        "{text}"
+    );
     let inventory = read(text.as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"));
-    let ssh = &inventory.nodes[0].ssh;
-    assert_eq!((ssh.host.as_deref(), ssh.port, &ssh.identity_file), (Some("node1"), None, &None), "{text}");
-    assert_eq!(ssh.config.as_deref(), Some("/srv/prod/vagrant-ssh-config".as_ref()));
+    for node in &inventory.nodes {
+        assert_eq!(node.ssh.known_hosts.as_deref(), Some("/srv/prod/known_hosts".as_ref()), "{text}");
+    }
+}
+
+#[test]
+fn known_hosts_files_of_ones_own_are_taken_over() {
+    let text = "Host a\n UserKnownHostsFile ~/.ssh/a ~/.ssh/b\nHost b\n UserKnownHostsFile /etc/k\nHost c\n CertificateFile ~/c\n";
+    let taken = nodes_from_ssh_config(&format!("{text} UserKnownHostsFile ~/%k\n")).unwrap();
+    let files: Vec<_> = taken.nodes.iter().map(|node| node.known_hosts.as_deref()).collect();
+    assert_eq!(files, [Some("~/.ssh/a"), Some("/etc/k"), None]);
+    let passed: Vec<String> = taken.passed.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        passed,
+        [
+            "line 6, `CertificateFile ~/c`: an inventory has no key for it",
+            "line 7, `UserKnownHostsFile ~/%k`: an inventory knows no % in a path",
+        ]
+    );
+    let text = init(&request(taken.nodes));
+    assert!(text.contains("ssh: {known_hosts: ~/.ssh/a}") && text.contains("ssh: {known_hosts: /etc/k}"), "{text}");
 }
 
 #[test]

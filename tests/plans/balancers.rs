@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cowhand::balancer::{Floating, Front, Refusal, TlsFiles, aws, haproxy, keepalived, nginx};
+use cowhand::balancer::{Floating, Front, Refused, TlsFiles, aws, haproxy, keepalived, nginx};
 use cowhand::inventory::Inventory;
 
 use crate::stages::TRAEFIK;
@@ -33,7 +33,7 @@ fn files(certificate: Option<&str>, key: Option<&str>) -> TlsFiles {
 }
 
 /// Kind and text, for one inventory.
-fn texts(inventory: &Inventory) -> [(&'static str, Result<String, Refusal>); 4] {
+fn texts(inventory: &Inventory) -> [(&'static str, Result<String, Refused>); 4] {
     let front = front(inventory);
     [
         ("haproxy", haproxy(&front, &TlsFiles::default())),
@@ -140,7 +140,7 @@ fn what_makes_no_sense_is_refused_with_its_place_and_a_remedy() {
     let told: Vec<String> = refusals
         .into_iter()
         .map(|one| one.unwrap_err())
-        .map(|refusal| format!("{refusal}\n  {}", refusal.instead))
+        .map(|refusal| format!("{refusal}\n  {}", refusal.hint().unwrap()))
         .collect();
     insta::assert_snapshot!("balancer_refusals", told.join("\n"));
 }

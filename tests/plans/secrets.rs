@@ -81,7 +81,6 @@ fn secrets_are_named_by_where_they_come_from_and_never_applied_as_objects() {
                 Step::MakeCa { .. }
                 | Step::MakePassword { .. }
                 | Step::RkeUp { .. }
-                | Step::HelmRemove { .. }
                 | Step::Restart { .. }
                 | Step::Remove { .. }
                 | Step::Reissue { .. }

@@ -221,7 +221,7 @@ impl Cluster {
                 self.releases.insert(wanted.release, (version.to_owned(), wanted.values));
             }
             Step::Restart { .. } | Step::Touch { .. } | Step::Unmark { .. } | Step::Wait(_) => {}
-            step @ (Step::MakeCa { .. } | Step::MakePassword { .. } | Step::RkeUp { .. } | Step::HelmRemove { .. }) => {
+            step @ (Step::MakeCa { .. } | Step::MakePassword { .. } | Step::RkeUp { .. }) => {
                 panic!("none of these stages does this: {step}")
             }
         }

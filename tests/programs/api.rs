@@ -149,7 +149,8 @@ async fn start_in(folder: &Path) -> Api {
         kubeconfig(&format!("https://{FAR_ADDRESS}:6443"), &Authority::new("other CA").pem, &admin, &admin_key);
     let near = kubeconfig(&format!("https://127.0.0.1:{port}"), &authority.pem, &admin, &admin_key);
     let cluster = Cluster::connect(&near, Route::Direct).await.unwrap();
-    cluster.wait(&Condition::ApiAnswers, Duration::from_secs(120), |_| ()).await.unwrap();
+    let own = Condition::EndpointsNonEmpty { namespace: "default".into(), service: "kubernetes".into() };
+    cluster.wait(&own, Duration::from_secs(120), |_| ()).await.unwrap();
     let near = write("near.kubeconfig", &near);
     let manager = Program::new(crate::program("kube-controller-manager")).words([
         format!("--kubeconfig={}", near.display()),

@@ -58,7 +58,7 @@ async fn a_kind_is_used_as_soon_as_it_is_defined() {
 }
 
 #[tokio::test]
-async fn fields_of_somebody_else_are_taken_only_by_force() {
+async fn fields_of_somebody_else_are_taken_over() {
     let cluster = api().cluster().await;
     namespace(&cluster, "force").await;
     let client = kube_client().await;
@@ -67,11 +67,9 @@ async fn fields_of_somebody_else_are_taken_only_by_force() {
         |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"k": value}});
     let params = kube::api::PatchParams::apply("somebody");
     others.patch("c", &params, &kube::api::Patch::Apply(map("theirs"))).await.unwrap();
-    let gentle = Apply { force: false, limit: Duration::from_secs(300), ..into("force") };
-    let error = cluster.apply(&[map("ours")], &gentle, |_| ()).await.unwrap_err();
-    assert!(matches!(&error, ClusterError::Refused { code: 409, .. }), "{error}");
-    assert!(error.hint().unwrap().contains("managed-fields"));
     cluster.apply(&[map("ours")], &into("force"), |_| ()).await.unwrap();
+    let object = ObjectRef::new("v1", "ConfigMap", Some("force"), "c");
+    assert_eq!(cluster.get(&object).await.unwrap().unwrap()["data"]["k"], "ours");
 }
 
 #[tokio::test]

@@ -16,6 +16,10 @@ async fn through_a_port_the_certificate_is_checked_against_the_real_address() {
     assert!(error.to_string().starts_with(told), "{error}");
 }
 
+fn nodes() -> Condition {
+    Condition::NodesReady { names: Vec::new() }
+}
+
 #[tokio::test]
 async fn a_new_ca_is_named_and_not_waited_for() {
     let api = api();
@@ -24,7 +28,7 @@ async fn a_new_ca_is_named_and_not_waited_for() {
     assert!(matches!(error, ClusterError::NotTrusted { .. }), "{error}");
     assert!(error.to_string().ends_with("its certificate is not signed by the CA of the kubeconfig"), "{error}");
     assert!(error.hint().unwrap().contains("new CA"));
-    let error = cluster.wait(&Condition::ApiAnswers, Duration::from_secs(600), |_| ()).await.unwrap_err();
+    let error = cluster.wait(&nodes(), Duration::from_secs(600), |_| ()).await.unwrap_err();
     assert!(matches!(error, WaitError::Unseen { .. }), "{error}");
 }
 
@@ -32,10 +36,10 @@ async fn a_new_ca_is_named_and_not_waited_for() {
 async fn an_api_that_is_gone_is_waited_for_and_then_told() {
     let cluster = Cluster::connect(&api().far, Route::Through { port: 1 }).await.unwrap();
     let mut sights = Vec::new();
-    let error = cluster.wait(&Condition::ApiAnswers, Duration::from_secs(5), |seen| sights.push(seen.to_owned())).await;
+    let error = cluster.wait(&nodes(), Duration::from_secs(5), |seen| sights.push(seen.to_owned())).await;
     let told = "no answer from https://10.77.0.1:6443 (through ssh): connection refused";
     assert_eq!(sights, [told]);
-    assert_eq!(error.unwrap_err().to_string(), format!("the Kubernetes API not ready after 5s; last seen: {told}"));
+    assert_eq!(error.unwrap_err().to_string(), format!("the nodes not ready after 5s; last seen: {told}"));
 }
 
 #[tokio::test]

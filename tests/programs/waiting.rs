@@ -111,7 +111,6 @@ async fn a_trial_is_accepted_as_soon_as_its_kind_is_there() {
 async fn one_limit_holds_for_all_and_names_the_one_that_failed() {
     let cluster = api().cluster().await;
     let all = [
-        Condition::ApiAnswers,
         Condition::EndpointsNonEmpty { namespace: "default".into(), service: "kubernetes".into() },
         Condition::DaemonSetReady { namespace: "default".into(), name: "none".into() },
     ];

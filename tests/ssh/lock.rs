@@ -60,8 +60,7 @@ async fn the_second_is_refused_and_told_who_holds_it() {
     // The same connection is no excuse either, and another file is another lock.
     assert!(NodeLock::take(&first, &name.path(), "anna").await.is_err());
     let other = Name::new("other");
-    let another = NodeLock::take(&second, &other.path(), "bob").await.unwrap();
-    assert!(!lock.is_lost() && !another.is_lost());
+    let _another = NodeLock::take(&second, &other.path(), "bob").await.unwrap();
 
     lock.release().await;
     let lock = NodeLock::take(&second, &name.path(), "bob").await.unwrap();
@@ -84,7 +83,6 @@ async fn a_dead_connection_frees_it_and_the_holder_knows() {
     assert!(NodeLock::take(&second, &name.path(), "second").await.is_err());
     cutter.cut();
     lock.lost().await;
-    assert!(lock.is_lost());
     take_soon(&second, &name.path()).await.release().await;
 }
 

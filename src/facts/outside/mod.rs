@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rustls::RootCertStore;
 
+use super::gather::chain;
 use crate::remote::Wire;
 
 pub use agent::{AgentSeen, AgentTrust, Trusted};
@@ -214,15 +215,4 @@ async fn limited<T>(step: impl Future<Output = Result<T, String>>) -> Result<T, 
         Ok(result) => result,
         Err(_) => Err(format!("no answer within {} s", STEP.as_secs())),
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
