@@ -132,6 +132,10 @@ impl Site {
         if [certificate, key, ca, ca_key, also_trust, acme_server_ca].into_iter().all(Option::is_none) {
             return Vec::new();
         }
+        // read only where they are asked for: there are some hundred files of them
+        let asks_system = files.certificate.is_some() && files.ca.is_none();
+        let roots = if asks_system { rustls_native_certs::load_native_certs().certs } else { Vec::new() };
+        let roots: Vec<&[u8]> = roots.iter().map(AsRef::as_ref).collect();
         tls::judge(&Request {
             hostname: &self.inventory.rancher.hostname,
             certificate: files.certificate.as_deref().map(Vec::as_slice),
@@ -141,6 +145,7 @@ impl Site {
             also_trust: files.also_trust.as_deref().map(Vec::as_slice),
             acme_server_ca: files.acme_server_ca.as_deref().map(Vec::as_slice),
             public_ca: files.ca.is_none(),
+            system_roots: &roots,
             now: jiff::Timestamp::now(),
             node_clocks,
         })

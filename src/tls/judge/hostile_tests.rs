@@ -75,6 +75,7 @@ proptest! {
             also_trust: Some(&certificate),
             acme_server_ca: Some(&ca),
             public_ca: false,
+            system_roots: &[&certificate, &ca],
             now,
             node_clocks: &[NodeClock { node: "n1".into(), at: now }],
         });

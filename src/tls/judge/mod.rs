@@ -1,10 +1,12 @@
 //! Certificates judged before anything is touched: offline, all findings at once, each with why and fix.
 
+mod ca_file;
 mod chain;
 mod constraints;
 mod form;
 #[cfg(test)]
 mod hostile_tests;
+mod known;
 mod rules;
 pub(super) mod signature;
 mod single;
@@ -40,6 +42,8 @@ pub struct Request<'a> {
     pub acme_server_ca: Option<&'a [u8]>,
     /// The certificate is said to come from a CA that clients know.
     pub public_ca: bool,
+    /// What this machine's system trusts, as DER; empty where it has no such store.
+    pub system_roots: &'a [&'a [u8]],
     pub now: Timestamp,
     pub node_clocks: &'a [NodeClock],
 }
@@ -142,6 +146,9 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
                 constraints::may_name(&mut bench, seen, request.hostname);
             }
         }
+        if chain.is_empty() && request.ca_key.is_some() {
+            ca_file::chain_of_its_own(&mut bench, CA, &ca);
+        }
     }
     for seen in &also {
         chain::may_sign(&mut bench, seen, None);
@@ -158,7 +165,7 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
         single::times(&mut bench, seen, request.now, true);
         single::algorithms(&mut bench, seen);
     }
-    single::node_clocks(&mut bench, &chain.iter().chain(&ca).collect::<Vec<_>>(), request.node_clocks);
+    single::node_clocks(&mut bench, &chain.iter().chain(&ca).chain(&also).collect::<Vec<_>>(), request.node_clocks);
     // last, because it goes by what the others found
     strict::strict(&mut bench, CERTIFICATE, &chain, &ca, request.hostname, request.now);
     if let Some(bytes) = request.ca {
@@ -180,12 +187,12 @@ fn judge_chain(bench: &mut Bench, request: &Request<'_>, chain: &[Seen<'_>], ca:
     if ca.is_empty() {
         // an unreadable CA file has its own finding, and says nothing about the chain
         if request.ca.is_none() {
-            chain::leads_to_public(bench, CERTIFICATE, &climb, chain);
+            chain::leads_to_public(bench, CERTIFICATE, &climb, chain, request.system_roots);
         }
     } else {
         chain::leads_to_ca(bench, CERTIFICATE, &climb, chain, ca);
     }
-    chain::path_length(bench, CERTIFICATE, &climb);
+    chain::path_length(bench, CERTIFICATE, &chain::signers(&climb, ca));
 }
 
 fn in_place<'a>(file: &str, ders: &'a Ders) -> Vec<Seen<'a>> {

@@ -22,6 +22,7 @@ fuzz_target!(|input: &[u8]| {
     let ca = part(4, "CERTIFICATE");
     // 22 November 2026, or the end of the range
     let now = if choices & 8 == 0 { Timestamp::from_second(1_795_348_800).unwrap_or(Timestamp::MAX) } else { Timestamp::MAX };
+    let roots = split(rest);
     let request = Request {
         hostname: if choices & 64 == 0 { "rancher.example.com" } else { "192.0.2.10" },
         certificate: certificate.as_deref(),
@@ -31,6 +32,7 @@ fuzz_target!(|input: &[u8]| {
         also_trust: certificate.as_deref(),
         acme_server_ca: ca.as_deref(),
         public_ca: choices & 128 != 0,
+        system_roots: &roots,
         now,
         node_clocks: &[NodeClock { node: "n1".into(), at: now }],
     };
