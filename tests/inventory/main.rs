@@ -4,6 +4,7 @@ mod bad;
 mod good;
 mod init;
 mod properties;
+mod table;
 
 use std::path::Path;
 
