@@ -135,6 +135,7 @@ impl Site {
         // read only where they are asked for: there are some hundred files of them
         let asks_system = files.certificate.is_some() && files.ca.is_none();
         let roots = if asks_system { rustls_native_certs::load_native_certs().certs } else { Vec::new() };
+        let cell = tls::table_cell(&self.inventory.rancher.tls);
         let roots: Vec<&[u8]> = roots.iter().map(AsRef::as_ref).collect();
         tls::judge(&Request {
             hostname: &self.inventory.rancher.hostname,
@@ -146,6 +147,7 @@ impl Site {
             acme_server_ca: files.acme_server_ca.as_deref().map(Vec::as_slice),
             public_ca: files.ca.is_none(),
             system_roots: &roots,
+            first_ca_only: cell.and_then(tls::Cell::recipe).is_some_and(|it| it.cacerts == tls::Cacerts::TlsRancher),
             now: jiff::Timestamp::now(),
             node_clocks,
         })

@@ -1,10 +1,13 @@
-//! The file of a CA that is to sign: the first certificate does, and what follows leads up from it.
+//! The file of the CA as a whole: its text as agents will get it, and the chain of a CA that is to sign.
 
 use super::super::certificate::name_text;
+use super::super::checksum::{ca_checksum, survives_secret};
+use super::super::material::handed_out;
+use super::super::pem::{self, Block};
 use super::chain::{Top, climb, path_length};
 use super::form::count;
-use super::rules::CA_CHAIN;
-use super::{Bench, Seen};
+use super::rules::{CA_CHAIN, CA_CHECKSUM, CA_KEPT};
+use super::{Bench, Request, Seen};
 
 /// cert-manager signs with the first one and refuses to issue when the file is not one single chain (cert-manager:
 /// pkg/util/pki, ParseSingleCertificateChain); Rancher signs with the first one, too.
@@ -38,4 +41,101 @@ pub(super) fn chain_of_its_own(bench: &mut Bench, file: &str, ca: &[Seen<'_>]) {
         }
     }
     path_length(bench, file, &climb.path);
+}
+
+/// The CA's text as it will be sent, and what agents will make of it.
+pub(super) fn text(bench: &mut Bench, file: &str, bytes: &[u8], request: &Request<'_>, ca: &[Seen<'_>]) {
+    let Some(first) = ca.first() else { return };
+    let (Ok(read), Ok(also)) = (pem::read(bytes), request.also_trust.map(pem::read).transpose()) else { return };
+    let whole = pem::tidy(&read, Block::is_certificate);
+    let beside = also.map(|read| pem::tidy(&read, Block::is_certificate));
+    let sent = if request.first_ca_only {
+        pem::encode_certificate(first.der)
+    } else {
+        handed_out(&whole, beside.as_deref().map(String::as_str))
+    };
+    let checksum = ca_checksum(&sent);
+    let own = std::str::from_utf8(bytes).map(ca_checksum).unwrap_or_default();
+    let note = match (own == checksum, &beside) {
+        (true, _) => "",
+        (false, _) if request.first_ca_only && ca.len() > 1 => {
+            "; it is that of the first certificate, the only one that Rancher hands out with passthrough"
+        }
+        (false, None) => "; it is that of the tidied text, the file itself has another one",
+        (false, Some(_)) => "; it is that of both files together",
+    };
+    bench.pass(&CA_CHECKSUM, file, format!("agents will compute {checksum}{note}"));
+    match survives_secret(sent.as_bytes()) {
+        Ok(()) => bench.pass(&CA_KEPT, file, format!("{} bytes of plain text", sent.len())),
+        Err(why) => bench.fail(&CA_KEPT, file, why.to_string(), String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::material::{Files, Material};
+    use super::super::tests::{at, data};
+    use super::super::{Grade, judge};
+    use super::*;
+
+    #[test]
+    fn the_checksum_said_is_that_of_the_text_that_is_sent() {
+        let root = String::from_utf8(data("root.pem")).unwrap();
+        let said = |bytes: &[u8]| {
+            let now = at("2026-11-22T12:00:00Z");
+            let request = Request { hostname: "x", ca: Some(bytes), now, ..Request::default() };
+            judge(&request).into_iter().find(|judgement| judgement.rule.id == "tls.ca-checksum").unwrap().seen
+        };
+        let plain = said(root.as_bytes());
+        assert_eq!(plain, format!("agents will compute {}", ca_checksum(&root)));
+        let windows = said(root.replace('\n', "\r\n").as_bytes());
+        assert!(windows.starts_with(&plain) && windows.contains("the file itself has another one"), "{windows}");
+    }
+
+    #[test]
+    fn what_is_trusted_beside_the_ca_is_judged_and_counted_in() {
+        let judged = |also: &str| {
+            let (ca, also) = (data("root.pem"), data(also));
+            let now = at("2026-11-22T12:00:00Z");
+            judge(&Request { hostname: "x", ca: Some(&ca), also_trust: Some(&also), now, ..Request::default() })
+        };
+        let faults = |also: &str| -> Vec<String> {
+            let bad = judged(also).into_iter().filter(|one| one.grade != Grade::Pass);
+            bad.map(|one| format!("{:?} {} {}", one.grade, one.rule.id, one.subject)).collect()
+        };
+        assert_eq!(faults("root-other.pem"), Vec::<String>::new());
+        assert_eq!(faults("root-not-ca.pem"), ["Fail tls.not-a-ca tls.also_trust"]);
+        assert_eq!(faults("root-expired.pem"), ["Warn tls.expired tls.also_trust"]);
+        assert_eq!(faults("form-cut.pem"), ["Fail tls.unreadable tls.also_trust"]);
+        let server = |name: &str| -> Vec<String> {
+            let (bytes, now) = (data(name), at("2026-11-22T12:00:00Z"));
+            let judged = judge(&Request { hostname: "x", acme_server_ca: Some(&bytes), now, ..Request::default() });
+            judged.into_iter().filter(|one| one.grade == Grade::Fail).map(|one| one.rule.id.to_owned()).collect()
+        };
+        assert_eq!(server("root.pem"), Vec::<String>::new());
+        assert_eq!(server("root.key"), ["tls.unreadable"]);
+        assert_eq!(server("root-expired.pem"), ["tls.expired"]);
+        let (ca, also) = (data("root.pem"), data("root-other.pem"));
+        let material = Material::read(&Files { ca: Some(&ca), also_trust: Some(&also), ..Files::default() }).unwrap();
+        let both = ca_checksum(&material.cacerts().unwrap());
+        let said = judged("root-other.pem").into_iter().find(|one| one.rule.id == "tls.ca-checksum").unwrap().seen;
+        assert_eq!(said, format!("agents will compute {both}; it is that of both files together"));
+    }
+
+    /// rancher/rancher: pkg/tls/tls.go takes the first certificate of Secret `tls-rancher` and encodes it anew.
+    #[test]
+    fn with_passthrough_the_checksum_is_that_of_the_first_certificate() {
+        let said = |ca: &str, first_ca_only: bool| {
+            let (bytes, now) = (data(ca), at("2026-11-22T12:00:00Z"));
+            let request = Request { hostname: "x", ca: Some(&bytes), first_ca_only, now, ..Request::default() };
+            judge(&request).into_iter().find(|judgement| judgement.rule.id == "tls.ca-checksum").unwrap().seen
+        };
+        let first = ca_checksum(&String::from_utf8(data("intermediate.pem")).unwrap());
+        let words = format!(
+            "agents will compute {first}; it is that of the first certificate, the only one that Rancher hands out with passthrough"
+        );
+        assert_eq!(said("ca-bundle.pem", true), words);
+        assert!(!said("ca-bundle.pem", false).contains(&first));
+        assert_eq!(said("root.pem", true), said("root.pem", false));
+    }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::tests::data;
 use super::*;
-use crate::tls::{Files, Material, describe};
+use crate::tls::{Files, Material, describe, pem};
 
 const SEEDS: &[&str] = &[
     "chain.pem",
@@ -75,6 +75,7 @@ proptest! {
             also_trust: Some(&certificate),
             acme_server_ca: Some(&ca),
             public_ca: false,
+            first_ca_only: now.as_second() % 2 == 0,
             system_roots: &[&certificate, &ca],
             now,
             node_clocks: &[NodeClock { node: "n1".into(), at: now }],

@@ -20,11 +20,8 @@ use x509_parser::prelude::X509Certificate;
 use zeroize::Zeroizing;
 
 use super::certificate::{self, is_ca, name_text};
-use super::checksum::{ca_checksum, survives_secret};
 use super::key::{Fit, PrivateKeyFacts, fits};
-use super::material::handed_out;
-use super::pem::{self, Block};
-use rules::{CA_CHECKSUM, CA_KEPT, KEY_MISMATCH};
+use rules::KEY_MISMATCH;
 pub use rules::{RULES, Rule};
 
 /// What to judge: the files' bytes as they are, and the times to judge them by.
@@ -38,6 +35,8 @@ pub struct Request<'a> {
     pub ca_key: Option<&'a [u8]>,
     /// CAs that agents shall trust beside the one above.
     pub also_trust: Option<&'a [u8]>,
+    /// Rancher hands out the first certificate of the CA file alone, written anew (see [`super::Cacerts::TlsRancher`]).
+    pub first_ca_only: bool,
     /// What the ACME server's own certificate is held against.
     pub acme_server_ca: Option<&'a [u8]>,
     /// The certificate is said to come from a CA that clients know.
@@ -169,7 +168,7 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
     // last, because it goes by what the others found
     strict::strict(&mut bench, CERTIFICATE, &chain, &ca, request.hostname, request.now);
     if let Some(bytes) = request.ca {
-        ca_text(&mut bench, bytes, request.also_trust, !ca.is_empty());
+        ca_file::text(&mut bench, CA, bytes, request, &ca);
     }
     bench.judgements
 }
@@ -249,28 +248,5 @@ fn key_fits(bench: &mut Bench, file: &str, key: Option<&PrivateKeyFacts>, certif
                 bench.fail(&KEY_MISMATCH, file, seen, String::new());
             }
         },
-    }
-}
-
-/// The CA's text as it will be sent, and what agents will make of it.
-fn ca_text(bench: &mut Bench, bytes: &[u8], also: Option<&[u8]>, readable: bool) {
-    if !readable {
-        return;
-    }
-    let (Ok(read), Ok(also)) = (pem::read(bytes), also.map(pem::read).transpose()) else { return };
-    let ca = pem::tidy(&read, Block::is_certificate);
-    let beside = also.map(|read| pem::tidy(&read, Block::is_certificate));
-    let sent = handed_out(&ca, beside.as_deref().map(String::as_str));
-    let checksum = ca_checksum(&sent);
-    let own = std::str::from_utf8(bytes).map(ca_checksum).unwrap_or_default();
-    let note = match (own == checksum, &beside) {
-        (true, _) => "",
-        (false, None) => "; it is that of the tidied text, the file itself has another one",
-        (false, Some(_)) => "; it is that of both files together",
-    };
-    bench.pass(&CA_CHECKSUM, CA, format!("agents will compute {checksum}{note}"));
-    match survives_secret(sent.as_bytes()) {
-        Ok(()) => bench.pass(&CA_KEPT, CA, format!("{} bytes of plain text", sent.len())),
-        Err(why) => bench.fail(&CA_KEPT, CA, why.to_string(), String::new()),
     }
 }

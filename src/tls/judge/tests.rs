@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::material::{Files, Material};
+
 use super::*;
 
 fn folder() -> PathBuf {
@@ -18,7 +18,7 @@ pub(super) fn data(name: &str) -> Vec<u8> {
     read(&folder().join(name))
 }
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -62,6 +62,7 @@ fn judged_in(folder: &Path, case: Case<'_>, node_clocks: &[NodeClock]) -> Vec<Ju
         acme_server_ca: None,
         public_ca: case.ca.is_empty(),
         system_roots: &roots,
+        first_ca_only: false,
         now: at("2026-11-22T12:00:00Z"),
         node_clocks,
     })
@@ -394,50 +395,6 @@ fn a_clock_that_is_behind_is_named_with_its_node() {
     let failed: Vec<_> = judge(&beside).into_iter().filter(|one| one.rule.id == "tls.node-clock").collect();
     assert_eq!((failed.len(), failed[0].grade), (1, Grade::Fail), "{failed:?}");
     assert!(failed[0].subject.starts_with("tls.also_trust #1") && failed[0].subject.ends_with("on n3"));
-}
-
-#[test]
-fn the_checksum_said_is_that_of_the_text_that_is_sent() {
-    let root = String::from_utf8(data("root.pem")).unwrap();
-    let said = |bytes: &[u8]| {
-        let now = at("2026-11-22T12:00:00Z");
-        let request = Request { hostname: "x", ca: Some(bytes), now, ..Request::default() };
-        judge(&request).into_iter().find(|judgement| judgement.rule.id == "tls.ca-checksum").unwrap().seen
-    };
-    let plain = said(root.as_bytes());
-    assert_eq!(plain, format!("agents will compute {}", ca_checksum(&root)));
-    let windows = said(root.replace('\n', "\r\n").as_bytes());
-    assert!(windows.starts_with(&plain) && windows.contains("the file itself has another one"), "{windows}");
-}
-
-#[test]
-fn what_is_trusted_beside_the_ca_is_judged_and_counted_in() {
-    let judged = |also: &str| {
-        let (ca, also) = (data("root.pem"), data(also));
-        let now = at("2026-11-22T12:00:00Z");
-        judge(&Request { hostname: "x", ca: Some(&ca), also_trust: Some(&also), now, ..Request::default() })
-    };
-    let faults = |also: &str| -> Vec<String> {
-        let bad = judged(also).into_iter().filter(|one| one.grade != Grade::Pass);
-        bad.map(|one| format!("{:?} {} {}", one.grade, one.rule.id, one.subject)).collect()
-    };
-    assert_eq!(faults("root-other.pem"), Vec::<String>::new());
-    assert_eq!(faults("root-not-ca.pem"), ["Fail tls.not-a-ca tls.also_trust"]);
-    assert_eq!(faults("root-expired.pem"), ["Warn tls.expired tls.also_trust"]);
-    assert_eq!(faults("form-cut.pem"), ["Fail tls.unreadable tls.also_trust"]);
-    let server = |name: &str| -> Vec<String> {
-        let (bytes, now) = (data(name), at("2026-11-22T12:00:00Z"));
-        let judged = judge(&Request { hostname: "x", acme_server_ca: Some(&bytes), now, ..Request::default() });
-        judged.into_iter().filter(|one| one.grade == Grade::Fail).map(|one| one.rule.id.to_owned()).collect()
-    };
-    assert_eq!(server("root.pem"), Vec::<String>::new());
-    assert_eq!(server("root.key"), ["tls.unreadable"]);
-    assert_eq!(server("root-expired.pem"), ["tls.expired"]);
-    let (ca, also) = (data("root.pem"), data("root-other.pem"));
-    let material = Material::read(&Files { ca: Some(&ca), also_trust: Some(&also), ..Files::default() }).unwrap();
-    let both = ca_checksum(&material.cacerts().unwrap());
-    let said = judged("root-other.pem").into_iter().find(|one| one.rule.id == "tls.ca-checksum").unwrap().seen;
-    assert_eq!(said, format!("agents will compute {both}; it is that of both files together"));
 }
 
 #[test]

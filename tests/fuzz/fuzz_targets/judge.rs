@@ -32,6 +32,7 @@ fuzz_target!(|input: &[u8]| {
         also_trust: certificate.as_deref(),
         acme_server_ca: ca.as_deref(),
         public_ca: choices & 128 != 0,
+        first_ca_only: choices & 16 != 0,
         system_roots: &roots,
         now,
         node_clocks: &[NodeClock { node: "n1".into(), at: now }],
