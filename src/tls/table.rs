@@ -4,7 +4,9 @@
 
 use serde::Serialize;
 
-use crate::inventory::{AcmeEnvironment, Senseless, Tls, TlsIssuer, TlsMode, EXTERNAL_ACME, EXTERNAL_CA, PASSTHROUGH_ACME};
+use crate::inventory::{
+    AcmeEnvironment, EXTERNAL_ACME, EXTERNAL_CA, PASSTHROUGH_ACME, Senseless, Tls, TlsIssuer, TlsMode,
+};
 
 /// What kind of certificate it is, within one issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use cowhand::facts::outside::provider;
 use cowhand::inventory::{self, Environment};
-use cowhand::tls::{
-    Files, Material, Predicted, Request, ca_checksum, judge, picture, survives_secret,
-};
+use cowhand::tls::{Files, Material, Predicted, Request, ca_checksum, judge, picture, survives_secret};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
@@ -51,7 +49,8 @@ fn shapes() -> impl Strategy<Value = Shape> {
         "\n{1,3}",
         "[ \t]{1,4}\n"
     ];
-    let one = (any::<bool>(), 1usize..60, comment.clone()).prop_map(|(rsa, length, before)| One { rsa, length, before });
+    let one =
+        (any::<bool>(), 1usize..60, comment.clone()).prop_map(|(rsa, length, before)| One { rsa, length, before });
     let end = prop::sample::select(vec!["\n", "\r\n", "\r", " \n", "\t\r\n"]);
     (any::<bool>(), prop::collection::vec(one, 1..4), comment, prop::collection::vec(end, 1..4))
         .prop_map(|(bom, certificates, after, ends)| Shape { bom, certificates, after, ends })
@@ -207,7 +206,8 @@ fn the_predicted_checksum_is_the_served_one() {
         prop_assert_eq!(&predicted, &Predicted::Checksum(as_an_agent(value)));
         prop_assert_eq!(&predicted, &Predicted::Checksum(ca_checksum(&body)));
         // what `check` says is the same
-        let request = Request { ca: Some(&bytes), also_trust: also.as_deref(), ..Request::default() };
+        let files = Files { ca: Some(&bytes), also_trust: also.as_deref(), ..Files::default() };
+        let request = Request { files, ..Request::default() };
         let said = judge(&request).into_iter().find(|one| one.rule.id == "tls.ca-checksum").unwrap().seen;
         prop_assert!(said.starts_with(&format!("agents will compute {}", as_an_agent(value))), "{}", said);
         Ok(())

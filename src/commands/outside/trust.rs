@@ -40,7 +40,10 @@ pub(super) async fn trusting(site: &Site, picture: &Picture, reached: &Reached) 
         Trust::AsIssued { secret, key } => {
             let pem = last_certificate(&read(reached, secret, key).await?);
             let issuer = issuer_name(pem.as_bytes()).unwrap_or_else(|| "nobody".into());
-            (parse(&pem), format!("an intermediate of {issuer} that came with it (not proved against a root given by you)"))
+            (
+                parse(&pem),
+                format!("an intermediate of {issuer} that came with it (not proved against a root given by you)"),
+            )
         }
     };
     Ok(Trusting { roots, name, cacerts, system })

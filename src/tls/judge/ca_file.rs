@@ -21,7 +21,10 @@ pub(super) fn chain_of_its_own(bench: &mut Bench, file: &str, ca: &[Seen<'_>]) {
         let said = if seen.certificate.subject().as_raw() == issuer.as_raw() {
             format!("it has the name of the CA that issued {}, but did not sign it", last.subject)
         } else {
-            format!("nothing leads up to it from the first one, {}, which signs", name_text(first.certificate.subject()))
+            format!(
+                "nothing leads up to it from the first one, {}, which signs",
+                name_text(first.certificate.subject())
+            )
         };
         bench.fail(&CA_CHAIN, &seen.subject, said, String::new());
     }
@@ -46,7 +49,7 @@ pub(super) fn chain_of_its_own(bench: &mut Bench, file: &str, ca: &[Seen<'_>]) {
 /// The CA's text as it will be sent, and what agents will make of it.
 pub(super) fn text(bench: &mut Bench, file: &str, bytes: &[u8], request: &Request<'_>, ca: &[Seen<'_>]) {
     let Some(first) = ca.first() else { return };
-    let (Ok(read), Ok(also)) = (pem::read(bytes), request.also_trust.map(pem::read).transpose()) else { return };
+    let (Ok(read), Ok(also)) = (pem::read(bytes), request.files.also_trust.map(pem::read).transpose()) else { return };
     let whole = pem::tidy(&read, Block::is_certificate);
     let beside = also.map(|read| pem::tidy(&read, Block::is_certificate));
     let sent = if request.first_ca_only {
@@ -83,7 +86,12 @@ mod tests {
         let root = String::from_utf8(data("root.pem")).unwrap();
         let said = |bytes: &[u8]| {
             let now = at("2026-11-22T12:00:00Z");
-            let request = Request { hostname: "x", ca: Some(bytes), now, ..Request::default() };
+            let request = Request {
+                hostname: "x",
+                files: Files { ca: Some(bytes), ..Files::default() },
+                now,
+                ..Request::default()
+            };
             judge(&request).into_iter().find(|judgement| judgement.rule.id == "tls.ca-checksum").unwrap().seen
         };
         let plain = said(root.as_bytes());
@@ -97,7 +105,8 @@ mod tests {
         let judged = |also: &str| {
             let (ca, also) = (data("root.pem"), data(also));
             let now = at("2026-11-22T12:00:00Z");
-            judge(&Request { hostname: "x", ca: Some(&ca), also_trust: Some(&also), now, ..Request::default() })
+            let files = Files { ca: Some(&ca), also_trust: Some(&also), ..Files::default() };
+            judge(&Request { hostname: "x", files, now, ..Request::default() })
         };
         let faults = |also: &str| -> Vec<String> {
             let bad = judged(also).into_iter().filter(|one| one.grade != Grade::Pass);
@@ -109,7 +118,8 @@ mod tests {
         assert_eq!(faults("form-cut.pem"), ["Fail tls.unreadable tls.also_trust"]);
         let server = |name: &str| -> Vec<String> {
             let (bytes, now) = (data(name), at("2026-11-22T12:00:00Z"));
-            let judged = judge(&Request { hostname: "x", acme_server_ca: Some(&bytes), now, ..Request::default() });
+            let files = Files { acme_server_ca: Some(&bytes), ..Files::default() };
+            let judged = judge(&Request { hostname: "x", files, now, ..Request::default() });
             judged.into_iter().filter(|one| one.grade == Grade::Fail).map(|one| one.rule.id.to_owned()).collect()
         };
         assert_eq!(server("root.pem"), Vec::<String>::new());
@@ -127,7 +137,8 @@ mod tests {
     fn with_passthrough_the_checksum_is_that_of_the_first_certificate() {
         let said = |ca: &str, first_ca_only: bool| {
             let (bytes, now) = (data(ca), at("2026-11-22T12:00:00Z"));
-            let request = Request { hostname: "x", ca: Some(&bytes), first_ca_only, now, ..Request::default() };
+            let files = Files { ca: Some(&bytes), ..Files::default() };
+            let request = Request { hostname: "x", files, first_ca_only, now, ..Request::default() };
             judge(&request).into_iter().find(|judgement| judgement.rule.id == "tls.ca-checksum").unwrap().seen
         };
         let first = ca_checksum(&String::from_utf8(data("intermediate.pem")).unwrap());

@@ -209,8 +209,9 @@ pub(super) fn leads_to_public(
             bench.fail(&CA_UNKNOWN, file, seen, give);
         }
         Known::Perhaps(name) => {
-            let seen =
-                format!("by its name it leads up to {name}, which this machine knows; the signature cannot be computed");
+            let seen = format!(
+                "by its name it leads up to {name}, which this machine knows; the signature cannot be computed"
+            );
             bench.warn(&CA_UNKNOWN, file, seen, format!("if that is no public CA, {give}"));
         }
         Known::NoStore => {
@@ -284,8 +285,7 @@ pub(super) fn path_length(bench: &mut Bench, file: &str, signers: &[&Seen<'_>]) 
     for (index, seen) in signers.iter().enumerate() {
         let Ok(Some(constraints)) = seen.certificate.basic_constraints() else { continue };
         let Some(limit) = constraints.value.path_len_constraint else { continue };
-        let between =
-            signers[..index].iter().filter(|ca| ca.certificate.subject() != ca.certificate.issuer()).count();
+        let between = signers[..index].iter().filter(|ca| ca.certificate.subject() != ca.certificate.issuer()).count();
         if between > limit as usize {
             good = false;
             let seen_text = format!(

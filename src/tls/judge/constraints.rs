@@ -61,7 +61,7 @@ fn text(tree: &GeneralSubtree<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::data;
-    use super::super::{Grade, Request, judge};
+    use super::super::{Files, Grade, Request, judge};
     use super::*;
 
     #[test]
@@ -70,7 +70,8 @@ mod tests {
         let said = |ca: &str, hostname: &str| -> Vec<(Grade, String)> {
             let ca = data(ca);
             let now = "2026-11-22T12:00:00Z".parse().unwrap();
-            let request = Request { hostname, ca: Some(&ca), ca_key: Some(&key), now, ..Request::default() };
+            let files = Files { ca: Some(&ca), ca_key: Some(&key), ..Files::default() };
+            let request = Request { hostname, files, now, ..Request::default() };
             let judged = judge(&request).into_iter().filter(|one| one.rule.id == "tls.name");
             judged.map(|one| (one.grade, one.seen)).collect()
         };

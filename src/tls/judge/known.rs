@@ -25,8 +25,8 @@ pub(super) fn known(path: &[&Seen<'_>], roots: &[&[u8]]) -> Known {
     for root in roots.iter().filter_map(|der| certificate::parse(der).ok()) {
         let name = || name_text(root.subject());
         for step in path.iter().map(|seen| &seen.certificate) {
-            let twin = step.subject().as_raw() == root.subject().as_raw()
-                && step.public_key().raw == root.public_key().raw;
+            let twin =
+                step.subject().as_raw() == root.subject().as_raw() && step.public_key().raw == root.public_key().raw;
             match signed_by(step, &root) {
                 _ if twin => return Known::Root(name()),
                 Signed::Yes => return Known::Root(name()),

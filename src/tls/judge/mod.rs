@@ -21,6 +21,8 @@ use zeroize::Zeroizing;
 
 use super::certificate::{self, is_ca, name_text};
 use super::key::{Fit, PrivateKeyFacts, fits};
+use super::material::Files;
+use super::material::names::{ACME_SERVER_CA, ALSO_TRUST, CA, CA_KEY, CERTIFICATE, KEY};
 use rules::KEY_MISMATCH;
 pub use rules::{RULES, Rule};
 
@@ -29,16 +31,9 @@ pub use rules::{RULES, Rule};
 pub struct Request<'a> {
     /// The name that users and agents call: a DNS name or an IP address.
     pub hostname: &'a str,
-    pub certificate: Option<&'a [u8]>,
-    pub key: Option<&'a [u8]>,
-    pub ca: Option<&'a [u8]>,
-    pub ca_key: Option<&'a [u8]>,
-    /// CAs that agents shall trust beside the one above.
-    pub also_trust: Option<&'a [u8]>,
+    pub files: Files<'a>,
     /// Rancher hands out the first certificate of the CA file alone, written anew (see [`super::Cacerts::TlsRancher`]).
     pub first_ca_only: bool,
-    /// What the ACME server's own certificate is held against.
-    pub acme_server_ca: Option<&'a [u8]>,
     /// The certificate is said to come from a CA that clients know.
     pub public_ca: bool,
     /// What this machine's system trusts, as DER; empty where it has no such store.
@@ -109,22 +104,16 @@ struct Seen<'a> {
 
 type Ders = Option<Vec<Zeroizing<Vec<u8>>>>;
 
-const CERTIFICATE: &str = "tls.certificate";
-const KEY: &str = "tls.key";
-const CA: &str = "tls.ca";
-const CA_KEY: &str = "tls.ca_key";
-const ALSO_TRUST: &str = "tls.also_trust";
-const ACME_SERVER_CA: &str = "tls.acme.server_ca";
-
 /// Judges everything that is given. What is not given is not judged; what must be given is for [`super::picture()`] to say.
 pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
     let mut bench = Bench::default();
-    let chain_ders = request.certificate.and_then(|bytes| form::certificates(&mut bench, CERTIFICATE, bytes));
-    let key = request.key.and_then(|bytes| form::private_key(&mut bench, KEY, bytes));
-    let ca_ders = request.ca.and_then(|bytes| form::certificates(&mut bench, CA, bytes));
-    let ca_key = request.ca_key.and_then(|bytes| form::private_key(&mut bench, CA_KEY, bytes));
-    let also_ders = request.also_trust.and_then(|bytes| form::certificates(&mut bench, ALSO_TRUST, bytes));
-    let server_ders = request.acme_server_ca.and_then(|bytes| form::certificates(&mut bench, ACME_SERVER_CA, bytes));
+    let files = &request.files;
+    let chain_ders = files.certificate.and_then(|bytes| form::certificates(&mut bench, CERTIFICATE, bytes));
+    let key = files.key.and_then(|bytes| form::private_key(&mut bench, KEY, bytes));
+    let ca_ders = files.ca.and_then(|bytes| form::certificates(&mut bench, CA, bytes));
+    let ca_key = files.ca_key.and_then(|bytes| form::private_key(&mut bench, CA_KEY, bytes));
+    let also_ders = files.also_trust.and_then(|bytes| form::certificates(&mut bench, ALSO_TRUST, bytes));
+    let server_ders = files.acme_server_ca.and_then(|bytes| form::certificates(&mut bench, ACME_SERVER_CA, bytes));
     let mut chain = in_place(CERTIFICATE, &chain_ders);
     let ca = in_place(CA, &ca_ders);
     let also = in_place(ALSO_TRUST, &also_ders);
@@ -141,11 +130,11 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
         key_fits(&mut bench, CA_KEY, ca_key.as_ref(), &ca);
         for seen in &ca {
             chain::may_sign(&mut bench, seen, chain.first());
-            if chain.is_empty() && request.ca_key.is_some() {
+            if chain.is_empty() && files.ca_key.is_some() {
                 constraints::may_name(&mut bench, seen, request.hostname);
             }
         }
-        if chain.is_empty() && request.ca_key.is_some() {
+        if chain.is_empty() && files.ca_key.is_some() {
             ca_file::chain_of_its_own(&mut bench, CA, &ca);
         }
     }
@@ -167,7 +156,7 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
     single::node_clocks(&mut bench, &chain.iter().chain(&ca).chain(&also).collect::<Vec<_>>(), request.node_clocks);
     // last, because it goes by what the others found
     strict::strict(&mut bench, CERTIFICATE, &chain, &ca, request.hostname, request.now);
-    if let Some(bytes) = request.ca {
+    if let Some(bytes) = files.ca {
         ca_file::text(&mut bench, CA, bytes, request, &ca);
     }
     bench.judgements
@@ -185,7 +174,7 @@ fn judge_chain(bench: &mut Bench, request: &Request<'_>, chain: &[Seen<'_>], ca:
     let Some(climb) = chain::climb(chain, ca) else { return };
     if ca.is_empty() {
         // an unreadable CA file has its own finding, and says nothing about the chain
-        if request.ca.is_none() {
+        if request.files.ca.is_none() {
             chain::leads_to_public(bench, CERTIFICATE, &climb, chain, request.system_roots);
         }
     } else {

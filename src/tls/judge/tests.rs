@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-
 use super::*;
 
 fn folder() -> PathBuf {
@@ -54,12 +53,13 @@ fn judged_in(folder: &Path, case: Case<'_>, node_clocks: &[NodeClock]) -> Vec<Ju
     let roots: Vec<&[u8]> = system.iter().map(|der| der.as_slice()).collect();
     judge(&Request {
         hostname: case.hostname,
-        certificate: certificate.as_deref(),
-        key: key.as_deref(),
-        ca: ca.as_deref(),
-        ca_key: ca_key.as_deref(),
-        also_trust: None,
-        acme_server_ca: None,
+        files: Files {
+            certificate: certificate.as_deref(),
+            key: key.as_deref(),
+            ca: ca.as_deref(),
+            ca_key: ca_key.as_deref(),
+            ..Files::default()
+        },
         public_ca: case.ca.is_empty(),
         system_roots: &roots,
         first_ca_only: false,
@@ -179,11 +179,11 @@ fn find_each_fault(folder: &Path) {
         (with_ca("path-too-long.pem", "ca-too-deep.pem"), &["fail tls.path-length", "fail tls.strict"]),
         (certificate("name-constrained.pem"), &["fail tls.strict"]),
         (certificate("name-excluded.pem"), &["fail tls.strict"]),
-        (certificate("by-intermediate-sha1.pem"), &["fail tls.strict", "fail tls.weak-signature", "warn tls.ca-mismatch"]),
         (
-            certificate("by-intermediate-rsa1024.pem"),
-            &["fail tls.weak-key", "warn tls.ca-mismatch", "warn tls.strict"],
+            certificate("by-intermediate-sha1.pem"),
+            &["fail tls.strict", "fail tls.weak-signature", "warn tls.ca-mismatch"],
         ),
+        (certificate("by-intermediate-rsa1024.pem"), &["fail tls.weak-key", "warn tls.ca-mismatch", "warn tls.strict"]),
         (
             with_ca("by-rsa1024.pem", "root-rsa1024.pem"),
             &["fail tls.weak-key", "warn tls.ca-mismatch", "warn tls.strict"],
@@ -202,7 +202,10 @@ fn find_each_fault(folder: &Path) {
         (authority("ca-reversed.pem", "intermediate.key"), &["fail tls.ca-chain", "fail tls.key-mismatch"]),
         (authority("ca-too-deep.pem", "under-short.key"), &["fail tls.path-length"]),
         (authority("root-short.pem", "root-short.key"), &[]),
-        (authority("excluded.pem", "intermediate.key"), &["fail tls.key-mismatch", "fail tls.name", "warn tls.ca-chain"]),
+        (
+            authority("excluded.pem", "intermediate.key"),
+            &["fail tls.key-mismatch", "fail tls.name", "warn tls.ca-chain"],
+        ),
         // times
         (certificate("time-expired.pem"), &["fail tls.expired", "fail tls.strict"]),
         (with_ca("chain.pem", "ca-with-expired.pem"), &["warn tls.expired"]),
@@ -332,7 +335,14 @@ fn openssl_accepts(certificate: &str, ca: &str) -> bool {
 
 /// openssl at its lower level still takes SHA-1, and looks at the common name where there is no DNS name; and it does not read an
 /// indented file, which cowhand sends tidied.
-const OPENSSL_DIFFERS: [&str; 6] = ["digest-sha1.pem", "by-rsa-with-md5.pem", "by-intermediate-sha1.pem", "name-only-cn.pem", "name-address.pem", "form-indented.pem"];
+const OPENSSL_DIFFERS: [&str; 6] = [
+    "digest-sha1.pem",
+    "by-rsa-with-md5.pem",
+    "by-intermediate-sha1.pem",
+    "name-only-cn.pem",
+    "name-address.pem",
+    "form-indented.pem",
+];
 
 #[test]
 fn openssl_agrees_on_what_a_strict_agent_would_accept() {
@@ -391,7 +401,8 @@ fn a_clock_that_is_behind_is_named_with_its_node() {
     // what agents are to trust beside the CA counts, too
     let (ca, also, now) = (data("root.pem"), data("time-not-yet.pem"), at("2026-12-02T00:00:00Z"));
     let clocks = [NodeClock { node: "n3".into(), at: at("2026-11-30T23:59:59Z") }];
-    let beside = Request { ca: Some(&ca), also_trust: Some(&also), now, node_clocks: &clocks, ..Request::default() };
+    let files = Files { ca: Some(&ca), also_trust: Some(&also), ..Files::default() };
+    let beside = Request { files, now, node_clocks: &clocks, ..Request::default() };
     let failed: Vec<_> = judge(&beside).into_iter().filter(|one| one.rule.id == "tls.node-clock").collect();
     assert_eq!((failed.len(), failed[0].grade), (1, Grade::Fail), "{failed:?}");
     assert!(failed[0].subject.starts_with("tls.also_trust #1") && failed[0].subject.ends_with("on n3"));
