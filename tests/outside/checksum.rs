@@ -200,7 +200,7 @@ fn the_predicted_checksum_is_the_served_one() {
         });
         let setting: Value = serde_json::from_str(&setting).unwrap();
         let value = setting["value"].as_str().unwrap();
-        let all = ca.certificates.len() + also.as_deref().map_or(0, |also| count(also));
+        let all = ca.certificates.len() + also.as_deref().map_or(0, count);
         prop_assert_eq!(count(value.as_bytes()), all);
         prop_assert_eq!(survives_secret(sent.as_bytes()), Ok(()));
         prop_assert_eq!(&predicted, &Predicted::Checksum(as_an_agent(value)));
