@@ -294,8 +294,8 @@ fn what_cannot_work_is_refused_with_a_way_out() {
 fn nginx_gets_the_long_timeouts_that_the_chart_gives_only_when_asked() {
     for (version, asked) in [("2.13.8", false), ("2.14.0-rc1", true), ("2.14.4", true), ("2.15.0", true)] {
         for (provider, class) in [
-            (IngressProvider::Existing, "nginx"),
-            (IngressProvider::Existing, "traefik"),
+            (IngressProvider::Nginx, "nginx"),
+            (IngressProvider::Traefik, "traefik"),
             (IngressProvider::Existing, "haproxy"),
         ] {
             for passage in [Passage::Plain, Passage::Reencrypt] {
