@@ -42,14 +42,14 @@ mod tests {
     use super::*;
     use crate::check::world::World;
     use crate::check::{Context, Skips, gate, run_all};
-    use crate::tls::{self, Request};
+    use crate::tls::{self, Files, Request};
 
     #[test]
     fn a_certificate_that_cannot_work_blocks_like_any_other_check() {
         let world = World::good();
         let request = Request {
             hostname: "rancher.example.com",
-            certificate: Some(b"this is no certificate"),
+            files: Files { certificate: Some(b"this is no certificate"), ..Files::default() },
             now: Timestamp::UNIX_EPOCH,
             ..Request::default()
         };

@@ -1,6 +1,7 @@
 //! Whether the chosen versions fit each other, read off the table in `versions`. Needs no machine.
 
-use crate::inventory::{CertManagerInstall, ChartSource, Engine, Rke, TlsIssuer, TlsMode};
+use crate::inventory::{CertManagerInstall, ChartSource, Engine, Rke};
+use crate::tls::{Cell, Recipe, table_cell};
 
 use super::context::and_list;
 use super::versions::{self, KubernetesVersion, RancherLine};
@@ -208,12 +209,7 @@ pub fn cert_manager_on(version: &str, kubernetes: KubernetesVersion) -> Answer {
     }
 }
 
-/// Issuers ca and acme are objects of cert-manager, and so is the CA that Rancher's chart makes when no files are given.
 pub(super) fn needs_cert_manager(context: &Context) -> bool {
-    let tls = &context.inventory.rancher.tls;
-    match (tls.issuer, tls.mode) {
-        (TlsIssuer::Ca | TlsIssuer::Acme, _) => true,
-        (TlsIssuer::Blank, TlsMode::Ingress | TlsMode::Rancher) => tls.certificate.is_none(),
-        (TlsIssuer::Blank, TlsMode::External) => false,
-    }
+    let recipe = table_cell(&context.inventory.rancher.tls).and_then(Cell::recipe);
+    recipe.is_some_and(Recipe::needs_cert_manager)
 }

@@ -9,7 +9,9 @@ use crate::cluster::{Cluster, ClusterError, FIELD_MANAGER, ObjectRef};
 use crate::facts;
 use crate::plan::agents::{AgentsFound, AgentsSee, AgentsWanted, see};
 use crate::plan::leftovers::{candidates, has_part_of_ours, part};
-use crate::plan::rancher::{NAMESPACE, RANCHER, READ_AT_START, RancherFound, RancherWanted};
+use crate::plan::rancher::{
+    LISTENER_SECRET, ListenerLeaf, NAMESPACE, RANCHER, READ_AT_START, RancherFound, RancherWanted,
+};
 use crate::report::Failure;
 use crate::tls::{self, Cacerts, INGRESS_SECRET, Origin, Sense, Variant};
 
@@ -35,6 +37,7 @@ pub async fn look(
     found.leftovers.mounts = !extends && deployment.as_ref().is_some_and(has_part_of_ours);
     found.stale = stale(world, cluster, found).await.map_err(unseen)?;
     found.unread = unread(world, cluster).await.map_err(unseen)?;
+    found.listener_leaf = listener_leaf(world, cluster).await.map_err(unseen)?;
     Ok(())
 }
 
@@ -97,6 +100,26 @@ async fn stale(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Re
         | Origin::PodOwn => return Ok(None),
     };
     Ok(Some(because.into()))
+}
+
+/// With passthrough clients see what Rancher's own listener signed, with the given CA or the one that Rancher made.
+async fn listener_leaf(world: &World<'_>, cluster: &Cluster) -> Result<ListenerLeaf, ClusterError> {
+    let ca = match world.picture.cell.recipe().map(|recipe| recipe.origin) {
+        Some(Origin::PodCa) => world.material.ca().map(|ca| ca.as_bytes().to_vec()),
+        Some(Origin::PodOwn) => public_part(cluster, "tls-rancher").await?,
+        Some(
+            Origin::CaIssuer
+            | Origin::AcmeIssuer
+            | Origin::ChartIssuer
+            | Origin::Files
+            | Origin::Balancer
+            | Origin::PodFiles,
+        )
+        | None => None,
+    };
+    let Some(ca) = ca else { return Ok(ListenerLeaf::Absent) };
+    let Some(leaf) = public_part(cluster, LISTENER_SECRET).await? else { return Ok(ListenerLeaf::Absent) };
+    Ok(if tls::signed_by(&leaf, &ca) == Some(false) { ListenerLeaf::OfAnother } else { ListenerLeaf::OfTheCa })
 }
 
 /// The Certificate stays, and the Issuer of the same name is another one.

@@ -12,7 +12,7 @@ use crate::facts::existing::{ClusterObserved, ExistingSeen};
 use crate::facts::{self, WorkspaceFacts};
 use crate::inventory::{Engine, Inventory, Rke, TlsIssuer};
 use crate::report::{Exit, Failure};
-use crate::tls::{self, Files, Judgement, Material, NodeClock, Picture, Request};
+use crate::tls::{self, Files, Judgement, Material, NodeClock, Picture, Request, names};
 
 /// The inventory, read, and the folder around it.
 pub struct Site {
@@ -30,6 +30,22 @@ pub struct TlsFiles {
     ca_key: Option<Zeroizing<Vec<u8>>>,
     also_trust: Option<Zeroizing<Vec<u8>>>,
     acme_server_ca: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl TlsFiles {
+    fn borrowed(&self) -> Files<'_> {
+        fn bytes(file: &Option<Zeroizing<Vec<u8>>>) -> Option<&[u8]> {
+            file.as_deref().map(Vec::as_slice)
+        }
+        Files {
+            certificate: bytes(&self.certificate),
+            key: bytes(&self.key),
+            ca: bytes(&self.ca),
+            ca_key: bytes(&self.ca_key),
+            also_trust: bytes(&self.also_trust),
+            acme_server_ca: bytes(&self.acme_server_ca),
+        }
+    }
 }
 
 impl Site {
@@ -92,21 +108,19 @@ impl Site {
         let tls = &rancher.tls;
         let mut unread = Vec::new();
         let mut named = |key: &str, path: Option<&Path>| {
-            let read = read(path?).map_err(|error| unread.push(self.unread(key, path, &error)));
+            let key = format!("rancher.{key}");
+            let read = read(path?).map_err(|error| unread.push(self.unread(&key, path, &error)));
             read.ok()
         };
         let mut files = TlsFiles {
-            certificate: named("rancher.tls.certificate", tls.certificate.as_deref()),
-            key: named("rancher.tls.key", tls.key.as_deref()),
-            ca: named("rancher.tls.ca", tls.ca.as_deref()),
-            ca_key: named("rancher.tls.ca_key", tls.ca_key.as_deref()),
-            also_trust: named("rancher.tls.also_trust", tls.also_trust.as_deref()),
-            acme_server_ca: named(
-                "rancher.tls.acme.server_ca",
-                tls.acme.as_ref().and_then(|acme| acme.server_ca.as_deref()),
-            ),
+            certificate: named(names::CERTIFICATE, tls.certificate.as_deref()),
+            key: named(names::KEY, tls.key.as_deref()),
+            ca: named(names::CA, tls.ca.as_deref()),
+            ca_key: named(names::CA_KEY, tls.ca_key.as_deref()),
+            also_trust: named(names::ALSO_TRUST, tls.also_trust.as_deref()),
+            acme_server_ca: named(names::ACME_SERVER_CA, tls.acme.as_ref().and_then(|acme| acme.server_ca.as_deref())),
         };
-        named("rancher.bootstrap_password", rancher.bootstrap_password.as_deref());
+        named("bootstrap_password", rancher.bootstrap_password.as_deref());
         if let Some((first, others)) = unread.split_first() {
             let others = others.iter().fold(Failure::new(Exit::Inventory, first), Failure::because);
             return Err(others.hint("give the path of the file; a relative path is taken from the inventory's folder"));
@@ -128,19 +142,21 @@ impl Site {
 
     /// What the certificate judge says of them, by this machine's clock and the nodes'.
     pub fn judgements(&self, files: &TlsFiles, node_clocks: &[NodeClock]) -> Vec<Judgement> {
-        let TlsFiles { certificate, key, ca, ca_key, also_trust, acme_server_ca } = files;
-        if [certificate, key, ca, ca_key, also_trust, acme_server_ca].into_iter().all(Option::is_none) {
+        let borrowed = files.borrowed();
+        if borrowed.is_empty() {
             return Vec::new();
         }
+        // read only where they are asked for: there are some hundred files of them
+        let asks_system = files.certificate.is_some() && files.ca.is_none();
+        let roots = if asks_system { rustls_native_certs::load_native_certs().certs } else { Vec::new() };
+        let cell = tls::table_cell(&self.inventory.rancher.tls);
+        let roots: Vec<&[u8]> = roots.iter().map(AsRef::as_ref).collect();
         tls::judge(&Request {
             hostname: &self.inventory.rancher.hostname,
-            certificate: files.certificate.as_deref().map(Vec::as_slice),
-            key: files.key.as_deref().map(Vec::as_slice),
-            ca: files.ca.as_deref().map(Vec::as_slice),
-            ca_key: files.ca_key.as_deref().map(Vec::as_slice),
-            also_trust: files.also_trust.as_deref().map(Vec::as_slice),
-            acme_server_ca: files.acme_server_ca.as_deref().map(Vec::as_slice),
+            files: borrowed,
             public_ca: files.ca.is_none(),
+            system_roots: &roots,
+            first_ca_only: cell.and_then(tls::Cell::recipe).is_some_and(|it| it.cacerts == tls::Cacerts::TlsRancher),
             now: jiff::Timestamp::now(),
             node_clocks,
         })
@@ -148,15 +164,7 @@ impl Site {
 
     /// The files, tidied for use.
     pub fn material(&self, files: &TlsFiles) -> Result<Material, Failure> {
-        let material = Material::read(&Files {
-            certificate: files.certificate.as_deref().map(Vec::as_slice),
-            key: files.key.as_deref().map(Vec::as_slice),
-            ca: files.ca.as_deref().map(Vec::as_slice),
-            ca_key: files.ca_key.as_deref().map(Vec::as_slice),
-            also_trust: files.also_trust.as_deref().map(Vec::as_slice),
-            acme_server_ca: files.acme_server_ca.as_deref().map(Vec::as_slice),
-        });
-        material.map_err(|error| Failure::of(Exit::Inventory, &error))
+        Material::read(&files.borrowed()).map_err(|error| Failure::of(Exit::Inventory, &error))
     }
 
     /// Everything that follows from mode, issuer and files.

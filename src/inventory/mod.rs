@@ -16,6 +16,7 @@ mod reader;
 mod rke_keys;
 mod rules;
 mod schema;
+mod senseless;
 mod ssh_config;
 mod suggest;
 mod syntax;
@@ -31,6 +32,9 @@ pub use masked::{MASK, is_secret, masked, masked_value, secrets_in};
 pub use mistake::{Mistake, Mistakes};
 pub use model::*;
 pub use schema::schema;
+pub use senseless::{
+    EXTERNAL_ACME, EXTERNAL_CA, PASSTHROUGH_ACME, PASSTHROUGH_ELSEWHERE, Senseless, senseless, too_old_to_reencrypt,
+};
 pub use ssh_config::{FromSshConfig, PassedOver, SshConfigError, nodes_from_ssh_config};
 pub use tree::Place;
 

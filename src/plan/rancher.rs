@@ -16,6 +16,19 @@ pub const RANCHER: &str = "rancher";
 /// Where Rancher's chart looks for the first login's password (rancher/rancher: chart/templates/secret.yaml).
 pub const BOOTSTRAP_SECRET: &str = "bootstrap-secret";
 
+/// The Secret in which Rancher's own listener keeps the certificate that it signs (rancher/dynamiclistener: server/server.go).
+pub const LISTENER_SECRET: &str = "serving-cert";
+
+/// Whose the certificate of Rancher's own listener is, where clients see it: with passthrough.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ListenerLeaf {
+    /// There is none, or the ingress has one of its own.
+    #[default]
+    Absent,
+    OfTheCa,
+    OfAnother,
+}
+
 /// What is there of what is wanted. The default is an empty cluster.
 #[derive(Debug, Clone, Default)]
 pub struct RancherFound {
@@ -35,6 +48,7 @@ pub struct RancherFound {
     pub stale: Option<String>,
     /// Names of the Secrets that were written after the oldest of Rancher's pods had started.
     pub unread: Vec<String>,
+    pub listener_leaf: ListenerLeaf,
     /// The first login's password that is there is not the inventory's.
     pub other_password: bool,
 }
@@ -120,6 +134,7 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
         // Its Issuer may need the CA that Rancher makes when it first starts.
         steps.push(wait(INGRESS_SECRET.into()));
     }
+    steps.extend(new_listener_leaf(found));
     steps.extend(remove(rest, "the TLS set-up has no use for it any more"));
     let mut notes = vec![format!("agentTLSMode {}: {}", picture.agent_tls_mode.word(), picture.agent_reason)];
     notes.extend(picture.notes.iter().cloned());
@@ -160,13 +175,39 @@ fn issue_anew(picture: &Picture, found: &RancherFound) -> Option<Step> {
 pub const READ_AT_START: [&str; 3] = ["tls-ca", "cattle-server-keys", "tls-rancher"];
 
 fn restart(found: &RancherFound) -> Option<Step> {
-    let removed = found.leftovers.first.iter().filter(|object| object.kind == "Secret").map(|object| &object.name);
-    let mut changed = found.secrets_changed.iter().chain(&found.unread).chain(removed);
-    changed.any(|name| READ_AT_START.contains(&name.as_str())).then(|| Step::Restart {
-        namespace: NAMESPACE.into(),
-        deployment: RANCHER.into(),
-        because: "its pods read certificates only when they start".into(),
-    })
+    let mut changed = found.secrets_changed.iter().chain(&found.unread).chain(removed_secrets(found));
+    changed
+        .any(|name| READ_AT_START.contains(&name.as_str()))
+        .then(|| restart_step("its pods read certificates only when they start"))
+}
+
+fn removed_secrets(found: &RancherFound) -> impl Iterator<Item = &String> {
+    found.leftovers.first.iter().filter(|object| object.kind == "Secret").map(|object| &object.name)
+}
+
+fn restart_step(because: &str) -> Step {
+    Step::Restart { namespace: NAMESPACE.into(), deployment: RANCHER.into(), because: because.into() }
+}
+
+/// Rancher's listener makes its certificate anew for another name only, not for another CA (rancher/dynamiclistener:
+/// factory/gen.go), and pods with the old CA write theirs back as long as they run (storage/kubernetes/controller.go). So it
+/// goes when all pods know the new CA, and they start once more without it.
+fn new_listener_leaf(found: &RancherFound) -> Vec<Step> {
+    let due = match found.listener_leaf {
+        ListenerLeaf::Absent => false,
+        ListenerLeaf::OfAnother => true,
+        ListenerLeaf::OfTheCa => removed_secrets(found).any(|name| name == "tls-rancher"),
+    };
+    if !due {
+        return Vec::new();
+    }
+    let leaf = ObjectRef::new("v1", "Secret", Some(NAMESPACE), LISTENER_SECRET);
+    let gone = remove([&leaf], "Rancher would go on to serve it, and it is not from the CA that is wanted");
+    let again = [
+        restart_step("Rancher makes its own certificate anew only when it starts without one"),
+        Step::Wait(Wait::Deployment { namespace: NAMESPACE.into(), name: RANCHER.into() }),
+    ];
+    gone.into_iter().chain(again).collect()
 }
 
 /// Whether the chart's Issuer and its Ingress bring about the certificate.

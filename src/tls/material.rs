@@ -20,6 +20,16 @@ pub enum SecretSource {
     Cacerts,
 }
 
+/// How people call the files: their keys in the inventory, under `rancher`.
+pub mod names {
+    pub const CERTIFICATE: &str = "tls.certificate";
+    pub const KEY: &str = "tls.key";
+    pub const CA: &str = "tls.ca";
+    pub const CA_KEY: &str = "tls.ca_key";
+    pub const ALSO_TRUST: &str = "tls.also_trust";
+    pub const ACME_SERVER_CA: &str = "tls.acme.server_ca";
+}
+
 /// The files as they are on disk; what the inventory does not give, or is not made yet, is `None`.
 #[derive(Clone, Copy, Default)]
 pub struct Files<'a> {
@@ -27,10 +37,18 @@ pub struct Files<'a> {
     pub key: Option<&'a [u8]>,
     pub ca: Option<&'a [u8]>,
     pub ca_key: Option<&'a [u8]>,
-    /// `tls.also_trust`.
+    /// CAs that agents shall trust beside the one above.
     pub also_trust: Option<&'a [u8]>,
-    /// `tls.acme.server_ca`.
+    /// What the ACME server's own certificate is held against.
     pub acme_server_ca: Option<&'a [u8]>,
+}
+
+impl Files<'_> {
+    /// Whether none is given.
+    pub fn is_empty(&self) -> bool {
+        let Files { certificate, key, ca, ca_key, also_trust, acme_server_ca } = self;
+        [certificate, key, ca, ca_key, also_trust, acme_server_ca].into_iter().all(Option::is_none)
+    }
 }
 
 /// Tidy texts of the files. Whether they are any good is for [`super::judge()`] to say.
@@ -56,12 +74,12 @@ pub struct UnusableFile {
 impl Material {
     pub fn read(files: &Files<'_>) -> Result<Material, UnusableFile> {
         Ok(Material {
-            certificate: files.certificate.map(|bytes| certificates("tls.certificate", bytes)).transpose()?,
-            key: files.key.map(|bytes| key("tls.key", bytes)).transpose()?,
-            ca: files.ca.map(|bytes| certificates("tls.ca", bytes)).transpose()?,
-            ca_key: files.ca_key.map(|bytes| key("tls.ca_key", bytes)).transpose()?,
-            also_trust: files.also_trust.map(|bytes| certificates("tls.also_trust", bytes)).transpose()?,
-            acme_server_ca: files.acme_server_ca.map(|bytes| certificates("tls.acme.server_ca", bytes)).transpose()?,
+            certificate: files.certificate.map(|bytes| certificates(names::CERTIFICATE, bytes)).transpose()?,
+            key: files.key.map(|bytes| key(names::KEY, bytes)).transpose()?,
+            ca: files.ca.map(|bytes| certificates(names::CA, bytes)).transpose()?,
+            ca_key: files.ca_key.map(|bytes| key(names::CA_KEY, bytes)).transpose()?,
+            also_trust: files.also_trust.map(|bytes| certificates(names::ALSO_TRUST, bytes)).transpose()?,
+            acme_server_ca: files.acme_server_ca.map(|bytes| certificates(names::ACME_SERVER_CA, bytes)).transpose()?,
         })
     }
 

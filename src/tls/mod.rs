@@ -21,7 +21,7 @@ pub use certificate::{CertificateFacts, Unreadable, describe, describe_der};
 pub use checksum::{NotKept, ca_checksum, cacerts_setting, survives_secret};
 pub use issued::{issuer_name, signed_by};
 pub use judge::{Grade, Judgement, NodeClock, RULES, Request, Rule, judge};
-pub use material::{Files, Material, SecretSource, UnusableFile, share_a_certificate};
+pub use material::{Files, Material, SecretSource, UnusableFile, names, share_a_certificate};
 pub use objects::{CA_ISSUER, INGRESS_SECRET, MAKEABLE, NAMESPACE, Needs, OwnObject, When};
 pub use picture::{IngressSettings, Picture, Predicted, Refusal, SecretKind, SecretWanted, Trust, picture};
 pub use table::find as table_cell;

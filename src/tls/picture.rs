@@ -12,7 +12,7 @@ use super::checksum::ca_checksum;
 use super::material::{Material, SecretSource};
 use super::objects::{self, INGRESS_SECRET, NAMESPACE, OwnObject, SolverClass};
 use super::table::{self, Cacerts, Cell, Origin, Passage, Recipe, Sense, Variant};
-use crate::inventory::{Acme, AgentTlsMode, IngressProvider, Inventory, TlsMode, Values};
+use crate::inventory::{Acme, AgentTlsMode, IngressProvider, Inventory, PASSTHROUGH_ELSEWHERE, TlsMode, Values};
 
 /// What one TLS set-up means for everybody else.
 #[derive(Debug, Clone)]
@@ -88,8 +88,13 @@ pub enum Trust {
     Pem(String),
     /// What the client's system trusts.
     System,
-    /// The last certificate under this key of this Secret in `cattle-system`.
+    /// The last certificate under this key of this Secret in `cattle-system`: a CA that was made there.
     ReadFromCluster {
+        secret: &'static str,
+        key: &'static str,
+    },
+    /// The same, but of what the issuer sent along with the certificate that is served: no proof of where it comes from.
+    AsIssued {
         secret: &'static str,
         key: &'static str,
     },
@@ -125,7 +130,7 @@ enum Controller {
 pub fn picture(inventory: &Inventory, material: &Material) -> Result<Picture, Refusal> {
     let tls = &inventory.rancher.tls;
     let cell = table::find(tls).ok_or_else(|| {
-        Refusal::new("passthrough is for mode rancher only", "leave it out, or choose `mode: rancher`")
+        Refusal::new(format!("passthrough {}", PASSTHROUGH_ELSEWHERE.reason), PASSTHROUGH_ELSEWHERE.instead)
     })?;
     let recipe = match cell.sense {
         Sense::Makes(recipe) => recipe,
@@ -146,14 +151,15 @@ pub fn picture(inventory: &Inventory, material: &Material) -> Result<Picture, Re
                 .into(),
         );
     }
+    let setup = Setup { inventory, cell, recipe, controller };
     Ok(Picture {
         cell,
-        chart_values: chart_values(inventory, cell, recipe, hands_out_ca, agent_tls_mode, controller),
+        chart_values: chart_values(&setup, hands_out_ca, agent_tls_mode),
         agent_tls_mode,
         agent_reason,
         secrets: secrets(recipe, hands_out_ca, tls.also_trust.is_some()),
-        objects: own_objects(inventory, material, cell, recipe, controller)?,
-        needs_cert_manager: needs_cert_manager(recipe),
+        objects: own_objects(&setup, material)?,
+        needs_cert_manager: recipe.needs_cert_manager(),
         ingress: ingress_settings(inventory, cell),
         predicted: predicted(recipe, hands_out_ca, material),
         trust: trust(cell, recipe, hands_out_ca, material),
@@ -174,60 +180,81 @@ fn controller(inventory: &Inventory) -> Controller {
     }
 }
 
-fn chart_values(
-    inventory: &Inventory,
-    cell: &Cell,
+/// What the chart's values follow from.
+struct Setup<'a> {
+    inventory: &'a Inventory,
+    cell: &'a Cell,
     recipe: Recipe,
-    private_ca: bool,
-    agents: AgentTlsMode,
     controller: Controller,
-) -> Values {
-    let external = cell.mode == TlsMode::External;
-    let mut ingress = json!({"tls": {"source": recipe.source.word(), "secretName": INGRESS_SECRET}});
-    let mut values = json!({
-        "tls": if external { "external" } else { "ingress" },
-        "privateCA": private_ca,
-        "agentTLSMode": agents,
-    });
-    if recipe.source == table::Source::LetsEncrypt
-        && let Some(acme) = &inventory.rancher.tls.acme
+}
+
+fn chart_values(setup: &Setup<'_>, private_ca: bool, agents: AgentTlsMode) -> Values {
+    let mut values = Values::new();
+    let tls = if setup.cell.mode == TlsMode::External { "external" } else { "ingress" };
+    values.insert("tls".into(), json!(tls));
+    values.insert("privateCA".into(), json!(private_ca));
+    values.insert("agentTLSMode".into(), json!(agents));
+    if setup.recipe.source == table::Source::LetsEncrypt
+        && let Some(acme) = &setup.inventory.rancher.tls.acme
     {
-        values["letsEncrypt"] = json!({
-            "email": acme.email,
-            "environment": acme.environment,
-            "ingress": {"class": inventory.ingress.class},
-        });
+        let class = json!({"class": setup.inventory.ingress.class});
+        let account = json!({"email": acme.email, "environment": acme.environment, "ingress": class});
+        values.insert("letsEncrypt".into(), account);
     }
+    if let Some(service) = service_values(setup) {
+        values.insert("service".into(), service);
+    }
+    values.insert("ingress".into(), ingress_values(setup));
+    values
+}
+
+fn ingress_values(setup: &Setup<'_>) -> Value {
+    let mut ingress = json!({"tls": {"source": setup.recipe.source.word(), "secretName": INGRESS_SECRET}});
+    match setup.cell.passage {
+        Passage::Plain => {}
+        Passage::Reencrypt => ingress["servicePort"] = json!(443),
+        Passage::Passthrough => ingress["enabled"] = json!(false),
+    }
+    // The chart gives nginx timeouts that let a WebSocket be silent for half an hour; since 2.14 only when asked, and nginx' own
+    // 60 seconds cut the agents off (rancher/rancher: chart/values.yaml, commit a3bb993f1d).
+    let version = &setup.inventory.rancher.version;
+    let asks = (version.major, version.minor) >= (2, 14);
+    if asks && setup.controller == Controller::Nginx && setup.cell.passage != Passage::Passthrough {
+        ingress["includeDefaultExtraAnnotations"] = json!(true);
+    }
+    let annotations = annotations(setup);
+    if !annotations.is_empty() {
+        ingress["extraAnnotations"] = Value::Object(annotations);
+    }
+    ingress
+}
+
+fn annotations(setup: &Setup<'_>) -> Values {
     let mut annotations = Values::new();
-    if recipe.origin == Origin::ChartIssuer {
+    if setup.recipe.origin == Origin::ChartIssuer {
         // Before 1.18 cert-manager keeps a key for ever, and waits for a person where the former set-up's key does not suit
         // (cert-manager docs: usage/certificate, rotationPolicy).
         annotations.insert("cert-manager.io/private-key-rotation-policy".into(), json!("Always"));
     }
-    match cell.passage {
-        Passage::Plain => {}
-        Passage::Reencrypt => {
-            ingress["servicePort"] = json!(443);
-            values["service"] = json!({"disableHTTP": true});
-            if controller == Controller::Traefik {
-                let middleware = json!(format!("{NAMESPACE}-rancher-https@kubernetescrd"));
-                annotations.insert("traefik.ingress.kubernetes.io/router.middlewares".into(), middleware);
-                values["service"]["annotations"] = json!({
-                    "traefik.ingress.kubernetes.io/service.serversscheme": "https",
-                    "traefik.ingress.kubernetes.io/service.serverstransport": format!("{NAMESPACE}-rancher@kubernetescrd"),
-                });
-            }
-        }
-        Passage::Passthrough => ingress["enabled"] = json!(false),
+    if setup.cell.passage == Passage::Reencrypt && setup.controller == Controller::Traefik {
+        let middleware = json!(format!("{NAMESPACE}-rancher-https@kubernetescrd"));
+        annotations.insert("traefik.ingress.kubernetes.io/router.middlewares".into(), middleware);
     }
-    if !annotations.is_empty() {
-        ingress["extraAnnotations"] = Value::Object(annotations);
+    annotations
+}
+
+fn service_values(setup: &Setup<'_>) -> Option<Value> {
+    if setup.cell.passage != Passage::Reencrypt {
+        return None;
     }
-    values["ingress"] = ingress;
-    match values {
-        Value::Object(values) => values,
-        _ => Values::new(),
+    let mut service = json!({"disableHTTP": true});
+    if setup.controller == Controller::Traefik {
+        service["annotations"] = json!({
+            "traefik.ingress.kubernetes.io/service.serversscheme": "https",
+            "traefik.ingress.kubernetes.io/service.serverstransport": format!("{NAMESPACE}-rancher@kubernetescrd"),
+        });
     }
+    Some(service)
 }
 
 fn secrets(recipe: Recipe, hands_out_ca: bool, several: bool) -> Vec<SecretWanted> {
@@ -259,13 +286,8 @@ fn secrets(recipe: Recipe, hands_out_ca: bool, several: bool) -> Vec<SecretWante
     secrets
 }
 
-fn own_objects(
-    inventory: &Inventory,
-    material: &Material,
-    cell: &Cell,
-    recipe: Recipe,
-    controller: Controller,
-) -> Result<Vec<OwnObject>, Refusal> {
+fn own_objects(setup: &Setup<'_>, material: &Material) -> Result<Vec<OwnObject>, Refusal> {
+    let Setup { inventory, cell, recipe, controller } = *setup;
     let hostname = inventory.rancher.hostname.as_str();
     let mut all = Vec::new();
     match recipe.origin {
@@ -322,14 +344,6 @@ fn solver_class(inventory: &Inventory, controller: Controller) -> SolverClass<'_
     }
 }
 
-/// The chart renders its Issuer for the sources rancher and letsEncrypt even when its Ingress is switched off.
-fn needs_cert_manager(recipe: Recipe) -> bool {
-    match recipe.origin {
-        Origin::ChartIssuer | Origin::CaIssuer | Origin::AcmeIssuer | Origin::PodCa | Origin::PodOwn => true,
-        Origin::Files | Origin::Balancer | Origin::PodFiles => false,
-    }
-}
-
 fn ingress_settings(inventory: &Inventory, cell: &Cell) -> IngressSettings {
     let mut settings = IngressSettings::default();
     if cell.mode == TlsMode::External {
@@ -373,7 +387,7 @@ fn trust(cell: &Cell, recipe: Recipe, hands_out_ca: bool, material: &Material) -
         Cacerts::Given | Cacerts::GivenOrEmpty if hands_out_ca => ca("tls-ca", "cacerts.pem"),
         // no system trusts the staging root: go by the intermediate that came with the certificate
         Cacerts::GivenOrEmpty if cell.variant == Variant::Staging => {
-            Trust::ReadFromCluster { secret: INGRESS_SECRET, key: "tls.crt" }
+            Trust::AsIssued { secret: INGRESS_SECRET, key: "tls.crt" }
         }
         Cacerts::Given | Cacerts::GivenOrEmpty | Cacerts::Empty => Trust::System,
     }

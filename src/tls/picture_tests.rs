@@ -204,6 +204,21 @@ fn the_checksum_of_a_ca_with_windows_line_ends_is_that_of_what_is_sent() {
     assert_eq!(sent.expose_secret().as_bytes(), CA);
 }
 
+/// Whatever follows in the file: Rancher takes the first certificate of Secret `tls-rancher` and writes it anew.
+#[test]
+fn with_passthrough_the_first_certificate_of_the_ca_file_is_what_agents_get() {
+    let bundle: &[u8] = include_bytes!("../../tests/data/tls/ca-bundle.pem");
+    let key: &[u8] = include_bytes!("../../tests/data/tls/intermediate.key");
+    let material = Material::read(&Files { ca: Some(bundle), ca_key: Some(key), ..Files::default() }).unwrap();
+    let first = include_str!("../../tests/data/tls/intermediate.pem");
+    for (passage, wanted) in [(Passage::Passthrough, first), (Passage::Reencrypt, str::from_utf8(bundle).unwrap())] {
+        let cell = cell(TlsMode::Rancher, TlsIssuer::Ca, Variant::OwnCa, passage);
+        let inventory = inventory(tls_of(cell, &given(cell)), IngressProvider::Nginx, "nginx");
+        let predicted = picture(&inventory, &material).unwrap().predicted;
+        assert_eq!(predicted, Predicted::Checksum(ca_checksum(wanted)), "{passage:?}");
+    }
+}
+
 #[test]
 fn a_ca_that_is_made_later_is_read_from_the_cluster_and_known_after_it_is_made() {
     for passage in [Passage::Plain, Passage::Reencrypt, Passage::Passthrough] {
@@ -268,15 +283,46 @@ fn what_cannot_work_is_refused_with_a_way_out() {
     });
     assert!(reason.contains("`haproxy`"), "{reason}");
     let reason = refuse(&|inventory| {
-        inventory.rancher.tls.mode = TlsMode::Rancher;
-        inventory.rancher.version = semver::Version::new(2, 11, 3);
-    });
-    assert!(reason.contains("2.11.5"), "{reason}");
-    let reason = refuse(&|inventory| {
         inventory.rancher.tls.issuer = TlsIssuer::Ca;
         inventory.rancher.tls.ca = Some(PathBuf::from("ca.pem"));
     });
     assert!(reason.contains("`tls.ca_key`"), "{reason}");
+}
+
+/// rancher/rancher: chart/values.yaml, commit a3bb993f1d.
+#[test]
+fn nginx_gets_the_long_timeouts_that_the_chart_gives_only_when_asked() {
+    for (version, asked) in [("2.13.8", false), ("2.14.0-rc1", true), ("2.14.4", true), ("2.15.0", true)] {
+        for (provider, class) in [
+            (IngressProvider::Nginx, "nginx"),
+            (IngressProvider::Traefik, "traefik"),
+            (IngressProvider::Existing, "haproxy"),
+        ] {
+            for passage in [Passage::Plain, Passage::Reencrypt] {
+                let mode = if passage == Passage::Plain { TlsMode::Ingress } else { TlsMode::Rancher };
+                let cell = cell(mode, TlsIssuer::Blank, Variant::PrivateCa, passage);
+                let mut inventory = inventory(tls_of(cell, &given(cell)), provider, class);
+                inventory.rancher.version = semver::Version::parse(version).unwrap();
+                let values = picture(&inventory, &material(&given(cell))).unwrap().chart_values;
+                let value = values["ingress"].get("includeDefaultExtraAnnotations");
+                assert_eq!(value, (asked && class == "nginx").then_some(&json!(true)), "{version} {class} {passage:?}");
+            }
+        }
+    }
+}
+
+/// What came with the certificate proves nothing about where it comes from; a given root does.
+#[test]
+fn a_staging_chain_is_proved_against_a_given_root_only() {
+    let cell = cell(TlsMode::Ingress, TlsIssuer::Acme, Variant::Staging, Passage::Plain);
+    let without = pictured(cell, IngressProvider::Nginx).unwrap();
+    assert_eq!(without.trust, Trust::AsIssued { secret: INGRESS_SECRET, key: "tls.crt" });
+    assert!(without.notes.iter().any(|note| note.contains("cannot be proved")), "{:?}", without.notes);
+    let given = Given { files: false, ca: true, ca_key: false };
+    let inventory = inventory(tls_of(cell, &given), IngressProvider::Nginx, "nginx");
+    let with = picture(&inventory, &material(&given)).unwrap();
+    assert_eq!(with.trust, Trust::Pem(String::from_utf8(CA.to_vec()).unwrap()));
+    assert!(!with.notes.iter().any(|note| note.contains("cannot be proved")), "{:?}", with.notes);
 }
 
 #[test]

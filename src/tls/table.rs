@@ -4,7 +4,9 @@
 
 use serde::Serialize;
 
-use crate::inventory::{AcmeEnvironment, Tls, TlsIssuer, TlsMode};
+use crate::inventory::{
+    AcmeEnvironment, EXTERNAL_ACME, EXTERNAL_CA, PASSTHROUGH_ACME, Senseless, Tls, TlsIssuer, TlsMode,
+};
 
 /// What kind of certificate it is, within one issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -106,6 +108,17 @@ pub struct Recipe {
     pub cacerts: Cacerts,
 }
 
+impl Recipe {
+    /// Issuers are cert-manager's. Rancher's chart renders its own for the sources rancher and letsEncrypt even when its Ingress
+    /// is switched off.
+    pub fn needs_cert_manager(self) -> bool {
+        match self.origin {
+            Origin::ChartIssuer | Origin::CaIssuer | Origin::AcmeIssuer | Origin::PodCa | Origin::PodOwn => true,
+            Origin::Files | Origin::Balancer | Origin::PodFiles => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sense {
@@ -123,6 +136,15 @@ pub struct Cell {
     pub sense: Sense,
 }
 
+impl Cell {
+    pub fn recipe(&self) -> Option<Recipe> {
+        match self.sense {
+            Sense::Makes(recipe) => Some(recipe),
+            Sense::Refused { .. } => None,
+        }
+    }
+}
+
 const fn cell(mode: TlsMode, issuer: TlsIssuer, variant: Variant, passage: Passage, sense: Sense) -> Cell {
     Cell { mode, issuer, variant, passage, sense }
 }
@@ -131,18 +153,10 @@ const fn makes(source: Source, origin: Origin, cacerts: Cacerts) -> Sense {
     Sense::Makes(Recipe { source, origin, cacerts })
 }
 
-const EXTERNAL_CA: Sense = Sense::Refused {
-    reason: "in mode external TLS ends at the load balancer: no issuer in the cluster can give it a certificate",
-    instead: "choose `issuer: blank`, with `ca` when the balancer's certificate comes from a private CA; or `mode: ingress`",
-};
-const EXTERNAL_ACME: Sense = Sense::Refused {
-    reason: "in mode external TLS ends at the load balancer: cert-manager in the cluster cannot renew a certificate there",
-    instead: "let the balancer itself speak ACME and choose `issuer: blank`; or choose `mode: ingress`",
-};
-const PASSTHROUGH_ACME: Sense = Sense::Refused {
-    reason: "with passthrough Rancher's pods end TLS, and they read a certificate only when they start: a renewed one would not be served",
-    instead: "leave `passthrough` out (the ingress then ends TLS and speaks TLS again to Rancher)",
-};
+/// In the inventory's words, which refuses it first.
+const fn refused(why: &Senseless) -> Sense {
+    Sense::Refused { reason: why.reason, instead: why.instead }
+}
 
 /// Every set-up that can be asked for.
 pub const TABLE: &[Cell] = {
@@ -168,11 +182,11 @@ pub const TABLE: &[Cell] = {
         cell(Ingress, Acme, OwnAcme, Plain, OWN_ACME),
         cell(External, Blank, PublicCa, Plain, makes(Source::Secret, Origin::Balancer, Cacerts::Empty)),
         cell(External, Blank, PrivateCa, Plain, makes(Source::Secret, Origin::Balancer, Cacerts::Given)),
-        cell(External, Ca, OwnCa, Plain, EXTERNAL_CA),
-        cell(External, Ca, MadeCa, Plain, EXTERNAL_CA),
-        cell(External, Acme, Staging, Plain, EXTERNAL_ACME),
-        cell(External, Acme, Production, Plain, EXTERNAL_ACME),
-        cell(External, Acme, OwnAcme, Plain, EXTERNAL_ACME),
+        cell(External, Ca, OwnCa, Plain, refused(&EXTERNAL_CA)),
+        cell(External, Ca, MadeCa, Plain, refused(&EXTERNAL_CA)),
+        cell(External, Acme, Staging, Plain, refused(&EXTERNAL_ACME)),
+        cell(External, Acme, Production, Plain, refused(&EXTERNAL_ACME)),
+        cell(External, Acme, OwnAcme, Plain, refused(&EXTERNAL_ACME)),
         cell(Rancher, Blank, PublicCa, Reencrypt, FILES_PUBLIC),
         cell(Rancher, Blank, PrivateCa, Reencrypt, FILES_PRIVATE),
         cell(Rancher, Blank, ChartCa, Reencrypt, CHART),
@@ -186,9 +200,9 @@ pub const TABLE: &[Cell] = {
         cell(Rancher, Blank, ChartCa, Passthrough, makes(Source::Rancher, Origin::PodOwn, Cacerts::RancherMakes)),
         cell(Rancher, Ca, OwnCa, Passthrough, POD_CA),
         cell(Rancher, Ca, MadeCa, Passthrough, POD_CA),
-        cell(Rancher, Acme, Staging, Passthrough, PASSTHROUGH_ACME),
-        cell(Rancher, Acme, Production, Passthrough, PASSTHROUGH_ACME),
-        cell(Rancher, Acme, OwnAcme, Passthrough, PASSTHROUGH_ACME),
+        cell(Rancher, Acme, Staging, Passthrough, refused(&PASSTHROUGH_ACME)),
+        cell(Rancher, Acme, Production, Passthrough, refused(&PASSTHROUGH_ACME)),
+        cell(Rancher, Acme, OwnAcme, Passthrough, refused(&PASSTHROUGH_ACME)),
     ]
 };
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{cowhand, files, folder};
+use super::{cowhand, cowhand_with, files, folder};
 
 /// Every command that needs an inventory.
 const COMMANDS: [&[&str]; 8] = [
@@ -82,6 +82,49 @@ fn every_command_refuses_a_bad_inventory() {
 fn several_mistakes_as_people_see_them() {
     let alone = folder(&[("inventory.yml", "nmae: prod\nnodes: [10.0.0.1]\n")]);
     insta::assert_snapshot!("several_mistakes", cowhand(alone.path(), &["check", "--offline"]).all());
+}
+
+/// Leaf and intermediate of a company, and nobody is told of its CA: found before anything is touched, by the roots that this
+/// machine's system knows.
+#[test]
+fn a_company_chain_without_its_ca_is_no_public_one() {
+    let file = |name: &str| std::fs::read_to_string(format!("tests/data/tls/{name}")).unwrap();
+    let text = |ca: &str| {
+        format!(
+            "name: prod\nnodes: [10.0.0.11, 10.0.0.12, 10.0.0.13]\nengine: {{rke: {{}}}}\nrancher: {{hostname: rancher.example.com, \
+             tls: {{mode: ingress, issuer: blank, certificate: ./chain.pem, key: ./leaf.key{ca}}}}}\n"
+        )
+    };
+    let (chain, key, root, other) = (file("chain.pem"), file("leaf.key"), file("root.pem"), file("root-other.pem"));
+    let files = [("chain.pem", &*chain), ("leaf.key", &*key), ("root.pem", &*root), ("other.pem", &*other)];
+    let said = |ca: &str, system: &str| {
+        let text = text(ca);
+        let alone = folder(&[&files[..], &[("inventory.yml", &*text)]].concat());
+        let system = alone.path().join(system);
+        let known = [("SSL_CERT_FILE", system.to_str().unwrap()), ("SSL_CERT_DIR", "/nonexistent")];
+        let said = cowhand_with(alone.path(), &["check", "--offline", "--output", "json"], &known);
+        let events = said.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let findings: Vec<_> = events.flat_map(|event| findings_in(&event)).collect();
+        findings.into_iter().filter(|one| one["check"] == "tls.ca-unknown").collect::<Vec<_>>()
+    };
+    let strange = said("", "other.pem");
+    assert_eq!(strange.len(), 1, "{strange:?}");
+    assert_eq!(strange[0]["verdict"], "fail");
+    assert_eq!(strange[0]["fix"], "give the certificate of O=Example, CN=Example Root as `tls.ca`");
+    assert_eq!(said("", "root.pem")[0]["verdict"], "pass");
+    assert_eq!(said(", ca: ./root.pem", "other.pem"), Vec::<serde_json::Value>::new());
+}
+
+/// Every object with a check's id in it, wherever it stands.
+fn findings_in(value: &serde_json::Value) -> Vec<serde_json::Value> {
+    match value {
+        serde_json::Value::Object(map) if map.contains_key("check") && map.contains_key("verdict") => {
+            vec![value.clone()]
+        }
+        serde_json::Value::Object(map) => map.values().flat_map(findings_in).collect(),
+        serde_json::Value::Array(all) => all.iter().flat_map(findings_in).collect(),
+        _ => Vec::new(),
+    }
 }
 
 #[test]

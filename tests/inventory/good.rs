@@ -160,7 +160,7 @@ fn every_sensible_tls_set_up_is_accepted() {
         let comma = if more.is_empty() { "" } else { ", " };
         let text = format!(
             "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine: {{rke: {{}}}}\nload_balancers: [10.0.0.9]\n\
-             rancher: {{hostname: r.example.com, tls: {{mode: {mode}, issuer: {issuer}{comma}{more}}}}}\n"
+             rancher: {{hostname: r.example.com, version: 2.11.5, tls: {{mode: {mode}, issuer: {issuer}{comma}{more}}}}}\n"
         );
         if let Err(mistakes) = read(text.as_bytes()) {
             panic!("{mode} × {issuer} with {more:?} is refused:\n{mistakes}");

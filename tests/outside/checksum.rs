@@ -1,5 +1,5 @@
-//! The law of the checksum: what cowhand predicts of a CA file is what an agent computes from what the lab's stand-in for
-//! Rancher really serves, over TLS, for files of all kinds.
+//! The law of the checksum: what `check` and `plan` predict of a CA file is what an agent computes from what the lab's stand-in
+//! for Rancher really serves, over TLS, when it is given what `up` sends: for files of all kinds.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,59 +7,99 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use cowhand::facts::outside::provider;
-use cowhand::tls::{ca_checksum, survives_secret};
+use cowhand::inventory::{self, Environment};
+use cowhand::tls::{Files, Material, Predicted, Request, ca_checksum, judge, picture, survives_secret};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const NAME: &str = "rancher.test";
 
-/// How a CA file looks besides its certificates.
+/// One certificate as it stands in a file, made anew for each case.
+#[derive(Debug, Clone)]
+struct One {
+    rsa: bool,
+    /// Of its name, so that the texts differ in length.
+    length: usize,
+    before: String,
+}
+
+/// How a CA file looks.
 #[derive(Debug, Clone)]
 struct Shape {
-    certificates: usize,
-    windows: bool,
-    before: String,
-    between: String,
+    bom: bool,
+    certificates: Vec<One>,
     after: String,
+    /// The ends of its lines, over and over.
+    ends: Vec<&'static str>,
 }
 
 fn shapes() -> impl Strategy<Value = Shape> {
-    let comment =
-        prop_oneof![Just(String::new()), "# [ -~äß]{0,30}\n", "subject=CN = [a-z]{1,12}\n", "\n{1,3}", "[ \t]{1,4}\n"];
-    let blanks = "[ \t\r\n]{0,6}";
-    (1usize..4, any::<bool>(), blanks, comment.clone(), (comment, blanks)).prop_map(
-        |(certificates, windows, before, between, (comment, blanks))| Shape {
-            certificates,
-            windows,
-            before,
-            between,
-            after: format!("{comment}{blanks}"),
-        },
-    )
+    let comment = prop_oneof![
+        Just(String::new()),
+        "# [ -~äß]{0,30}\n",
+        "Bag Attributes\n    friendlyName: [a-zé ]{1,12}\n",
+        "\n{1,3}",
+        "[ \t]{1,4}\n"
+    ];
+    let one =
+        (any::<bool>(), 1usize..60, comment.clone()).prop_map(|(rsa, length, before)| One { rsa, length, before });
+    let end = prop::sample::select(vec!["\n", "\r\n", "\r", " \n", "\t\r\n"]);
+    (any::<bool>(), prop::collection::vec(one, 1..4), comment, prop::collection::vec(end, 1..4))
+        .prop_map(|(bom, certificates, after, ends)| Shape { bom, certificates, after, ends })
 }
 
 impl Shape {
-    fn text(&self, pool: &[String]) -> String {
-        let certificates = pool[..self.certificates].join(&self.between);
-        let text = format!("{}{certificates}{}", self.before, self.after);
-        if self.windows { text.replace('\n', "\r\n") } else { text }
+    fn bytes(&self) -> Vec<u8> {
+        let certificates = self.certificates.iter().map(|one| format!("{}{}", one.before, one.pem()));
+        let text = certificates.collect::<String>() + &self.after;
+        let lines = text.lines().zip(self.ends.iter().cycle()).map(|(line, end)| format!("{line}{end}"));
+        format!("{}{}", if self.bom { "\u{feff}" } else { "" }, lines.collect::<String>()).into_bytes()
     }
 }
 
-/// Certificates whose texts differ in length.
-fn pool() -> Vec<String> {
-    let make = |length: usize| {
-        let name = format!("{}.test", "a".repeat(length));
-        CertificateParams::new(vec![name]).unwrap().self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
-    };
-    [1, 20, 60].map(make).to_vec()
+impl One {
+    fn pem(&self) -> String {
+        let key = if self.rsa {
+            // ring makes no RSA keys; the certificate is another one each time all the same
+            KeyPair::from_pem(include_str!("../data/tls/key-rsa2048.key")).unwrap()
+        } else {
+            KeyPair::generate().unwrap()
+        };
+        let mut params = CertificateParams::new(vec![format!("{}.test", "a".repeat(self.length))]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let serial = KeyPair::generate().unwrap().public_key_raw()[1..17].to_vec();
+        params.serial_number = Some(serial.into());
+        params.self_signed(&key).unwrap().pem()
+    }
+}
+
+/// What `up` would put into Secret `tls-ca` for these files, and what `plan` says of it.
+fn sent_and_predicted(ca: &[u8], also: Option<&[u8]>) -> (String, Predicted) {
+    let also_key = if also.is_some() { ", also_trust: ./also.pem" } else { "" };
+    let text = format!(
+        "name: prod\nnodes: [10.0.0.11, 10.0.0.12, 10.0.0.13]\nengine: {{rke: {{}}}}\nrancher: {{hostname: {NAME}, tls: {{mode: \
+         ingress, issuer: blank, certificate: ./c.pem, key: ./k.pem, ca: ./ca.pem{also_key}}}}}\n"
+    );
+    let environment = Environment { home: None, folder: "/srv".into(), variable: &|_| None };
+    let inventory = inventory::parse(&text, Path::new("inventory.yml"), &environment).unwrap();
+    let (certificate, key): (&[u8], &[u8]) =
+        (include_bytes!("../data/tls/chain.pem"), include_bytes!("../data/tls/leaf.key"));
+    let files =
+        Files { certificate: Some(certificate), key: Some(key), ca: Some(ca), also_trust: also, ..Files::default() };
+    let material = Material::read(&files).unwrap();
+    let picture = picture(&inventory, &material).unwrap();
+    let secret = picture.secrets.iter().find(|secret| secret.name == "tls-ca").unwrap();
+    let [(key, source)] = secret.entries[..] else { panic!("{secret:?}") };
+    assert_eq!(key, "cacerts.pem");
+    (material.text(source).unwrap().expose_secret().to_owned(), picture.predicted)
 }
 
 /// The stand-in is a package of its own; it is built where `tests/run` builds it.
@@ -140,15 +180,16 @@ fn as_an_agent(value: &str) -> String {
 #[test]
 fn the_predicted_checksum_is_the_served_one() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (program, pool) = (stand_in(), pool());
+    let program = stand_in();
     let own = rcgen::generate_simple_self_signed(vec![NAME.to_string()]).unwrap();
     // A case is a server's whole life; a failing one is told in full, so none is kept beside the sources.
     let mut runner = TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
-    let law = runner.run(&shapes(), |shape| {
+    let law = runner.run(&(shapes(), prop::option::of(shapes())), |(ca, also)| {
+        let (bytes, also) = (ca.bytes(), also.map(|also| also.bytes()));
+        let (sent, predicted) = sent_and_predicted(&bytes, also.as_deref());
         let folder = tempfile::tempdir().unwrap();
-        let text = shape.text(&pool);
         for (name, content) in
-            [("cacerts.pem", &text), ("cert.pem", &own.cert.pem()), ("key.pem", &own.signing_key.serialize_pem())]
+            [("cacerts.pem", &sent), ("cert.pem", &own.cert.pem()), ("key.pem", &own.signing_key.serialize_pem())]
         {
             std::fs::write(folder.path().join(name), content).unwrap();
         }
@@ -158,10 +199,22 @@ fn the_predicted_checksum_is_the_served_one() {
             (server.get(&trust, "/cacerts").await, server.get(&trust, "/v3/settings/cacerts").await)
         });
         let setting: Value = serde_json::from_str(&setting).unwrap();
-        prop_assert_eq!(survives_secret(text.as_bytes()), Ok(()));
-        prop_assert_eq!(ca_checksum(&text), as_an_agent(setting["value"].as_str().unwrap()));
-        prop_assert_eq!(ca_checksum(&text), ca_checksum(&body));
+        let value = setting["value"].as_str().unwrap();
+        let all = ca.certificates.len() + also.as_deref().map_or(0, count);
+        prop_assert_eq!(count(value.as_bytes()), all);
+        prop_assert_eq!(survives_secret(sent.as_bytes()), Ok(()));
+        prop_assert_eq!(&predicted, &Predicted::Checksum(as_an_agent(value)));
+        prop_assert_eq!(&predicted, &Predicted::Checksum(ca_checksum(&body)));
+        // what `check` says is the same
+        let files = Files { ca: Some(&bytes), also_trust: also.as_deref(), ..Files::default() };
+        let request = Request { files, ..Request::default() };
+        let said = judge(&request).into_iter().find(|one| one.rule.id == "tls.ca-checksum").unwrap().seen;
+        prop_assert!(said.starts_with(&format!("agents will compute {}", as_an_agent(value))), "{}", said);
         Ok(())
     });
     law.unwrap();
+}
+
+fn count(text: &[u8]) -> usize {
+    text.windows(17).filter(|window| window == b"BEGIN CERTIFICATE").count()
 }

@@ -153,6 +153,42 @@ fn a_replaced_ca_is_its_secrets_a_new_certificate_and_a_restart() {
     );
 }
 
+/// Rancher's listener keeps the certificate that it made, also when the CA is another one; so it is taken away, but not before
+/// all pods know the new CA: the old ones would write theirs back.
+#[test]
+fn a_replaced_ca_in_ranchers_pods_is_a_new_leaf_too() {
+    let text = by_helm("mode: rancher, issuer: ca, passthrough: true", TRAEFIK);
+    let (before, after) = (World::new(&text, Given::CA), World::new(&text, Given::OTHER_CA));
+    assert_eq!(
+        steps(&before, &after),
+        [
+            "create secret cattle-system/tls-rancher (kubernetes.io/tls)",
+            "restart cattle-system/rancher: its pods read certificates only when they start",
+            "remove secret cattle-system/serving-cert",
+            "restart cattle-system/rancher: Rancher makes its own certificate anew only when it starts without one",
+        ]
+    );
+    // carried out, it arrives: the new CA's leaf is served, and a further run has nothing to do
+    let mut cluster = Cluster::after(&before);
+    cluster.become_as(&after);
+    let again = after.plan(&cluster);
+    assert!(again.iter().flat_map(|plan| &plan.steps).all(|step| !step.changes()), "{again:?}");
+    // a run that was ended after its first restart left the old leaf
+    let mut cluster = Cluster::after(&before);
+    for step in after.plan(&cluster).into_iter().flat_map(|plan| plan.steps) {
+        let ended = matches!(step, Step::Restart { .. });
+        cluster.carry_out(&after, step);
+        if ended {
+            break;
+        }
+    }
+    let rest = after.plan(&cluster);
+    let rest: Vec<String> =
+        rest.iter().flat_map(|plan| &plan.steps).filter(|step| step.changes()).map(ToString::to_string).collect();
+    assert_eq!(rest.len(), 2, "{rest:?}");
+    assert_eq!(rest[0], "remove secret cattle-system/serving-cert");
+}
+
 #[test]
 fn a_replaced_certificate_at_the_ingress_is_its_secret_alone() {
     let other = Given { certificate: Some("leaf.pem"), ..Given::FILES };

@@ -7,10 +7,12 @@ use cowhand::inventory::{CertManagerInstall, Delivery, Engine, Inventory, Values
 use cowhand::plan::cert_manager::{self, CERT_MANAGER, CertManagerFound};
 use cowhand::plan::ingress::{self, TRAEFIK};
 use cowhand::plan::leftovers::{self, bare_deployment};
-use cowhand::plan::rancher::{self, BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
+use cowhand::plan::rancher::{
+    self, BOOTSTRAP_SECRET, LISTENER_SECRET, ListenerLeaf, NAMESPACE, RANCHER, RancherFound, RancherWanted,
+};
 use cowhand::plan::release::ReleaseFound;
 use cowhand::plan::{SecretFrom, SecretStep, StagePlan, Step, documents, rke};
-use cowhand::tls::{Files, Material, Picture, picture};
+use cowhand::tls::{Files, Material, Origin, Picture, picture};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
@@ -158,6 +160,9 @@ pub struct Cluster {
     by_ingress: bool,
     /// The CA that signed the certificate in Secret `tls-rancher-ingress`, when cert-manager made it.
     issued: Option<String>,
+    /// The CA that Rancher's running pods know, and the one that signed the certificate their own listener keeps.
+    pods_ca: Option<String>,
+    leaf: Option<String>,
 }
 
 impl Cluster {
@@ -177,9 +182,21 @@ impl Cluster {
         for step in world.plan(self).into_iter().flat_map(|plan| plan.steps) {
             self.carry_out(world, step);
         }
+        if self.pods_ca.is_none() {
+            self.start_pods(world);
+        }
         if rancher::by_chart(&world.picture) {
             self.secrets.entry("tls-rancher-ingress".into()).or_default();
             self.by_ingress = true;
+        }
+    }
+
+    /// As Rancher's listener does: a certificate that is there is kept, whoever signed it.
+    fn start_pods(&mut self, world: &World) {
+        let origin = world.picture.cell.recipe().map(|recipe| recipe.origin);
+        if origin == Some(Origin::PodCa) {
+            self.pods_ca = world.material.ca().map(str::to_owned);
+            self.leaf = self.leaf.take().or_else(|| self.pods_ca.clone());
         }
     }
 
@@ -207,6 +224,11 @@ impl Cluster {
                 let gone: Vec<String> = objects.iter().map(|one| format!("{}/{}", one.kind, one.name)).collect();
                 self.objects.retain(|there| !gone.contains(&rancher::identity(there)));
                 self.addon.retain(|there| !gone.contains(&rancher::identity(there)));
+                // Pods that know another CA write their certificate back.
+                let wanted = world.material.ca() == self.pods_ca.as_deref();
+                if wanted && gone.contains(&format!("Secret/{LISTENER_SECRET}")) {
+                    self.leaf = None;
+                }
                 self.secrets.retain(|name, _| !gone.contains(&format!("Secret/{name}")));
             }
             Step::Reissue { .. } => {
@@ -220,7 +242,8 @@ impl Cluster {
                 let version = if wanted.release == CERT_MANAGER { CERT_MANAGER_VERSION } else { &wanted.chart.version };
                 self.releases.insert(wanted.release, (version.to_owned(), wanted.values));
             }
-            Step::Restart { .. } | Step::Touch { .. } | Step::Unmark { .. } | Step::Wait(_) => {}
+            Step::Restart { .. } => self.start_pods(world),
+            Step::Touch { .. } | Step::Unmark { .. } | Step::Wait(_) => {}
             step @ (Step::MakeCa { .. } | Step::MakePassword { .. } | Step::RkeUp { .. }) => {
                 panic!("none of these stages does this: {step}")
             }
@@ -270,6 +293,11 @@ impl Cluster {
         let other = has_certificate && by_ca && self.issued.as_deref() != world.material.ca();
         let given = self.secrets.get("tls-rancher-ingress").is_some_and(|secret| !secret.is_empty());
         let issued = rancher::by_chart(&world.picture) || before.iter().any(|one| one["kind"] == "Certificate");
+        found.listener_leaf = match &self.leaf {
+            None => ListenerLeaf::Absent,
+            Some(ca) if Some(ca.as_str()) == world.material.ca() => ListenerLeaf::OfTheCa,
+            Some(_) => ListenerLeaf::OfAnother,
+        };
         found.stale = (other || given && issued).then(|| "another CA".to_owned());
         found
     }

@@ -10,7 +10,7 @@ use crate::commands::site::Site;
 use crate::commands::world::Reached;
 use crate::facts::cluster::NAMESPACE;
 use crate::report::{Exit, Failure};
-use crate::tls::{Picture, Predicted, Trust, ca_checksum};
+use crate::tls::{Picture, Predicted, Trust, ca_checksum, issuer_name};
 
 /// What is to be trusted, and why.
 pub(super) struct Trusting {
@@ -36,6 +36,14 @@ pub(super) async fn trusting(site: &Site, picture: &Picture, reached: &Reached) 
                 cacerts = Cacerts::Checksum(ca_checksum(&pem));
             }
             (parse(&pem), format!("the CA in secret {secret}"))
+        }
+        Trust::AsIssued { secret, key } => {
+            let pem = last_certificate(&read(reached, secret, key).await?);
+            let issuer = issuer_name(pem.as_bytes()).unwrap_or_else(|| "nobody".into());
+            (
+                parse(&pem),
+                format!("an intermediate of {issuer} that came with it (not proved against a root given by you)"),
+            )
         }
     };
     Ok(Trusting { roots, name, cacerts, system })

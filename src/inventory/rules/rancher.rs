@@ -42,6 +42,7 @@ pub(super) fn rancher(raw: RawRancher, engine: Option<&Engine>, balanced: bool, 
         }
         text => judge.file(&password, text.as_deref()),
     };
+    let tls = tls::tls(raw.tls, &version, balanced, judge);
     Rancher {
         hostname,
         version,
@@ -50,7 +51,7 @@ pub(super) fn rancher(raw: RawRancher, engine: Option<&Engine>, balanced: bool, 
         chart,
         values: raw.values,
         bootstrap_password,
-        tls: tls::tls(raw.tls, balanced, judge),
+        tls,
     }
 }
 

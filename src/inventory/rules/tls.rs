@@ -1,14 +1,17 @@
 //! Where TLS ends and who makes the certificates: which keys go together. Reasons: the agents' trust (CA checksum,
 //! agentTLSMode) and what Rancher's chart can render, chart 2.9 to 2.15.
 
+use semver::Version;
+
 use crate::inventory::judge::Judge;
 use crate::inventory::model::{Acme, AcmeEnvironment, AgentTlsMode, Tls, TlsIssuer, TlsMode};
 use crate::inventory::path::KeyPath;
 use crate::inventory::raw::{RawAcme, RawTls};
 use crate::inventory::reader::quoted;
+use crate::inventory::senseless::{senseless, too_old_to_reencrypt};
 use crate::inventory::syntax;
 
-pub(super) fn tls(raw: RawTls, balanced: bool, judge: &mut Judge) -> Tls {
+pub(super) fn tls(raw: RawTls, version: &Version, balanced: bool, judge: &mut Judge) -> Tls {
     let path = KeyPath::from("rancher.tls");
     let whole = !judge.is_broken(&path);
     let given = Given::of(&raw);
@@ -25,8 +28,8 @@ pub(super) fn tls(raw: RawTls, balanced: bool, judge: &mut Judge) -> Tls {
         agent_tls_mode: raw.agent_tls_mode,
     };
     if whole {
+        together(&tls, version, judge);
         cell(&tls, &given, judge);
-        passthrough(&tls, judge);
         agents(&tls, &given, judge);
         also_trust(&tls, &given, judge);
         if tls.mode == TlsMode::External && !balanced && !judge.any_broken(&["load_balancers"]) {
@@ -66,13 +69,23 @@ fn say(judge: &mut Judge, key: &str, message: &str) {
     judge.mistake(&KeyPath::from("rancher.tls").key(key), message);
 }
 
-/// One cell of the table mode × issuer.
+/// Mode, issuer, passthrough and Rancher's version, whatever files are given.
+fn together(tls: &Tls, version: &Version, judge: &mut Judge) {
+    for one in senseless(tls.mode, tls.issuer, tls.passthrough) {
+        say(judge, one.key, &one.message());
+    }
+    if let Some(message) = too_old_to_reencrypt(tls.mode, tls.passthrough, version)
+        && !judge.any_broken(&["rancher.version"])
+    {
+        say(judge, "mode", &message);
+    }
+}
+
+/// The files of one cell of the table mode × issuer.
 fn cell(tls: &Tls, given: &Given, judge: &mut Judge) {
-    let balancer = "the load balancer has its own certificate in mode external, and Rancher makes none; choose \
-        issuer blank, and give \
-                    `ca` if the balancer's certificate is not from a public CA";
     match (tls.mode, tls.issuer) {
-        (TlsMode::External, TlsIssuer::Ca | TlsIssuer::Acme) => say(judge, "issuer", balancer),
+        // refused as a whole already
+        (TlsMode::External, TlsIssuer::Ca | TlsIssuer::Acme) => {}
         (TlsMode::External, TlsIssuer::Blank) => {
             for (key, given) in [("certificate", given.certificate), ("key", given.key)] {
                 if given {
@@ -141,30 +154,6 @@ fn pair(judge: &mut Judge, left: (&str, bool), right: (&str, bool), or: &str) {
         if has_one && !has_other {
             say(judge, one, &format!("needs {other} beside it; give both{or}"));
         }
-    }
-}
-
-fn passthrough(tls: &Tls, judge: &mut Judge) {
-    if !tls.passthrough {
-        return;
-    }
-    match (tls.mode, tls.issuer) {
-        (TlsMode::Ingress | TlsMode::External, _) => {
-            say(
-                judge,
-                "passthrough",
-                "goes with mode rancher only, where TLS ends in Rancher's pods; remove it, or choose mode rancher",
-            );
-        }
-        (TlsMode::Rancher, TlsIssuer::Acme) => {
-            say(
-                judge,
-                "passthrough",
-                "does not go with issuer acme: the ingress has to answer for the certificate; remove it, and the \
-                    ingress encrypts anew",
-            );
-        }
-        (TlsMode::Rancher, TlsIssuer::Blank | TlsIssuer::Ca) => {}
     }
 }
 

@@ -4,7 +4,8 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 
 use super::super::certificate::{is_ca, name_text, shown};
 use super::form::count;
-use super::rules::{CA_MISMATCH, CHAIN_INCOMPLETE, CHAIN_ORDER, NOT_A_CA, PATH_LENGTH, ROOT_INCLUDED};
+use super::known::{Known, known};
+use super::rules::{CA_MISMATCH, CA_UNKNOWN, CHAIN_INCOMPLETE, CHAIN_ORDER, NOT_A_CA, PATH_LENGTH, ROOT_INCLUDED};
 use super::signature::{Signed, is_self_signed, signed_by};
 use super::{Bench, Seen};
 
@@ -37,22 +38,33 @@ pub(super) fn climb<'s, 'a>(chain: &'s [Seen<'a>], ca: &'s [Seen<'a>]) -> Option
         if is_self_signed(&current.certificate) {
             return Some(Climb { path, top: Top::SelfSigned, uncertain });
         }
-        let new = |candidate: &&Seen<'_>| path.iter().all(|seen| seen.der != candidate.der);
-        let with = |wanted: Signed| {
-            ca.iter().chain(chain).filter(new).find(|up| signed_by(&current.certificate, &up.certificate) == wanted)
+        let Some((next, sure)) = above(&path, [ca, chain]) else {
+            return Some(Climb { path, top: Top::Missing, uncertain });
         };
-        let next = match with(Signed::Yes) {
-            Some(next) => next,
-            None => match with(Signed::CannotTell) {
-                Some(next) => {
-                    uncertain = true;
-                    next
-                }
-                None => return Some(Climb { path, top: Top::Missing, uncertain }),
-            },
-        };
+        uncertain |= !sure;
         path.push(next);
     }
+}
+
+/// The issuer of the last one on the path, and whether that is sure.
+fn above<'s, 'a>(path: &[&'s Seen<'a>], pools: [&'s [Seen<'a>]; 2]) -> Option<(&'s Seen<'a>, bool)> {
+    let below = path.last()?;
+    let find = |wanted: Signed| {
+        let candidates = pools.into_iter().flatten().filter(|one| path.iter().all(|seen| seen.der != one.der));
+        candidates.into_iter().find(|up| signed_by(&below.certificate, &up.certificate) == wanted)
+    };
+    find(Signed::Yes).map(|up| (up, true)).or_else(|| find(Signed::CannotTell).map(|up| (up, false)))
+}
+
+/// The CAs above the server's certificate, past the first trusted one: who knows only the root of a CA file goes all the way.
+pub(super) fn signers<'s, 'a>(climb: &Climb<'s, 'a>, ca: &'s [Seen<'a>]) -> Vec<&'s Seen<'a>> {
+    let mut path = climb.path.clone();
+    while path.last().is_some_and(|last| !is_self_signed(&last.certificate))
+        && let Some((next, _)) = above(&path, [ca, &[]])
+    {
+        path.push(next);
+    }
+    path.split_off(1)
 }
 
 /// The server's certificate first, then each one's issuer, and no root.
@@ -129,7 +141,7 @@ pub(super) fn leads_to_ca(bench: &mut Bench, file: &str, climb: &Climb<'_, '_>, 
             bench.fail(&CA_MISMATCH, file, seen, String::new());
         }
         Top::Missing => {
-            missing(bench, file, last, chain);
+            missing(bench, file, last, chain, "");
             let seen = format!("nothing leads from {} (issued by {}) to {names}", last.subject, name_text(issuer));
             bench.fail(
                 &CA_MISMATCH,
@@ -163,28 +175,53 @@ fn complete_without_ca_file(bench: &mut Bench, file: &str, climb: &Climb<'_, '_>
     }
 }
 
-/// The same without a CA file: what clients trust is not known here, but a public CA never signs with its root.
-pub(super) fn leads_to_public(bench: &mut Bench, file: &str, climb: &Climb<'_, '_>, chain: &[Seen<'_>]) {
+/// The same without a CA file: clients know what systems know, and a public CA never signs with its root.
+pub(super) fn leads_to_public(
+    bench: &mut Bench,
+    file: &str,
+    climb: &Climb<'_, '_>,
+    chain: &[Seen<'_>],
+    roots: &[&[u8]],
+) {
     let Some(last) = climb.path.last() else { return };
-    match climb.top {
-        Top::SelfSigned if climb.path.len() == 1 => {
+    let issuer = name_text(last.certificate.issuer());
+    let give = format!("give the certificate of {issuer} as `tls.ca`");
+    let known = known(&climb.path, roots);
+    match (&known, climb.top) {
+        (Known::Root(_) | Known::Perhaps(_), _) => {}
+        (_, Top::SelfSigned) if climb.path.len() == 1 => {
             let seen = "it is signed by itself, and no tls.ca is given: no client will trust it";
-            bench.fail(
-                &CA_MISMATCH,
-                file,
-                seen.into(),
-                "give it as `tls.ca` too, or use a certificate from a CA".into(),
-            );
+            let fix = "give it as `tls.ca` too, or use a certificate from a CA";
+            return bench.fail(&CA_MISMATCH, file, seen.into(), fix.into());
         }
-        Top::Missing if climb.path.len() == 1 => missing(bench, file, last, chain),
-        Top::InCa | Top::SelfSigned | Top::Missing => {
-            let issuer = name_text(last.certificate.issuer());
-            bench.pass(&CHAIN_INCOMPLETE, file, format!("it leads up to {issuer}, which clients must know"));
+        (_, Top::Missing) if climb.path.len() == 1 => {
+            return missing(bench, file, last, chain, "; or, if that is a root of your own, give it as `tls.ca`");
+        }
+        (_, Top::InCa | Top::SelfSigned | Top::Missing) => {}
+    }
+    bench.pass(&CHAIN_INCOMPLETE, file, "no intermediate is missing".into());
+    match known {
+        Known::Root(name) => bench.pass(&CA_UNKNOWN, file, format!("it leads up to {name}, which this machine knows")),
+        Known::Nobody => {
+            let seen = format!(
+                "it leads up to {issuer}, which this machine does not know as a public CA, and no tls.ca is given"
+            );
+            bench.fail(&CA_UNKNOWN, file, seen, give);
+        }
+        Known::Perhaps(name) => {
+            let seen = format!(
+                "by its name it leads up to {name}, which this machine knows; the signature cannot be computed"
+            );
+            bench.warn(&CA_UNKNOWN, file, seen, format!("if that is no public CA, {give}"));
+        }
+        Known::NoStore => {
+            let seen = format!("it leads up to {issuer}; this machine has no store of public CAs to look it up in");
+            bench.warn(&CA_UNKNOWN, file, seen, format!("if that is no public CA, {give}"));
         }
     }
 }
 
-fn missing(bench: &mut Bench, file: &str, last: &Seen<'_>, chain: &[Seen<'_>]) {
+fn missing(bench: &mut Bench, file: &str, last: &Seen<'_>, chain: &[Seen<'_>], or: &str) {
     let issuer = name_text(last.certificate.issuer());
     let of_that_name =
         |seen: &&Seen<'_>| seen.der != last.der && seen.certificate.subject() == last.certificate.issuer();
@@ -199,7 +236,7 @@ fn missing(bench: &mut Bench, file: &str, last: &Seen<'_>, chain: &[Seen<'_>]) {
     }
     let place = published_at(last).map_or_else(String::new, |url| format!("; the CA publishes it at {url}"));
     let seen = format!("the intermediate {issuer}, which issued {}, is missing", last.subject);
-    bench.fail(&CHAIN_INCOMPLETE, file, seen, format!("append the certificate of {issuer}{place}"));
+    bench.fail(&CHAIN_INCOMPLETE, file, seen, format!("append the certificate of {issuer}{place}{or}"));
 }
 
 /// Where the issuer's certificate can be had (authorityInfoAccess, caIssuers: 1.3.6.1.5.5.7.48.2).
@@ -242,14 +279,13 @@ pub(super) fn may_sign(bench: &mut Bench, seen: &Seen<'_>, own: Option<&Seen<'_>
     }
 }
 
-/// RFC 5280 4.2.1.9: how many CAs may come between this one and the leaf.
-pub(super) fn path_length(bench: &mut Bench, file: &str, climb: &Climb<'_, '_>) {
+/// RFC 5280 4.2.1.9: how many CAs may come between this one and the leaf. `signers` are those above the leaf, from below.
+pub(super) fn path_length(bench: &mut Bench, file: &str, signers: &[&Seen<'_>]) {
     let mut good = true;
-    for (index, seen) in climb.path.iter().enumerate().skip(1) {
+    for (index, seen) in signers.iter().enumerate() {
         let Ok(Some(constraints)) = seen.certificate.basic_constraints() else { continue };
         let Some(limit) = constraints.value.path_len_constraint else { continue };
-        let between =
-            climb.path[1..index].iter().filter(|ca| ca.certificate.subject() != ca.certificate.issuer()).count();
+        let between = signers[..index].iter().filter(|ca| ca.certificate.subject() != ca.certificate.issuer()).count();
         if between > limit as usize {
             good = false;
             let seen_text = format!(
@@ -259,11 +295,11 @@ pub(super) fn path_length(bench: &mut Bench, file: &str, climb: &Climb<'_, '_>) 
             bench.fail(&PATH_LENGTH, &seen.subject, seen_text, String::new());
         }
     }
-    if good && climb.path.len() > 1 {
+    if good && !signers.is_empty() {
         bench.pass(
             &PATH_LENGTH,
             file,
-            format!("{} from the server's certificate to the top", count(climb.path.len() - 1, "step")),
+            format!("{} from the server's certificate to the top", count(signers.len(), "step")),
         );
     }
 }

@@ -61,22 +61,27 @@ fn text(tree: &GeneralSubtree<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::data;
-    use super::super::{Grade, Request, judge};
+    use super::super::{Files, Grade, Request, judge};
     use super::*;
 
     #[test]
     fn a_ca_that_may_not_sign_for_the_name_is_refused_before_it_does() {
-        let (ca, key) = (data("constrained.pem"), data("root.key"));
-        let said = |hostname: &str| -> Vec<(Grade, String)> {
+        let key = data("root.key");
+        let said = |ca: &str, hostname: &str| -> Vec<(Grade, String)> {
+            let ca = data(ca);
             let now = "2026-11-22T12:00:00Z".parse().unwrap();
-            let request = Request { hostname, ca: Some(&ca), ca_key: Some(&key), now, ..Request::default() };
+            let files = Files { ca: Some(&ca), ca_key: Some(&key), ..Files::default() };
+            let request = Request { hostname, files, now, ..Request::default() };
             let judged = judge(&request).into_iter().filter(|one| one.rule.id == "tls.name");
             judged.map(|one| (one.grade, one.seen)).collect()
         };
         let refused = "it may sign for internal.example.org only, not for rancher.example.com";
-        assert_eq!(said("rancher.example.com"), [(Grade::Fail, refused.to_owned())]);
+        assert_eq!(said("constrained.pem", "rancher.example.com"), [(Grade::Fail, refused.to_owned())]);
         let allowed = "it may sign for rancher.internal.example.org";
-        assert_eq!(said("rancher.internal.example.org"), [(Grade::Pass, allowed.to_owned())]);
+        assert_eq!(said("constrained.pem", "rancher.internal.example.org"), [(Grade::Pass, allowed.to_owned())]);
+        let excluded = "it must not sign for rancher.example.com";
+        assert_eq!(said("excluded.pem", "rancher.example.com"), [(Grade::Fail, excluded.to_owned())]);
+        assert_eq!(said("excluded.pem", "rancher.example.net")[0].0, Grade::Pass);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::tests::data;
 use super::*;
-use crate::tls::{Files, Material, describe};
+use crate::tls::{Material, describe, pem};
 
 const SEEDS: &[&str] = &[
     "chain.pem",
@@ -66,15 +66,20 @@ proptest! {
         now in -377_705_023_201i64..253_402_207_200,
     ) {
         let now = Timestamp::from_second(now).unwrap();
-        let judgements = judge(&Request {
-            hostname: &hostname,
+        let files = Files {
             certificate: Some(&certificate),
             key: Some(&key),
             ca: Some(&ca),
             ca_key: Some(&key),
             also_trust: Some(&certificate),
             acme_server_ca: Some(&ca),
+        };
+        let judgements = judge(&Request {
+            hostname: &hostname,
+            files,
             public_ca: false,
+            first_ca_only: now.as_second() % 2 == 0,
+            system_roots: &[&certificate, &ca],
             now,
             node_clocks: &[NodeClock { node: "n1".into(), at: now }],
         });
@@ -84,7 +89,6 @@ proptest! {
             prop_assert_eq!(judgement.grade == Grade::Pass, judgement.fix.is_empty());
         }
         let _ = describe(&certificate, now);
-        let files = Files { certificate: Some(&certificate), key: Some(&key), ca: Some(&ca), ..Files::default() };
         let _ = Material::read(&files);
     }
 }

@@ -1,10 +1,12 @@
 //! Certificates judged before anything is touched: offline, all findings at once, each with why and fix.
 
+mod ca_file;
 mod chain;
 mod constraints;
 mod form;
 #[cfg(test)]
 mod hostile_tests;
+mod known;
 mod rules;
 pub(super) mod signature;
 mod single;
@@ -18,11 +20,10 @@ use x509_parser::prelude::X509Certificate;
 use zeroize::Zeroizing;
 
 use super::certificate::{self, is_ca, name_text};
-use super::checksum::{ca_checksum, survives_secret};
 use super::key::{Fit, PrivateKeyFacts, fits};
-use super::material::handed_out;
-use super::pem::{self, Block};
-use rules::{CA_CHECKSUM, CA_KEPT, KEY_MISMATCH};
+use super::material::Files;
+use super::material::names::{ACME_SERVER_CA, ALSO_TRUST, CA, CA_KEY, CERTIFICATE, KEY};
+use rules::KEY_MISMATCH;
 pub use rules::{RULES, Rule};
 
 /// What to judge: the files' bytes as they are, and the times to judge them by.
@@ -30,16 +31,13 @@ pub use rules::{RULES, Rule};
 pub struct Request<'a> {
     /// The name that users and agents call: a DNS name or an IP address.
     pub hostname: &'a str,
-    pub certificate: Option<&'a [u8]>,
-    pub key: Option<&'a [u8]>,
-    pub ca: Option<&'a [u8]>,
-    pub ca_key: Option<&'a [u8]>,
-    /// CAs that agents shall trust beside the one above.
-    pub also_trust: Option<&'a [u8]>,
-    /// What the ACME server's own certificate is held against.
-    pub acme_server_ca: Option<&'a [u8]>,
+    pub files: Files<'a>,
+    /// Rancher hands out the first certificate of the CA file alone, written anew (see [`super::Cacerts::TlsRancher`]).
+    pub first_ca_only: bool,
     /// The certificate is said to come from a CA that clients know.
     pub public_ca: bool,
+    /// What this machine's system trusts, as DER; empty where it has no such store.
+    pub system_roots: &'a [&'a [u8]],
     pub now: Timestamp,
     pub node_clocks: &'a [NodeClock],
 }
@@ -106,22 +104,16 @@ struct Seen<'a> {
 
 type Ders = Option<Vec<Zeroizing<Vec<u8>>>>;
 
-const CERTIFICATE: &str = "tls.certificate";
-const KEY: &str = "tls.key";
-const CA: &str = "tls.ca";
-const CA_KEY: &str = "tls.ca_key";
-const ALSO_TRUST: &str = "tls.also_trust";
-const ACME_SERVER_CA: &str = "tls.acme.server_ca";
-
 /// Judges everything that is given. What is not given is not judged; what must be given is for [`super::picture()`] to say.
 pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
     let mut bench = Bench::default();
-    let chain_ders = request.certificate.and_then(|bytes| form::certificates(&mut bench, CERTIFICATE, bytes));
-    let key = request.key.and_then(|bytes| form::private_key(&mut bench, KEY, bytes));
-    let ca_ders = request.ca.and_then(|bytes| form::certificates(&mut bench, CA, bytes));
-    let ca_key = request.ca_key.and_then(|bytes| form::private_key(&mut bench, CA_KEY, bytes));
-    let also_ders = request.also_trust.and_then(|bytes| form::certificates(&mut bench, ALSO_TRUST, bytes));
-    let server_ders = request.acme_server_ca.and_then(|bytes| form::certificates(&mut bench, ACME_SERVER_CA, bytes));
+    let files = &request.files;
+    let chain_ders = files.certificate.and_then(|bytes| form::certificates(&mut bench, CERTIFICATE, bytes));
+    let key = files.key.and_then(|bytes| form::private_key(&mut bench, KEY, bytes));
+    let ca_ders = files.ca.and_then(|bytes| form::certificates(&mut bench, CA, bytes));
+    let ca_key = files.ca_key.and_then(|bytes| form::private_key(&mut bench, CA_KEY, bytes));
+    let also_ders = files.also_trust.and_then(|bytes| form::certificates(&mut bench, ALSO_TRUST, bytes));
+    let server_ders = files.acme_server_ca.and_then(|bytes| form::certificates(&mut bench, ACME_SERVER_CA, bytes));
     let mut chain = in_place(CERTIFICATE, &chain_ders);
     let ca = in_place(CA, &ca_ders);
     let also = in_place(ALSO_TRUST, &also_ders);
@@ -138,9 +130,12 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
         key_fits(&mut bench, CA_KEY, ca_key.as_ref(), &ca);
         for seen in &ca {
             chain::may_sign(&mut bench, seen, chain.first());
-            if chain.is_empty() && request.ca_key.is_some() {
+            if chain.is_empty() && files.ca_key.is_some() {
                 constraints::may_name(&mut bench, seen, request.hostname);
             }
+        }
+        if chain.is_empty() && files.ca_key.is_some() {
+            ca_file::chain_of_its_own(&mut bench, CA, &ca);
         }
     }
     for seen in &also {
@@ -158,11 +153,11 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
         single::times(&mut bench, seen, request.now, true);
         single::algorithms(&mut bench, seen);
     }
-    single::node_clocks(&mut bench, &chain.iter().chain(&ca).collect::<Vec<_>>(), request.node_clocks);
+    single::node_clocks(&mut bench, &chain.iter().chain(&ca).chain(&also).collect::<Vec<_>>(), request.node_clocks);
     // last, because it goes by what the others found
     strict::strict(&mut bench, CERTIFICATE, &chain, &ca, request.hostname, request.now);
-    if let Some(bytes) = request.ca {
-        ca_text(&mut bench, bytes, request.also_trust, !ca.is_empty());
+    if let Some(bytes) = files.ca {
+        ca_file::text(&mut bench, CA, bytes, request, &ca);
     }
     bench.judgements
 }
@@ -179,13 +174,13 @@ fn judge_chain(bench: &mut Bench, request: &Request<'_>, chain: &[Seen<'_>], ca:
     let Some(climb) = chain::climb(chain, ca) else { return };
     if ca.is_empty() {
         // an unreadable CA file has its own finding, and says nothing about the chain
-        if request.ca.is_none() {
-            chain::leads_to_public(bench, CERTIFICATE, &climb, chain);
+        if request.files.ca.is_none() {
+            chain::leads_to_public(bench, CERTIFICATE, &climb, chain, request.system_roots);
         }
     } else {
         chain::leads_to_ca(bench, CERTIFICATE, &climb, chain, ca);
     }
-    chain::path_length(bench, CERTIFICATE, &climb);
+    chain::path_length(bench, CERTIFICATE, &chain::signers(&climb, ca));
 }
 
 fn in_place<'a>(file: &str, ders: &'a Ders) -> Vec<Seen<'a>> {
@@ -242,28 +237,5 @@ fn key_fits(bench: &mut Bench, file: &str, key: Option<&PrivateKeyFacts>, certif
                 bench.fail(&KEY_MISMATCH, file, seen, String::new());
             }
         },
-    }
-}
-
-/// The CA's text as it will be sent, and what agents will make of it.
-fn ca_text(bench: &mut Bench, bytes: &[u8], also: Option<&[u8]>, readable: bool) {
-    if !readable {
-        return;
-    }
-    let (Ok(read), Ok(also)) = (pem::read(bytes), also.map(pem::read).transpose()) else { return };
-    let ca = pem::tidy(&read, Block::is_certificate);
-    let beside = also.map(|read| pem::tidy(&read, Block::is_certificate));
-    let sent = handed_out(&ca, beside.as_deref().map(String::as_str));
-    let checksum = ca_checksum(&sent);
-    let own = std::str::from_utf8(bytes).map(ca_checksum).unwrap_or_default();
-    let note = match (own == checksum, &beside) {
-        (true, _) => "",
-        (false, None) => "; it is that of the tidied text, the file itself has another one",
-        (false, Some(_)) => "; it is that of both files together",
-    };
-    bench.pass(&CA_CHECKSUM, CA, format!("agents will compute {checksum}{note}"));
-    match survives_secret(sent.as_bytes()) {
-        Ok(()) => bench.pass(&CA_KEPT, CA, format!("{} bytes of plain text", sent.len())),
-        Err(why) => bench.fail(&CA_KEPT, CA, why.to_string(), String::new()),
     }
 }

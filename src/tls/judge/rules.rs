@@ -56,6 +56,14 @@ rules! {
         "the certificate leads to a CA that clients are told to trust",
         "in mode strict agents trust exactly the CA that Rancher hands them; with another one nothing can join",
         "give the CA that really signed the certificate as `tls.ca`";
+    CA_UNKNOWN = "tls.ca-unknown":
+        "without `tls.ca`, the certificate leads to a public CA: one that this machine's system knows",
+        "a CA of your own that nobody is told of fails in every browser and agent, and only at the end of `up`",
+        "give the CA's certificate as `tls.ca`; a public CA that this machine does not know yet can be given, too";
+    CA_CHAIN = "tls.ca-chain":
+        "in the file of a CA that is to sign, the signing certificate is first, and all others lead up from it",
+        "cert-manager issues nothing with a CA file that is not one single chain, and signs with the first certificate",
+        "leave the signing CA's certificate first, then its issuer's, up to the root, and nothing else";
     NOT_A_CA = "tls.not-a-ca":
         "what signs is allowed to: basicConstraints CA:TRUE, and keyCertSign where a keyUsage is given",
         "clients refuse a chain through a certificate that is not a CA, and cert-manager refuses to sign with it",

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::material::{Files, Material};
 use super::*;
 
 fn folder() -> PathBuf {
@@ -18,7 +17,7 @@ pub(super) fn data(name: &str) -> Vec<u8> {
     read(&folder().join(name))
 }
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -30,10 +29,18 @@ struct Case<'a> {
     key: &'a str,
     ca: &'a str,
     ca_key: &'a str,
+    /// What the machine's system trusts.
+    system: &'a str,
 }
 
-const GOOD: Case<'_> =
-    Case { hostname: "rancher.example.com", certificate: "chain.pem", key: "leaf.key", ca: "root.pem", ca_key: "" };
+const GOOD: Case<'_> = Case {
+    hostname: "rancher.example.com",
+    certificate: "chain.pem",
+    key: "leaf.key",
+    ca: "root.pem",
+    ca_key: "",
+    system: "",
+};
 
 fn judged(case: Case<'_>) -> Vec<Judgement> {
     judged_in(&folder(), case, &[])
@@ -42,18 +49,28 @@ fn judged(case: Case<'_>) -> Vec<Judgement> {
 fn judged_in(folder: &Path, case: Case<'_>, node_clocks: &[NodeClock]) -> Vec<Judgement> {
     let file = |name: &str| (!name.is_empty()).then(|| read(&folder.join(name)));
     let (certificate, key, ca, ca_key) = (file(case.certificate), file(case.key), file(case.ca), file(case.ca_key));
+    let system = ders(file(case.system));
+    let roots: Vec<&[u8]> = system.iter().map(|der| der.as_slice()).collect();
     judge(&Request {
         hostname: case.hostname,
-        certificate: certificate.as_deref(),
-        key: key.as_deref(),
-        ca: ca.as_deref(),
-        ca_key: ca_key.as_deref(),
-        also_trust: None,
-        acme_server_ca: None,
+        files: Files {
+            certificate: certificate.as_deref(),
+            key: key.as_deref(),
+            ca: ca.as_deref(),
+            ca_key: ca_key.as_deref(),
+            ..Files::default()
+        },
         public_ca: case.ca.is_empty(),
+        system_roots: &roots,
+        first_ca_only: false,
         now: at("2026-11-22T12:00:00Z"),
         node_clocks,
     })
+}
+
+fn ders(pem: Option<Vec<u8>>) -> Vec<Zeroizing<Vec<u8>>> {
+    let blocks = pem.map(|pem| super::super::pem::read(&pem).unwrap().blocks).unwrap_or_default();
+    blocks.into_iter().map(|block| block.content.unwrap()).collect()
 }
 
 /// What is not a pass, as `grade id`, sorted and each once.
@@ -78,6 +95,11 @@ fn pair<'a>(certificate: &'a str, key: &'a str) -> Case<'a> {
 
 fn with_ca<'a>(certificate: &'a str, ca: &'a str) -> Case<'a> {
     Case { certificate, ca, ..GOOD }
+}
+
+/// A chain for which no CA is given.
+fn public<'a>(certificate: &'a str, system: &'a str) -> Case<'a> {
+    Case { certificate, ca: "", system, ..GOOD }
 }
 
 fn key(name: &str) -> Case<'_> {
@@ -105,7 +127,7 @@ fn find_each_fault(folder: &Path) {
     let table: &[(Case<'_>, &[&str])] = &[
         // what is good
         (GOOD, &[]),
-        (Case { ca: "", ..GOOD }, &[]),
+        (public("chain.pem", "root.pem"), &[]),
         (with_ca("chain.pem", "ca-bundle.pem"), &[]),
         (pair("key-rsa2048.pem", "key-rsa2048.key"), &[]),
         (pair("key-rsa2048.pem", "key-pkcs1.key"), &[]),
@@ -129,7 +151,18 @@ fn find_each_fault(folder: &Path) {
         (Case { hostname: "192.0.2.11", ..certificate("name-address.pem") }, &["fail tls.name", "fail tls.strict"]),
         // chain
         (certificate("leaf.pem"), &["fail tls.ca-mismatch", "fail tls.chain-incomplete", "fail tls.strict"]),
-        (with_ca("leaf.pem", ""), &["fail tls.chain-incomplete"]),
+        (public("leaf.pem", "root.pem"), &["fail tls.chain-incomplete"]),
+        (public("leaf.pem", ""), &["fail tls.chain-incomplete"]),
+        // a company's CA, and nobody is told of it
+        (public("chain.pem", "root-other.pem"), &["fail tls.ca-unknown"]),
+        (public("chain.pem", "root-twin.pem"), &["fail tls.ca-unknown"]),
+        (public("chain-with-root.pem", "root-other.pem"), &["fail tls.ca-unknown", "warn tls.root-included"]),
+        (public("chain-with-root.pem", "ca-two-roots.pem"), &["warn tls.root-included"]),
+        (public("chain.pem", ""), &["warn tls.ca-unknown"]),
+        (public("chain.pem", "intermediate.pem"), &[]),
+        (public("leaf.pem", "intermediate.pem"), &[]),
+        (Case { key: "self-signed.key", ..public("self-signed.pem", "self-signed.pem") }, &[]),
+        (public("by-rsa1024.pem", "root-rsa1024.pem"), &["warn tls.ca-unknown"]),
         (with_ca("leaf.pem", "ca-bundle.pem"), &["warn tls.chain-incomplete"]),
         (certificate("chain-with-root.pem"), &["warn tls.root-included"]),
         (certificate("chain-disordered.pem"), &["warn tls.chain-order", "warn tls.root-included"]),
@@ -143,7 +176,14 @@ fn find_each_fault(folder: &Path) {
         (Case { ca: "", ..pair("self-signed.pem", "self-signed.key") }, &["fail tls.ca-mismatch"]),
         (Case { ca: "self-signed.pem", ..pair("self-signed.pem", "self-signed.key") }, &["warn tls.not-a-ca"]),
         (with_ca("path-too-long.pem", "root-short.pem"), &["fail tls.path-length", "fail tls.strict"]),
+        (with_ca("path-too-long.pem", "ca-too-deep.pem"), &["fail tls.path-length", "fail tls.strict"]),
         (certificate("name-constrained.pem"), &["fail tls.strict"]),
+        (certificate("name-excluded.pem"), &["fail tls.strict"]),
+        (
+            certificate("by-intermediate-sha1.pem"),
+            &["fail tls.strict", "fail tls.weak-signature", "warn tls.ca-mismatch"],
+        ),
+        (certificate("by-intermediate-rsa1024.pem"), &["fail tls.weak-key", "warn tls.ca-mismatch", "warn tls.strict"]),
         (
             with_ca("by-rsa1024.pem", "root-rsa1024.pem"),
             &["fail tls.weak-key", "warn tls.ca-mismatch", "warn tls.strict"],
@@ -154,6 +194,18 @@ fn find_each_fault(folder: &Path) {
         (authority("root-no-sign.pem", ""), &["fail tls.not-a-ca"]),
         (authority("root.pem", "root-other.key"), &["fail tls.key-mismatch"]),
         (authority("ca-bundle.pem", "root.key"), &["fail tls.key-mismatch"]),
+        (authority("ca-bundle.pem", "intermediate.key"), &[]),
+        (authority("intermediate.pem", "intermediate.key"), &["warn tls.ca-chain"]),
+        (authority("ca-wrong-root.pem", "intermediate.key"), &["fail tls.ca-chain"]),
+        (authority("ca-twin-root.pem", "intermediate.key"), &["fail tls.ca-chain"]),
+        (authority("ca-two-roots.pem", "root.key"), &["fail tls.ca-chain"]),
+        (authority("ca-reversed.pem", "intermediate.key"), &["fail tls.ca-chain", "fail tls.key-mismatch"]),
+        (authority("ca-too-deep.pem", "under-short.key"), &["fail tls.path-length"]),
+        (authority("root-short.pem", "root-short.key"), &[]),
+        (
+            authority("excluded.pem", "intermediate.key"),
+            &["fail tls.key-mismatch", "fail tls.name", "warn tls.ca-chain"],
+        ),
         // times
         (certificate("time-expired.pem"), &["fail tls.expired", "fail tls.strict"]),
         (with_ca("chain.pem", "ca-with-expired.pem"), &["warn tls.expired"]),
@@ -161,7 +213,7 @@ fn find_each_fault(folder: &Path) {
         (certificate("time-not-yet.pem"), &["fail tls.not-yet-valid", "fail tls.strict"]),
         (certificate("time-ends-soon.pem"), &["warn tls.ends-soon"]),
         (certificate("time-500-days.pem"), &[]),
-        (with_ca("time-500-days.pem", ""), &["warn tls.too-long"]),
+        (public("time-500-days.pem", "root.pem"), &["warn tls.too-long"]),
         (certificate("time-900-days.pem"), &["warn tls.too-long"]),
         // purpose
         (certificate("usage-client.pem"), &["fail tls.server-auth", "fail tls.strict"]),
@@ -169,7 +221,9 @@ fn find_each_fault(folder: &Path) {
         (certificate("usage-no-signature.pem"), &["warn tls.server-auth"]),
         // algorithms
         (certificate("digest-sha1.pem"), &["fail tls.strict", "fail tls.weak-signature", "warn tls.ca-mismatch"]),
+        (certificate("by-rsa-with-md5.pem"), &["fail tls.strict", "fail tls.weak-signature", "warn tls.ca-mismatch"]),
         (pair("key-rsa1024.pem", "key-rsa1024.key"), &["fail tls.weak-key"]),
+        (pair("key-rsa8256.pem", "key-rsa8256.key"), &["warn tls.key-kind"]),
         (pair("key-P-521.pem", "key-P-521.key"), &["warn tls.key-kind"]),
         (pair("key-ed25519.pem", "key-ed25519.key"), &["warn tls.key-kind"]),
         (pair("key-secp256k1.pem", "key-secp256k1.key"), &["fail tls.key-kind"]),
@@ -202,14 +256,15 @@ fn find_each_fault(folder: &Path) {
         (certificate("form.der"), &["fail tls.unreadable"]),
         (certificate("form.p12"), &["fail tls.unreadable"]),
         (certificate("form.p7b"), &["fail tls.unreadable"]),
+        (certificate("form.jks"), &["fail tls.unreadable"]),
     ];
     let mut wrong = Vec::new();
     for (case, wanted) in table {
         let found = faults(folder, *case);
         if found != *wanted {
-            let Case { hostname, certificate, key, ca, ca_key } = case;
-            wrong
-                .push(format!("{hostname} {certificate} {key} {ca} {ca_key}\n  wanted {wanted:?}\n  found  {found:?}"));
+            let Case { hostname, certificate, key, ca, ca_key, system } = case;
+            let case = format!("{hostname} {certificate} {key} {ca} {ca_key} {system}");
+            wrong.push(format!("{case}\n  wanted {wanted:?}\n  found  {found:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -227,6 +282,12 @@ fn the_words_of_every_fault_are_reviewed() {
         certificate("chain-reversed.pem"),
         with_ca("chain.pem", "root-twin.pem"),
         certificate("name-constrained.pem"),
+        public("leaf.pem", ""),
+        public("chain.pem", "root-other.pem"),
+        public("chain.pem", ""),
+        authority("ca-twin-root.pem", "intermediate.key"),
+        authority("ca-two-roots.pem", "root.key"),
+        authority("intermediate.pem", "intermediate.key"),
         certificate("time-expired.pem"),
         certificate("time-ends-soon.pem"),
         certificate("time-900-days.pem"),
@@ -239,6 +300,7 @@ fn the_words_of_every_fault_are_reviewed() {
         certificate("form-with-key.pem"),
         certificate("form-request.csr"),
         certificate("form.p12"),
+        certificate("form.jks"),
         certificate("form-cut.pem"),
     ];
     let mut text = String::new();
@@ -273,7 +335,14 @@ fn openssl_accepts(certificate: &str, ca: &str) -> bool {
 
 /// openssl at its lower level still takes SHA-1, and looks at the common name where there is no DNS name; and it does not read an
 /// indented file, which cowhand sends tidied.
-const OPENSSL_DIFFERS: [&str; 4] = ["digest-sha1.pem", "name-only-cn.pem", "name-address.pem", "form-indented.pem"];
+const OPENSSL_DIFFERS: [&str; 6] = [
+    "digest-sha1.pem",
+    "by-rsa-with-md5.pem",
+    "by-intermediate-sha1.pem",
+    "name-only-cn.pem",
+    "name-address.pem",
+    "form-indented.pem",
+];
 
 #[test]
 fn openssl_agrees_on_what_a_strict_agent_would_accept() {
@@ -281,7 +350,7 @@ fn openssl_agrees_on_what_a_strict_agent_would_accept() {
     for entry in std::fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let is_server = !name.starts_with("root")
-            && !["intermediate.pem", "under-short.pem", "constrained.pem"].contains(&name.as_str());
+            && !["intermediate.pem", "under-short.pem", "constrained.pem", "excluded.pem"].contains(&name.as_str());
         if !name.ends_with(".pem") || !is_server || name.starts_with("ca-") || name == "chain-reversed.pem" {
             continue;
         }
@@ -310,12 +379,10 @@ fn a_good_set_passes_every_rule_that_has_something_to_look_at() {
     let clocks = [NodeClock { node: "n1".into(), at: at("2026-11-22T12:00:01Z") }];
     let judgements = judged_in(&folder(), Case { ca_key: "root.key", ..GOOD }, &clocks);
     assert!(judgements.iter().all(|judgement| judgement.grade == Grade::Pass && judgement.fix.is_empty()));
-    for rule in RULES {
-        assert!(
-            judgements.iter().any(|judgement| judgement.rule.id == rule.id) || rule.id == "tls.weak-key",
-            "{}",
-            rule.id
-        );
+    // keys that are no RSA keys are of no size to be weak; the others are asked where no CA is given, or no certificate
+    let elsewhere = ["tls.weak-key", "tls.ca-unknown", "tls.ca-chain"];
+    for rule in RULES.iter().filter(|rule| !elsewhere.contains(&rule.id)) {
+        assert!(judgements.iter().any(|judgement| judgement.rule.id == rule.id), "{}", rule.id);
     }
 }
 
@@ -331,50 +398,14 @@ fn a_clock_that_is_behind_is_named_with_its_node() {
     assert_eq!(failed[0].rule.id, "tls.node-clock");
     assert_eq!(failed[0].subject, "tls.certificate #1 (CN=rancher.example.com) on n2");
     assert!(failed[0].fix.contains("n2"));
-}
-
-#[test]
-fn the_checksum_said_is_that_of_the_text_that_is_sent() {
-    let root = String::from_utf8(data("root.pem")).unwrap();
-    let said = |bytes: &[u8]| {
-        let now = at("2026-11-22T12:00:00Z");
-        let request = Request { hostname: "x", ca: Some(bytes), now, ..Request::default() };
-        judge(&request).into_iter().find(|judgement| judgement.rule.id == "tls.ca-checksum").unwrap().seen
-    };
-    let plain = said(root.as_bytes());
-    assert_eq!(plain, format!("agents will compute {}", ca_checksum(&root)));
-    let windows = said(root.replace('\n', "\r\n").as_bytes());
-    assert!(windows.starts_with(&plain) && windows.contains("the file itself has another one"), "{windows}");
-}
-
-#[test]
-fn what_is_trusted_beside_the_ca_is_judged_and_counted_in() {
-    let judged = |also: &str| {
-        let (ca, also) = (data("root.pem"), data(also));
-        let now = at("2026-11-22T12:00:00Z");
-        judge(&Request { hostname: "x", ca: Some(&ca), also_trust: Some(&also), now, ..Request::default() })
-    };
-    let faults = |also: &str| -> Vec<String> {
-        let bad = judged(also).into_iter().filter(|one| one.grade != Grade::Pass);
-        bad.map(|one| format!("{:?} {} {}", one.grade, one.rule.id, one.subject)).collect()
-    };
-    assert_eq!(faults("root-other.pem"), Vec::<String>::new());
-    assert_eq!(faults("root-not-ca.pem"), ["Fail tls.not-a-ca tls.also_trust"]);
-    assert_eq!(faults("root-expired.pem"), ["Warn tls.expired tls.also_trust"]);
-    assert_eq!(faults("form-cut.pem"), ["Fail tls.unreadable tls.also_trust"]);
-    let server = |name: &str| -> Vec<String> {
-        let (bytes, now) = (data(name), at("2026-11-22T12:00:00Z"));
-        let judged = judge(&Request { hostname: "x", acme_server_ca: Some(&bytes), now, ..Request::default() });
-        judged.into_iter().filter(|one| one.grade == Grade::Fail).map(|one| one.rule.id.to_owned()).collect()
-    };
-    assert_eq!(server("root.pem"), Vec::<String>::new());
-    assert_eq!(server("root.key"), ["tls.unreadable"]);
-    assert_eq!(server("root-expired.pem"), ["tls.expired"]);
-    let (ca, also) = (data("root.pem"), data("root-other.pem"));
-    let material = Material::read(&Files { ca: Some(&ca), also_trust: Some(&also), ..Files::default() }).unwrap();
-    let both = ca_checksum(&material.cacerts().unwrap());
-    let said = judged("root-other.pem").into_iter().find(|one| one.rule.id == "tls.ca-checksum").unwrap().seen;
-    assert_eq!(said, format!("agents will compute {both}; it is that of both files together"));
+    // what agents are to trust beside the CA counts, too
+    let (ca, also, now) = (data("root.pem"), data("time-not-yet.pem"), at("2026-12-02T00:00:00Z"));
+    let clocks = [NodeClock { node: "n3".into(), at: at("2026-11-30T23:59:59Z") }];
+    let files = Files { ca: Some(&ca), also_trust: Some(&also), ..Files::default() };
+    let beside = Request { files, now, node_clocks: &clocks, ..Request::default() };
+    let failed: Vec<_> = judge(&beside).into_iter().filter(|one| one.rule.id == "tls.node-clock").collect();
+    assert_eq!((failed.len(), failed[0].grade), (1, Grade::Fail), "{failed:?}");
+    assert!(failed[0].subject.starts_with("tls.also_trust #1") && failed[0].subject.ends_with("on n3"));
 }
 
 #[test]

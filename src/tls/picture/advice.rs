@@ -49,16 +49,6 @@ pub(super) fn refuse_incomplete(
     if tls.ca.is_some() && material.ca().is_none() {
         return missing("ca");
     }
-    let reencrypts = semver::Version::new(2, 11, 5);
-    if cell.passage == Passage::Reencrypt && inventory.rancher.version < reencrypts {
-        return Err(Refusal::new(
-            format!(
-                "Rancher {}'s chart cannot take TLS from the ingress: its value `service.disableHTTP` came with 2.11.5",
-                inventory.rancher.version
-            ),
-            "choose Rancher 2.11.5 or later, or `mode: ingress`",
-        ));
-    }
     Ok(())
 }
 
@@ -93,6 +83,9 @@ pub(super) fn notes(inventory: &Inventory, cell: &Cell, recipe: Recipe, controll
     let existing = inventory.ingress.provider == IngressProvider::Existing;
     if cell.variant == Variant::Staging {
         notes.push("no browser and no agent trusts Let's Encrypt's staging certificates: choose production when the test is done".into());
+        if inventory.rancher.tls.ca.is_none() {
+            notes.push("the chain cannot be proved against a root that is not given: give Let's Encrypt's staging root as `ca` to have it proved".into());
+        }
     }
     if let Some(acme) = &inventory.rancher.tls.acme
         && acme.server.is_none()

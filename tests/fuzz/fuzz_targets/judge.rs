@@ -22,15 +22,21 @@ fuzz_target!(|input: &[u8]| {
     let ca = part(4, "CERTIFICATE");
     // 22 November 2026, or the end of the range
     let now = if choices & 8 == 0 { Timestamp::from_second(1_795_348_800).unwrap_or(Timestamp::MAX) } else { Timestamp::MAX };
-    let request = Request {
-        hostname: if choices & 64 == 0 { "rancher.example.com" } else { "192.0.2.10" },
+    let roots = split(rest);
+    let files = Files {
         certificate: certificate.as_deref(),
         key: key.as_deref(),
         ca: ca.as_deref(),
         ca_key: key.as_deref(),
         also_trust: certificate.as_deref(),
         acme_server_ca: ca.as_deref(),
+    };
+    let request = Request {
+        hostname: if choices & 64 == 0 { "rancher.example.com" } else { "192.0.2.10" },
+        files,
         public_ca: choices & 128 != 0,
+        first_ca_only: choices & 16 != 0,
+        system_roots: &roots,
         now,
         node_clocks: &[NodeClock { node: "n1".into(), at: now }],
     };
@@ -40,14 +46,7 @@ fuzz_target!(|input: &[u8]| {
     if let Some(certificate) = &certificate {
         let _ = describe(certificate, now);
     }
-    let _ = Material::read(&Files {
-        certificate: certificate.as_deref(),
-        key: key.as_deref(),
-        ca: ca.as_deref(),
-        ca_key: key.as_deref(),
-        also_trust: certificate.as_deref(),
-        acme_server_ca: ca.as_deref(),
-    });
+    let _ = Material::read(&files);
 });
 
 fn split(bytes: &[u8]) -> Vec<&[u8]> {

@@ -2,16 +2,22 @@
 
 use crate::kube::Store;
 use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::collections::BTreeMap;
 use time::{Duration, OffsetDateTime};
 
 pub const SECRET: &str = "tls-rancher";
 
 pub struct Ca {
+    /// The first certificate of the Secret, written anew: Rancher takes `chain[0]` alone and encodes it
+    /// (rancher/rancher: pkg/tls/tls.go; rancher/dynamiclistener: storage/kubernetes/ca.go).
     pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -30,7 +36,8 @@ impl Ca {
         let key = KeyPair::from_pem(key).with_context(|| format!("the key in secret {SECRET} cannot be used"))?;
         let issuer = Issuer::from_ca_cert_pem(&pem, key)
             .with_context(|| format!("the certificate in secret {SECRET} cannot be used"))?;
-        Ok(Self { pem, issuer })
+        let first = CertificateDer::from_pem_slice(pem.as_bytes())?;
+        Ok(Self { pem: encoded(&first), issuer })
     }
 
     /// A serving certificate for these names.
@@ -43,6 +50,13 @@ impl Ca {
         (params.not_before, params.not_after) = validity(365);
         Ok(params.signed_by(key, &self.issuer)?)
     }
+}
+
+/// As Go's `pem.EncodeToMemory` writes it.
+fn encoded(der: &[u8]) -> String {
+    let base64 = STANDARD.encode(der);
+    let lines: Vec<&str> = base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap_or_default()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 fn generate() -> Result<(String, String)> {
@@ -67,4 +81,18 @@ fn name(common_name: &str) -> DistinguishedName {
 fn validity(days: i64) -> (OffsetDateTime, OffsetDateTime) {
     let now = OffsetDateTime::now_utc();
     (now - Duration::hours(1), now + Duration::days(days))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_certificates_the_first_is_handed_out_written_anew() {
+        let ((first, key), (second, _)) = (generate().unwrap(), generate().unwrap());
+        let file = format!("# ours\r\n{}{second}", first.replace('\n', "\r\n"));
+        let ca = Ca::new(file, &key).unwrap();
+        assert_eq!(ca.pem.lines().collect::<Vec<_>>(), first.lines().collect::<Vec<_>>());
+        assert!(!ca.pem.contains('\r') && ca.pem.ends_with("-----\n"));
+    }
 }
