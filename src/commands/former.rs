@@ -6,12 +6,10 @@ use serde_json::Value;
 use super::stages::unseen;
 use super::world::{Reached, World};
 use crate::cluster::{Cluster, ClusterError, FIELD_MANAGER, ObjectRef};
-use crate::facts;
-use crate::plan::agents::{AgentsFound, AgentsSee, AgentsWanted, see};
 use crate::plan::leftovers::{candidates, has_part_of_ours, part};
 use crate::plan::rancher::{NAMESPACE, RANCHER, READ_AT_START, RancherFound, RancherWanted};
 use crate::report::Failure;
-use crate::tls::{self, Cacerts, INGRESS_SECRET, Origin, Sense, Variant};
+use crate::tls::{self, INGRESS_SECRET, Origin, Sense, Variant};
 
 /// Adds it to what was found of the wanted objects.
 pub async fn look(
@@ -36,34 +34,6 @@ pub async fn look(
     found.stale = stale(world, cluster, found).await.map_err(unseen)?;
     found.unread = unread(world, cluster).await.map_err(unseen)?;
     Ok(())
-}
-
-/// What agents of other clusters would see.
-pub async fn agents(world: &World<'_>, reached: Option<&Reached>) -> Result<AgentsSee, Failure> {
-    let Some(Reached { cluster, .. }) = reached else { return Ok(AgentsSee::Nothing) };
-    let clusters = facts::cluster::downstream(cluster).await.map_err(unseen)?;
-    if clusters.is_empty() {
-        return Ok(AgentsSee::Nothing);
-    }
-    let cacerts = facts::cluster::handed_out(cluster).await.map_err(unseen)?;
-    let Sense::Makes(recipe) = world.picture.cell.sense else { return Ok(AgentsSee::Nothing) };
-    let material = &world.material;
-    let same =
-        |text: Option<String>| AgentsWanted { ca: text.clone().unwrap_or_default(), cacerts: text.unwrap_or_default() };
-    let given = || AgentsWanted {
-        ca: material.ca().unwrap_or_default().into(),
-        cacerts: material.cacerts().unwrap_or_default(),
-    };
-    let wanted = match recipe.cacerts {
-        Cacerts::Empty => AgentsWanted::default(),
-        Cacerts::Given | Cacerts::GivenOrEmpty => given(),
-        Cacerts::RancherMakes => {
-            let own = public_part(cluster, "tls-rancher").await.map_err(unseen)?;
-            same(own.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-        }
-        Cacerts::TlsRancher => same(material.first_ca_rewritten()),
-    };
-    Ok(see(&AgentsFound { clusters, cacerts }, &wanted))
 }
 
 /// Why cert-manager has to be asked for a certificate although one is there. It would keep a CA's that was replaced, and
@@ -145,7 +115,7 @@ fn is_given(metadata: &Value) -> bool {
 }
 
 /// The certificates of a TLS Secret, never its key.
-async fn public_part(cluster: &Cluster, name: &str) -> Result<Option<Vec<u8>>, ClusterError> {
+pub(super) async fn public_part(cluster: &Cluster, name: &str) -> Result<Option<Vec<u8>>, ClusterError> {
     let data = cluster.read_secret(NAMESPACE, name).await?;
     Ok(data.and_then(|data| data.get("tls.crt").map(|bytes| bytes.expose_secret().to_vec())))
 }

@@ -16,6 +16,7 @@ pub mod status;
 pub mod up;
 pub mod verify;
 
+mod agents;
 mod alone;
 mod find_inventory;
 mod former;

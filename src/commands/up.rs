@@ -4,18 +4,18 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
+use super::agents::Agents;
 use super::alone::Alone;
 use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
 use super::run::{Keeping, Run, enter, guarded, untouched};
 use super::site::Site;
 use super::world::World;
-use super::{Answer, Connect, Context, Skip, former, keepsakes, outside, prepare, stages};
+use super::{Answer, Connect, Context, Skip, keepsakes, outside, prepare, stages};
 use crate::check;
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
 use crate::facts::etcd;
 use crate::inventory::{Engine, IngressProvider};
-use crate::plan::agents::AgentsSee;
 use crate::plan::playbook;
 use crate::report::{Exit, Failure, Pauser, Shower};
 
@@ -151,11 +151,7 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
     let world = guarded(stop, World::see(site, machines, tell)).await?;
     let run = Run { world: &world, stop, tell };
     let mut reached = guarded(stop, world.reach()).await?;
-    if let AgentsSee::Stranger(locked) = guarded(stop, former::agents(&world, reached.as_ref())).await?
-        && !replace_ca
-    {
-        return Err(Failure::of(Exit::ChecksFailed, &locked).hint(locked.hint()));
-    }
+    let mut agents = guarded(stop, Agents::ask(&world, reached.as_ref(), replace_ca)).await?;
     let mut changed = false;
     for stage in stages.iter().copied() {
         match stage {
@@ -168,6 +164,10 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
         }
         let began = start(tell, stage);
         let outcome = async {
+            if stage == Stage::Rancher {
+                let late = guarded(stop, agents.ask_late(&world, reached.as_ref(), replace_ca)).await?;
+                late.into_iter().for_each(|note| tell.note(note));
+            }
             let plan = guarded(stop, stages::plan(&world, stage, reached.as_ref())).await?;
             for note in &plan.notes {
                 tell.note(note);
