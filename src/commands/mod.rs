@@ -26,6 +26,7 @@ mod new_file;
 mod outside;
 mod prepare;
 mod run;
+mod settle;
 mod site;
 mod stages;
 mod take_away;

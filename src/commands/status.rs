@@ -82,7 +82,7 @@ async fn see(site: &Site, machines: &Machines, reached: &Reached) -> Result<Sigh
 }
 
 /// The first thing that cert-manager lacks, or that it lacks nothing.
-async fn cert_manager(reached: &Reached) -> String {
+pub(super) async fn cert_manager(reached: &Reached) -> String {
     let there = crate::facts::inhabitants::cert_manager(&reached.cluster).await.ok().and_then(|seen| seen.controller);
     let place = there.map_or((CERT_MANAGER.into(), CERT_MANAGER.into()), |place| (place.namespace, place.name));
     for condition in cert_manager_ready(&place.0, &place.1) {

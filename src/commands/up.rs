@@ -9,13 +9,13 @@ use super::alone::Alone;
 use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
 use super::run::{Keeping, Run, enter, guarded, untouched};
+use super::settle::settle;
 use super::site::Site;
 use super::world::World;
 use super::{Answer, Connect, Context, Skip, keepsakes, outside, prepare, stages};
 use crate::check;
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
-use crate::facts::etcd;
-use crate::inventory::{Engine, IngressProvider};
+use crate::inventory::Engine;
 use crate::plan::playbook;
 use crate::report::{Exit, Failure, Pauser, Shower};
 
@@ -174,7 +174,7 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
             }
             let changes = plan.steps.iter().any(crate::plan::Step::changes);
             run.carry_out(stage, &plan.steps, &mut reached).await?;
-            let text = settle(&run, stage, reached.as_ref()).await?;
+            let text = guarded(stop, settle(&run, stage, reached.as_ref())).await?;
             Ok::<_, Failure>((changes, text))
         }
         .instrument(tracing::info_span!("stage", name = stage.name()))
@@ -191,59 +191,6 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
         }
     }
     Ok(Exit::Done)
-}
-
-/// What stands after a stage, seen, not assumed.
-async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&super::world::Reached>) -> Result<String, Failure> {
-    let site = run.world.site;
-    match stage {
-        Stage::Cluster => cluster_stands(run, reached).await,
-        Stage::Ingress if site.inventory.ingress.provider == IngressProvider::Existing => {
-            Ok(format!("class {}, left as it is", site.inventory.ingress.class))
-        }
-        Stage::Ingress => Ok(format!("class {} serves ports 80 and 443", site.inventory.ingress.class)),
-        Stage::CertManager if run.world.picture.needs_cert_manager => Ok("accepts issuers".into()),
-        Stage::CertManager => Ok("not needed".into()),
-        Stage::Rancher => {
-            let mode = crate::plan::rancher::mode(&run.world.picture);
-            Ok(format!(
-                "{} of {} replicas, agents {mode}",
-                site.inventory.rancher.replicas, site.inventory.rancher.replicas
-            ))
-        }
-        Stage::Check | Stage::Verify | Stage::Remove => Ok(String::new()),
-    }
-}
-
-async fn cluster_stands(run: &Run<'_>, reached: Option<&super::world::Reached>) -> Result<String, Failure> {
-    let Some(reached) = reached else {
-        return Err(Failure::new(Exit::StepFailed, "the Kubernetes API does not answer")
-            .hint("look at the newest log in .cowhand/logs; `cowhand up` again goes on from here"));
-    };
-    let failed = |error: &dyn std::error::Error| Failure::new(Exit::StepFailed, error.to_string());
-    let nodes = reached.cluster.nodes().await.map_err(|error| failed(&error))?;
-    let ready = nodes.iter().filter(|node| node.ready).count();
-    let rke = run.world.site.rke().is_some();
-    let members = match run.world.machines.reached.iter().find(|machine| rke && machine.node.roles.etcd) {
-        None => return Ok(format!("{ready} of {} nodes Ready, left as it is", nodes.len())),
-        Some(machine) => etcd::gather(&machine.connection).await.map_err(|error| failed(&error))?,
-    };
-    let ill: Vec<String> =
-        members.iter().filter(|one| !one.healthy).map(|one| format!("{}: {}", one.endpoint, one.error)).collect();
-    let wanted = run.world.site.inventory.nodes.iter().filter(|node| node.roles.etcd).count();
-    if !ill.is_empty() || members.len() < wanted {
-        return Err(Failure::new(
-            Exit::StepFailed,
-            format!("etcd has {} of {wanted} healthy members", members.len() - ill.len()),
-        )
-        .because(if ill.is_empty() { "a member has not joined".to_string() } else { ill.join("\n") })
-        .hint("look at `docker logs etcd` on that node"));
-    }
-    let ca = super::world::state(run.world.site)
-        .and_then(|state| crate::facts::CaFingerprint::from_pem(state.ca_pem()?).ok())
-        .map(|ca| format!(", CA {}", ca.short()))
-        .unwrap_or_default();
-    Ok(format!("{ready} nodes Ready, etcd {}/{}{ca}", members.len(), members.len()))
 }
 
 async fn verify(run: &Run<'_>, reached: Option<&super::world::Reached>, changed: bool, acting: &Acting<'_>) -> Answer {

@@ -136,6 +136,8 @@ pub struct RancherSeen {
     pub ready: u64,
     /// Name of the node of each ready pod, sorted.
     pub nodes: Vec<String>,
+    /// The agents' TLS mode that its pods are given.
+    pub agents: Option<String>,
 }
 
 /// Rancher as it is in the cluster; `None` when there is no Deployment of that name.
@@ -151,11 +153,14 @@ fn read_rancher(deployment: &Value, pods: &[Value]) -> RancherSeen {
     let image = deployment.pointer("/spec/template/spec/containers/0/image").and_then(Value::as_str);
     let mut nodes: Vec<String> = pods.iter().filter(|pod| is_ready(pod)).filter_map(node_of).collect();
     nodes.sort();
+    let agents =
+        list(deployment, "/spec/template/spec/containers/0/env").find(|one| one["name"] == "CATTLE_AGENT_TLS_MODE");
     RancherSeen {
         image: image.unwrap_or_default().to_string(),
         wanted: number("/spec/replicas"),
         ready: number("/status/readyReplicas"),
         nodes,
+        agents: agents.and_then(|one| one["value"].as_str()).map(str::to_string),
     }
 }
 
@@ -232,7 +237,9 @@ mod tests {
     #[test]
     fn only_ready_pods_that_stay_count() {
         let deployment = json!({
-            "spec": {"replicas": 3, "template": {"spec": {"containers": [{"image": "rancher/rancher:v2.11.3"}]}}},
+            "spec": {"replicas": 3, "template": {"spec": {"containers": [{
+                "image": "rancher/rancher:v2.11.3", "env": [{"name": "CATTLE_AGENT_TLS_MODE", "value": "strict"}]
+            }]}}},
             "status": {"readyReplicas": 2}
         });
         let pod = |node: &str, ready: &str| {
@@ -244,7 +251,7 @@ mod tests {
         leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         let seen = read_rancher(&deployment, &[pod("n2", "True"), pod("n1", "True"), pod("n3", "False"), leaving]);
         assert_eq!(seen.nodes, ["n1", "n2"]);
-        assert_eq!((seen.wanted, seen.ready), (3, 2));
+        assert_eq!((seen.wanted, seen.ready, seen.agents.as_deref()), (3, 2, Some("strict")));
     }
 
     #[test]
