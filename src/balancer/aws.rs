@@ -4,7 +4,7 @@
 //! idle timeouts of ALB and NLB), the provider's documentation of `aws_lb*` and `aws_route53_*`.
 
 use super::{Front, Layer, Refused};
-use crate::inventory::IngressProvider;
+use crate::inventory::TlsMode;
 
 /// The whole Terraform file. Targets are addresses, so every node needs one.
 pub fn aws(front: &Front) -> Result<String, Refused> {
@@ -14,14 +14,14 @@ pub fn aws(front: &Front) -> Result<String, Refused> {
         nodes += &format!("    {:width$} = \"{}\"\n", format!("\"{}\"", node.name()), node.ip()?);
     }
     let body = match front.layer {
-        Layer::Four => network(front),
-        Layer::Seven => application(front),
+        Layer::Four => network(),
+        Layer::Seven => application(),
     };
     let certificate = match front.layer {
         Layer::Four => "",
         Layer::Seven => CERTIFICATE,
     };
-    Ok(heading(front) + VARIABLES + certificate + &locals(front, &nodes) + SECURITY + &body + NAMES)
+    Ok(heading(front) + VARIABLES + &ping(front) + certificate + &locals(front, &nodes) + SECURITY + &body + NAMES)
 }
 
 fn heading(front: &Front) -> String {
@@ -134,26 +134,47 @@ resource "aws_security_group" "balancer" {
 }
 "#;
 
-/// What AWS may ask. It names the node's address as Host, and the ingress knows Rancher by its name only: nginx has an
-/// answer of its own under /healthz, any other gives 404, which shows that it runs.
-fn question(front: &Front) -> (&'static str, &'static str) {
-    match front.inventory.ingress.provider {
-        IngressProvider::Nginx => ("/healthz", "200"),
-        IngressProvider::Traefik | IngressProvider::Existing => ("/ping", "200,404"),
-    }
-}
-
-fn health(front: &Front, protocol: &str) -> String {
-    let (path, matcher) = question(front);
+/// AWS names the node's address as Host and cannot be told another one, and the ingress knows Rancher by its name only:
+/// nobody but an Ingress without a host leads that question to Rancher.
+fn ping(front: &Front) -> String {
+    let tls = &front.inventory.rancher.tls;
+    // Rancher's plain port is switched off where the ingress encrypts again (chart value service.disableHTTP).
+    let again = tls.mode == TlsMode::Rancher && !tls.passthrough;
+    let port = if again { 443 } else { 80 };
+    let annotations = match again {
+        true => "\n#   annotations: {nginx.ingress.kubernetes.io/backend-protocol: HTTPS}",
+        false => "",
+    };
     format!(
         r#"
-  # AWS sends the node's address as Host, which the ingress does not know: the answer shows that the ingress is well.
-  # Rancher itself is asked by the health check of Route 53 below. An Ingress without a host that leads {path} to
-  # service cattle-system/rancher lets Rancher answer here, too; then "200" alone is right.
+# Whether Rancher answers the balancer's own health checks. AWS sends the node's address as Host, which the ingress does not
+# know: by itself it answers 404, which shows that the ingress is well, and nothing of Rancher. With this object in the
+# cluster (kubectl apply -f) Rancher answers `pong`; then set rancher_is_asked = true, and only 200 counts.
+# apiVersion: networking.k8s.io/v1
+# kind: Ingress
+# metadata:
+#   name: rancher-ping
+#   namespace: cattle-system{annotations}
+# spec:
+#   ingressClassName: {class}
+#   rules: [{{http: {{paths: [{{path: /ping, pathType: Exact, backend: {{service: {{name: rancher, port: {{number: {port}}}}}}}}}]}}}}]
+variable "rancher_is_asked" {{
+  description = "Whether the Ingress above is in the cluster, so that Rancher itself answers the health checks"
+  type        = bool
+  default     = false
+}}
+"#,
+        class = front.inventory.ingress.class,
+    )
+}
+
+fn health(protocol: &str) -> String {
+    format!(
+        r#"
   health_check {{
     protocol            = "{protocol}"
-    path                = "{path}"
-    matcher             = "{matcher}"
+    path                = "/ping"
+    matcher             = var.rancher_is_asked ? "200" : "200,404"
     interval            = 10
     timeout             = 5
     healthy_threshold   = 2
@@ -177,7 +198,7 @@ resource "aws_lb_target_group_attachment" "{of}" {{
     )
 }
 
-fn application(front: &Front) -> String {
+fn application() -> String {
     let mut text = r#"
 resource "aws_lb" "rancher" {
   load_balancer_type   = "application"
@@ -197,7 +218,7 @@ resource "aws_lb_target_group" "http" {
   deregistration_delay = 30
 "#
     .to_owned();
-    text += &health(front, "HTTP");
+    text += &health("HTTP");
     text += &attachment("http", 80);
     text += r#"
 resource "aws_lb_listener" "https" {
@@ -232,7 +253,7 @@ resource "aws_lb_listener" "http" {
     text
 }
 
-fn network(front: &Front) -> String {
+fn network() -> String {
     let mut text = r#"
 resource "aws_lb" "rancher" {
   load_balancer_type               = "network"
@@ -256,7 +277,7 @@ resource "aws_lb_target_group" "{name}" {{
   preserve_client_ip = false
 "#
         );
-        text += &health(front, "HTTPS").replace("    path ", "    port                = \"443\"\n    path ");
+        text += &health("HTTPS").replace("    path ", "    port                = \"443\"\n    path ");
         text += &attachment(name, port);
         text += &format!(
             r#"
@@ -291,7 +312,9 @@ resource "aws_route53_record" "rancher" {
   }
 }
 
-# Rancher itself, asked from the world; for a balancer that the world cannot reach there is none.
+# Rancher itself, asked from the world; for a balancer that the world cannot reach there is none. It hangs on no record on
+# purpose: Route 53 goes by a record's health check only to choose between several records, and the one above goes by the
+# balancer's health. It is there to be told by: make an alarm of its metric HealthCheckStatus (CloudWatch, us-east-1).
 resource "aws_route53_health_check" "rancher" {
   count             = var.internal ? 0 : 1
   type              = "HTTPS_STR_MATCH"

@@ -68,6 +68,11 @@ impl ClusterError {
         }
     }
 
+    /// Whether the user is known and may not do this.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, ClusterError::Refused { code: 403, .. })
+    }
+
     pub fn hint(&self) -> Option<String> {
         match self {
             ClusterError::NotTrusted { .. } => Some(
@@ -158,6 +163,7 @@ mod tests {
         assert!(refused(409, "the object has been modified").is_passing());
         assert!(refused(403, "because it is being terminated").is_passing());
         assert!(!refused(403, "User \"x\" cannot patch").is_passing());
+        assert!(refused(403, "User \"x\" cannot patch").is_forbidden() && !refused(409, "x").is_forbidden());
         assert!(refused(404, "namespaces \"a\" not found").is_passing());
         assert!(!refused(422, "spec is invalid").is_passing());
     }

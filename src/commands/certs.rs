@@ -10,12 +10,13 @@ use super::site::Site;
 use super::verify::nothing_there;
 use super::world::{self, Reached};
 use super::{Answer, Connect, Context};
-use crate::facts::certificates::{Certificates, Placed, Renewer, rke_renewer};
+use crate::cluster::{Access, Identity};
+use crate::facts::certificates::{Certificates, Placed, Renewer, Renewers, rke_renewer};
 use crate::facts::cluster::NAMESPACE;
-use crate::inventory::TlsMode;
+use crate::inventory::{Engine, Existing};
 use crate::plan::cert_manager::CERT_MANAGER;
 use crate::report::{Exit, Failure, Look, Table, Tone, Verbosity};
-use crate::tls::{INGRESS_SECRET, Origin, Sense, table_cell};
+use crate::tls::{INGRESS_SECRET, table_cell};
 
 /// Warned of without being asked.
 const SOON: i64 = 30;
@@ -78,47 +79,47 @@ fn judged(seen: &Certificates, days: i64) -> Answer {
 fn line(row: &Row<'_>) -> String {
     let of = &row.one.certificate;
     let when = if of.days_left < 0 { "has ended".to_string() } else { format!("ends in {} days", of.days_left) };
-    format!("{} ({}) {when}; renewed by {}", of.subject, places(row), row.one.renewer.words())
+    format!("{} ({}) {when}; renewed by {}", of.subject, places(row), row.renewer.words())
 }
 
 /// Who renews what clients are served, as the inventory has it.
-fn leaf_renewer(site: &Site) -> Renewer {
-    let tls = &site.inventory.rancher.tls;
-    if tls.mode == TlsMode::External {
-        return Renewer::Balancer;
-    }
-    match table_cell(tls).map(|cell| cell.sense) {
-        Some(Sense::Makes(recipe)) => match recipe.origin {
-            Origin::ChartIssuer | Origin::CaIssuer | Origin::AcmeIssuer => Renewer::CertManager,
-            Origin::Files | Origin::PodFiles => Renewer::Files,
-            Origin::Balancer => Renewer::Balancer,
-            Origin::PodCa | Origin::PodOwn => Renewer::Rancher,
-        },
-        Some(Sense::Refused { .. }) | None => Renewer::Owner,
-    }
+pub(super) fn renewers(site: &Site) -> Renewers {
+    Renewers::of(table_cell(&site.inventory.rancher.tls))
 }
 
 async fn outside(site: &Site, machines: &Machines, seen: &mut Certificates, now: Timestamp) {
     for one in served(site, machines).await {
         let place = format!("served by {}", one.way);
         match one.chain {
-            Ok(chain) => seen.chain(&place, &chain, leaf_renewer(site), now),
+            Ok(chain) => seen.chain(&place, &chain, renewers(site), now),
             Err(why) => seen.not_seen(&place, why),
         }
     }
 }
 
+/// Secrets with certificates that Rancher, cert-manager and RKE's nginx keep, and who renews them: namespace, name, key.
+/// (rancher/webhook: pkg/server; rancher/dynamiclistener; ingress-nginx: kube-webhook-certgen.)
+const KEPT: [(&str, &str, &str, Renewer); 11] = [
+    (NAMESPACE, "tls-ca", "cacerts.pem", Renewer::Ca),
+    (NAMESPACE, "cattle-issuer-ca", "tls.crt", Renewer::Ca),
+    (NAMESPACE, "cattle-server-keys", "cert.pem", Renewer::Files),
+    (NAMESPACE, "tls-rancher-internal-ca", "tls.crt", Renewer::Rancher),
+    (NAMESPACE, "tls-rancher-internal", "tls.crt", Renewer::Rancher),
+    (NAMESPACE, "serving-cert", "tls.crt", Renewer::Rancher),
+    (NAMESPACE, "cattle-webhook-ca", "tls.crt", Renewer::Rancher),
+    (NAMESPACE, "cattle-webhook-tls", "tls.crt", Renewer::Rancher),
+    (CERT_MANAGER, "cert-manager-webhook-ca", "tls.crt", Renewer::CertManager),
+    ("ingress-nginx", "ingress-nginx-admission", "ca", Renewer::Owner),
+    ("ingress-nginx", "ingress-nginx-admission", "cert", Renewer::Owner),
+];
+
 async fn inside(site: &Site, reached: &Reached, seen: &mut Certificates, now: Timestamp) {
-    let places = [
-        (NAMESPACE, INGRESS_SECRET, "tls.crt", leaf_renewer(site)),
-        (NAMESPACE, "tls-ca", "cacerts.pem", Renewer::Ca),
-        (NAMESPACE, "cattle-issuer-ca", "tls.crt", Renewer::Ca),
-        (NAMESPACE, "cattle-server-keys", "cert.pem", Renewer::Files),
-        (NAMESPACE, "tls-rancher", "tls.crt", Renewer::Rancher),
-        (NAMESPACE, "tls-rancher-internal-ca", "tls.crt", Renewer::Rancher),
-        (NAMESPACE, "tls-rancher-internal", "tls.crt", Renewer::Rancher),
-        (CERT_MANAGER, "cert-manager-webhook-ca", "tls.crt", Renewer::CertManager),
-    ];
+    let served = renewers(site);
+    // A CA of the user's own lies there where Rancher's pods sign with it.
+    let own = if served.ca == Renewer::Ca && served.leaf == Renewer::Rancher { Renewer::Ca } else { Renewer::Rancher };
+    let first = [(NAMESPACE, INGRESS_SECRET, "tls.crt", served), (NAMESPACE, "tls-rancher", "tls.crt", own.into())];
+    let kept = KEPT.map(|(namespace, name, key, renewer)| (namespace, name, key, Renewers::from(renewer)));
+    let places = first.into_iter().chain(kept);
     for (namespace, name, key, renewer) in places {
         let place = format!("secret {namespace}/{name}");
         match reached.cluster.read_secret(namespace, name).await {
@@ -136,6 +137,28 @@ async fn inside(site: &Site, reached: &Reached, seen: &mut Certificates, now: Ti
             Err(error) => seen.not_seen(&format!("{kind}s"), error),
         }
     }
+    match reached.cluster.list("apiregistration.k8s.io/v1", "APIService", None, None).await {
+        Ok(listed) => listed.iter().for_each(|one| seen.api_service(one, now)),
+        Err(error) => seen.not_seen("APIServices", error),
+    }
+}
+
+/// With what the kubeconfig of a cluster that was there proves who one is, where that is a certificate.
+fn kubeconfig(existing: &Existing, seen: &mut Certificates, now: Timestamp) {
+    let place = format!("kubeconfig {}", existing.kubeconfig.display());
+    match Access::from_file(&existing.kubeconfig, existing.context.as_deref()).map(|access| access.identity()) {
+        Ok(Identity::Certificate(Ok(pem))) => seen.pem(&place, &pem, Renewer::Owner, now),
+        Ok(Identity::Certificate(Err(why))) => seen.not_seen(&place, why),
+        Ok(
+            Identity::Token
+            | Identity::TokenFile { .. }
+            | Identity::Program { .. }
+            | Identity::Password
+            | Identity::Provider(_)
+            | Identity::Nothing,
+        ) => {}
+        Err(error) => seen.not_seen(&place, error),
+    }
 }
 
 /// What needs no cluster: the files that the inventory names, and RKE's own certificates.
@@ -148,11 +171,16 @@ fn workspace(site: &Site, seen: &mut Certificates, now: Timestamp) {
             if let Some(pem) = material.cacerts() {
                 seen.pem("file tls.ca", pem.as_bytes(), Renewer::Ca, now);
             }
+            // Whoever runs that server gives it another one.
+            if let Some(pem) = material.acme_server_ca() {
+                seen.pem("file tls.acme.server_ca", pem.as_bytes(), Renewer::Owner, now);
+            }
         }
         Err(failure) => seen.not_seen("the inventory's TLS files", failure.error),
     }
-    if site.rke().is_none() {
-        return;
+    match &site.inventory.engine {
+        Engine::Rke(_) => {}
+        Engine::Existing(existing) => return kubeconfig(existing, seen, now),
     }
     match world::state(site) {
         Some(state) => {
@@ -167,6 +195,7 @@ fn workspace(site: &Site, seen: &mut Certificates, now: Timestamp) {
 /// One certificate, wherever it is.
 struct Row<'a> {
     one: &'a Placed,
+    renewer: Renewer,
     places: Vec<&'a str>,
 }
 
@@ -178,8 +207,11 @@ fn rows(seen: &Certificates) -> Vec<Row<'_>> {
             rows.iter_mut().find(|row| row.one.certificate.fingerprint_sha256 == one.certificate.fingerprint_sha256);
         match same {
             Some(row) if row.places.contains(&one.place.as_str()) => {}
-            Some(row) => row.places.push(&one.place),
-            None => rows.push(Row { one, places: vec![&one.place] }),
+            Some(row) => {
+                row.renewer = row.renewer.stronger(one.renewer);
+                row.places.push(&one.place);
+            }
+            None => rows.push(Row { one, renewer: one.renewer, places: vec![&one.place] }),
         }
     }
     rows.sort_by_key(|row| row.one.certificate.days_left);
@@ -208,7 +240,7 @@ fn text(seen: &Certificates, look: &Look) -> String {
             few => few.join(", "),
         };
         let (subject, issuer) = (of.subject.clone(), of.issuer.clone());
-        table.row([days, subject, names, issuer, row.one.renewer.words().into(), places(&row)]);
+        table.row([days, subject, names, issuer, row.renewer.words().into(), places(&row)]);
     }
     let mut text = table.text(look);
     let ending: Vec<Row<'_>> = rows(seen).into_iter().filter(|row| row.one.certificate.days_left < SOON).collect();
@@ -261,5 +293,44 @@ mod tests {
         unseen.not_seen("the cluster", "no answer");
         let failure = judged(&unseen, 0).unwrap_err();
         assert!(failure.to_string().contains("1 place") || failure.error.contains("1 place"), "{failure:?}");
+    }
+
+    #[test]
+    fn a_ca_that_agents_know_is_so_wherever_it_was_seen_first() {
+        let now = "2027-05-20T00:00:00Z".parse().unwrap();
+        let mut seen = Certificates::default();
+        seen.pem("served by n1", CHAIN, Renewer::Files, now);
+        seen.pem("file tls.ca", CHAIN, Renewers { leaf: Renewer::Owner, ca: Renewer::Ca }, now);
+        let renewers: Vec<(bool, Renewer)> =
+            rows(&seen).iter().map(|row| (row.one.certificate.is_ca, row.renewer)).collect();
+        assert_eq!(renewers, [(false, Renewer::Files), (true, Renewer::Ca)]);
+    }
+
+    #[test]
+    fn the_certificate_in_a_kubeconfig_is_one_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, user: &str| {
+            let path = folder.path().join(name);
+            let text = format!(
+                "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+                 clusters: [{{name: c, cluster: {{server: 'https://10.0.0.1:6443'}}}}]\nusers: [{{name: u, user: {user}}}]\n"
+            );
+            std::fs::write(&path, text).unwrap();
+            Existing { kubeconfig: path, context: None }
+        };
+        let chain = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/leaf.pem");
+        let now = "2027-05-20T00:00:00Z".parse().unwrap();
+        let look = |existing: Existing| {
+            let mut seen = Certificates::default();
+            kubeconfig(&existing, &mut seen, now);
+            seen
+        };
+        let seen = look(file("certificate", &format!("{{client-certificate: '{chain}', client-key: '{chain}'}}")));
+        assert_eq!((seen.certificates.len(), seen.unseen.len()), (1, 0), "{:?}", seen.unseen);
+        assert!(
+            seen.certificates[0].place.starts_with("kubeconfig ") && seen.certificates[0].certificate.days_left == 12
+        );
+        assert_eq!(look(file("token", "{token: x}")), Certificates::default());
+        assert_eq!(look(file("gone", "{client-certificate: /no/such.pem}")).unseen.len(), 1);
     }
 }

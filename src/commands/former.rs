@@ -6,14 +6,12 @@ use serde_json::Value;
 use super::stages::unseen;
 use super::world::{Reached, World};
 use crate::cluster::{Cluster, ClusterError, FIELD_MANAGER, ObjectRef};
-use crate::facts;
-use crate::plan::agents::{AgentsFound, AgentsSee, AgentsWanted, see};
 use crate::plan::leftovers::{candidates, has_part_of_ours, part};
 use crate::plan::rancher::{
     LISTENER_SECRET, ListenerLeaf, NAMESPACE, RANCHER, READ_AT_START, RancherFound, RancherWanted,
 };
 use crate::report::Failure;
-use crate::tls::{self, Cacerts, INGRESS_SECRET, Origin, Sense, Variant};
+use crate::tls::{self, INGRESS_SECRET, Origin, Sense, Variant};
 
 /// Adds it to what was found of the wanted objects.
 pub async fn look(
@@ -41,34 +39,6 @@ pub async fn look(
     Ok(())
 }
 
-/// What agents of other clusters would see.
-pub async fn agents(world: &World<'_>, reached: Option<&Reached>) -> Result<AgentsSee, Failure> {
-    let Some(Reached { cluster, .. }) = reached else { return Ok(AgentsSee::Nothing) };
-    let clusters = facts::cluster::downstream(cluster).await.map_err(unseen)?;
-    if clusters.is_empty() {
-        return Ok(AgentsSee::Nothing);
-    }
-    let cacerts = facts::cluster::handed_out(cluster).await.map_err(unseen)?;
-    let Sense::Makes(recipe) = world.picture.cell.sense else { return Ok(AgentsSee::Nothing) };
-    let material = &world.material;
-    let same =
-        |text: Option<String>| AgentsWanted { ca: text.clone().unwrap_or_default(), cacerts: text.unwrap_or_default() };
-    let given = || AgentsWanted {
-        ca: material.ca().unwrap_or_default().into(),
-        cacerts: material.cacerts().unwrap_or_default(),
-    };
-    let wanted = match recipe.cacerts {
-        Cacerts::Empty => AgentsWanted::default(),
-        Cacerts::Given | Cacerts::GivenOrEmpty => given(),
-        Cacerts::RancherMakes => {
-            let own = public_part(cluster, "tls-rancher").await.map_err(unseen)?;
-            same(own.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-        }
-        Cacerts::TlsRancher => same(material.first_ca_rewritten()),
-    };
-    Ok(see(&AgentsFound { clusters, cacerts }, &wanted))
-}
-
 /// Why cert-manager has to be asked for a certificate although one is there. It would keep a CA's that was replaced, and
 /// files that were given before: it writes its marks upon them before it looks whose they are (seen with v1.11.5).
 async fn stale(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Result<Option<String>, ClusterError> {
@@ -84,7 +54,7 @@ async fn stale(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Re
         Origin::CaIssuer if world.material.ca().is_some_and(|ca| not_of(ca.as_bytes())) => {
             "the one that is there is not from the CA that is given now"
         }
-        Origin::AcmeIssuer if another_server(cluster, found).await? => {
+        Origin::AcmeIssuer if another_server(world, cluster, found).await? => {
             "the one that is there is from another ACME server"
         }
         Origin::ChartIssuer => match another_source(world, cluster, &chain).await? {
@@ -122,12 +92,55 @@ async fn listener_leaf(world: &World<'_>, cluster: &Cluster) -> Result<ListenerL
     Ok(if tls::signed_by(&leaf, &ca) == Some(false) { ListenerLeaf::OfAnother } else { ListenerLeaf::OfTheCa })
 }
 
-/// The Certificate stays, and the Issuer of the same name is another one.
-async fn another_server(cluster: &Cluster, found: &RancherFound) -> Result<bool, ClusterError> {
+/// The Certificate stays, and the Issuer of the same name is another one, or was one when this certificate was asked for: a
+/// run that was killed after the Issuer's change left the former certificate.
+async fn another_server(world: &World<'_>, cluster: &Cluster, found: &RancherFound) -> Result<bool, ClusterError> {
     let as_wanted = |name: &str| found.objects_as_wanted.iter().any(|one| one == name);
+    if !as_wanted(&format!("Certificate/{INGRESS_SECRET}")) {
+        return Ok(false);
+    }
     let issuer = ObjectRef::new("cert-manager.io/v1", "Issuer", Some(NAMESPACE), "cattle-issuer-acme");
-    let stays = as_wanted(&format!("Certificate/{INGRESS_SECRET}")) && !as_wanted("Issuer/cattle-issuer-acme");
-    Ok(stays && cluster.metadata(&issuer).await?.is_some())
+    if !as_wanted("Issuer/cattle-issuer-acme") {
+        return Ok(cluster.metadata(&issuer).await?.is_some());
+    }
+    let there = cluster.get(&issuer).await?;
+    let account = there.as_ref().and_then(|issuer| issuer.pointer("/status/acme/uri")?.as_str());
+    let server = world.site.inventory.rancher.tls.acme.as_ref().and_then(|acme| acme.server.as_deref());
+    let known: Vec<&str> = server.into_iter().chain(account).collect();
+    let requests = records(cluster, "cert-manager.io/v1", "CertificateRequest").await?;
+    let orders = records(cluster, "acme.cert-manager.io/v1", "Order").await?;
+    Ok(is_of_another_server(&known, &requests, &orders))
+}
+
+/// cert-manager's records; none where the user may not read them, since nothing else needs that right.
+async fn records(cluster: &Cluster, api: &str, kind: &str) -> Result<Vec<Value>, ClusterError> {
+    match cluster.list(api, kind, Some(NAMESPACE), None).await {
+        Err(error) if error.is_forbidden() => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// The Order that the newest request for the certificate led to is on another host than the directory and the account, each
+/// of which may have a place of its own (RFC 8555, 7.1).
+fn is_of_another_server(known: &[&str], requests: &[Value], orders: &[Value]) -> bool {
+    let annotation = |one: &Value, name: &str| {
+        one.pointer("/metadata/annotations")?.get(format!("cert-manager.io/{name}"))?.as_str().map(str::to_string)
+    };
+    let revision = |one: &Value| annotation(one, "certificate-revision").and_then(|text| text.parse::<u64>().ok());
+    let ours = requests.iter().filter(|one| annotation(one, "certificate-name").as_deref() == Some(INGRESS_SECRET));
+    let Some(newest) = ours.max_by_key(|one| revision(one)) else { return false };
+    let owned = |order: &&Value| {
+        let owners = order.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        owners.into_iter().flatten().any(|owner| owner["uid"] == newest["metadata"]["uid"])
+    };
+    let url = orders.iter().find(owned).and_then(|order| order.pointer("/status/url")?.as_str());
+    url.is_some_and(|url| known.iter().all(|one| authority(one) != authority(url)))
+}
+
+/// Host and port of a URL.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
 }
 
 /// The chart gives all its Issuers one name.
@@ -168,7 +181,7 @@ fn is_given(metadata: &Value) -> bool {
 }
 
 /// The certificates of a TLS Secret, never its key.
-async fn public_part(cluster: &Cluster, name: &str) -> Result<Option<Vec<u8>>, ClusterError> {
+pub(super) async fn public_part(cluster: &Cluster, name: &str) -> Result<Option<Vec<u8>>, ClusterError> {
     let data = cluster.read_secret(NAMESPACE, name).await?;
     Ok(data.and_then(|data| data.get("tls.crt").map(|bytes| bytes.expose_secret().to_vec())))
 }
@@ -228,5 +241,35 @@ mod tests {
             json!({"managedFields": [entry("cowhand", "2026-11-23T10:00:06Z"), entry("x", "2026-11-23T11:00:00Z")]});
         assert!(written(&secret).unwrap() > started(&pod).unwrap());
         assert_eq!(started(&json!({"status": {"containerStatuses": [{"state": {"waiting": {}}}]}})), None);
+    }
+
+    #[test]
+    fn an_order_tells_which_server_the_certificate_is_from() {
+        let request = |uid: &str, of: &str, revision: &str| {
+            json!({"metadata": {"uid": uid, "annotations": {
+                "cert-manager.io/certificate-name": of, "cert-manager.io/certificate-revision": revision,
+            }}})
+        };
+        let order =
+            |owner: &str, url: &str| json!({"metadata": {"ownerReferences": [{"uid": owner}]}, "status": {"url": url}});
+        let requests =
+            [request("new", INGRESS_SECRET, "10"), request("old", INGRESS_SECRET, "9"), request("other", "x", "11")];
+        let orders = [
+            order("new", "https://new.test:14000/order/1"),
+            order("old", "https://old.test/order/2"),
+            order("other", "https://old.test/order/3"),
+        ];
+        let another = |directory: &str| is_of_another_server(&[directory], &requests, &orders);
+        assert!(!another("https://new.test:14000/dir"));
+        assert!(another("https://old.test/directory"));
+        assert!(another("https://new.test:15000/dir"));
+        assert!(!is_of_another_server(
+            &["https://directory.test", "https://new.test:14000/account/7"],
+            &requests,
+            &orders
+        ));
+        // What nobody wrote down is no reason to ask for a certificate again at each run.
+        assert!(!is_of_another_server(&["https://old.test/directory"], &requests, &[]));
+        assert!(!is_of_another_server(&["https://old.test/directory"], &[], &orders));
     }
 }

@@ -16,6 +16,7 @@ pub mod status;
 pub mod up;
 pub mod verify;
 
+mod agents;
 mod alone;
 mod find_inventory;
 mod former;
@@ -25,6 +26,7 @@ mod new_file;
 mod outside;
 mod prepare;
 mod run;
+mod settle;
 mod site;
 mod stages;
 mod take_away;

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::Value;
 
-use super::former;
 use super::world::{Reached, World};
+use super::{agents, former};
 use crate::cluster::{ASKER, Apply, ClusterError, HelmError, HelmRun, ObjectRef, SecretDigest};
 use crate::execute::chart;
 use crate::facts;
 use crate::inventory::{Chart, Delivery, IngressProvider};
-use crate::plan::agents::AgentsSee;
 use crate::plan::applied::State;
 use crate::plan::cert_manager::{CERT_MANAGER, CertManagerFound};
 use crate::plan::ingress::TRAEFIK;
@@ -48,11 +47,7 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
     let mut steps = Vec::new();
     let mut notes = Vec::new();
     let inventory = &world.site.inventory;
-    match former::agents(world, reached).await? {
-        AgentsSee::Nothing => {}
-        AgentsSee::AnotherText(text) => notes.push(text),
-        AgentsSee::Stranger(locked) => notes.push(format!("{locked}; {}", locked.hint())),
-    }
+    notes.extend(agents::notes(world, reached).await?);
     traefik_in_the_way(world, reached).await?;
     addon_taken_out(world)?;
     let state = world.state();

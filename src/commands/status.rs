@@ -3,6 +3,7 @@
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
+use super::certs::renewers;
 use super::look::heading;
 use super::machines::Machines;
 use super::site::Site;
@@ -10,6 +11,7 @@ use super::verify::nothing_there;
 use super::world::{self, Reached};
 use super::{Answer, Connect, Context};
 use crate::cluster::{ClusterError, Condition, NodeSeen, Seen, cert_manager_ready};
+use crate::facts::certificates::{Renewer, Unseen, rke_renewer};
 use crate::facts::cluster::{IngressClass, NAMESPACE, RancherSeen, ingress_classes, rancher};
 use crate::facts::etcd::{self, Member};
 use crate::plan::cert_manager::CERT_MANAGER;
@@ -36,6 +38,8 @@ struct Sight {
     cert_manager: String,
     rancher: Option<RancherSeen>,
     certificates: Vec<CertificateLine>,
+    /// What could not be looked at, and why.
+    unseen: Vec<Unseen>,
 }
 
 /// One certificate of the picture.
@@ -64,10 +68,13 @@ async fn see(site: &Site, machines: &Machines, reached: &Reached) -> Result<Sigh
     let unseen = |error: ClusterError| {
         Failure::with_cause(Exit::Unreachable, "the cluster cannot be looked at", &error).maybe_hint(error.hint())
     };
-    let etcd = match machines.reached.iter().find(|machine| machine.node.roles.etcd && site.rke().is_some()) {
-        None => Vec::new(),
-        Some(machine) => etcd::gather(&machine.connection).await.unwrap_or_default(),
+    let mut seen = Lines::default();
+    let etcd = match machines.reached.iter().find(|machine| machine.node.roles.etcd) {
+        _ if site.rke().is_none() => Vec::new(),
+        None => seen.or_unseen(ETCD, Err("no node with etcd is reached by ssh")).unwrap_or_default(),
+        Some(machine) => seen.or_unseen(ETCD, etcd::gather(&machine.connection).await).unwrap_or_default(),
     };
+    certificates(site, reached, &mut seen).await;
     Ok(Sight {
         cluster: site.inventory.name.clone(),
         kubernetes: cluster.version().await.map_err(unseen)?,
@@ -77,12 +84,13 @@ async fn see(site: &Site, machines: &Machines, reached: &Reached) -> Result<Sigh
         ingress: ingress_classes(cluster).await.map_err(unseen)?,
         cert_manager: cert_manager(reached).await,
         rancher: rancher(cluster).await.map_err(unseen)?,
-        certificates: certificates(site, reached).await?,
+        certificates: seen.lines,
+        unseen: seen.unseen,
     })
 }
 
 /// The first thing that cert-manager lacks, or that it lacks nothing.
-async fn cert_manager(reached: &Reached) -> String {
+pub(super) async fn cert_manager(reached: &Reached) -> String {
     let there = crate::facts::inhabitants::cert_manager(&reached.cluster).await.ok().and_then(|seen| seen.controller);
     let place = there.map_or((CERT_MANAGER.into(), CERT_MANAGER.into()), |place| (place.namespace, place.name));
     for condition in cert_manager_ready(&place.0, &place.1) {
@@ -96,30 +104,54 @@ async fn cert_manager(reached: &Reached) -> String {
     "accepts issuers".into()
 }
 
-async fn certificates(site: &Site, reached: &Reached) -> Result<Vec<CertificateLine>, Failure> {
-    let mut lines = Vec::new();
-    let acme_or_ca = site.inventory.rancher.tls.issuer != crate::inventory::TlsIssuer::Blank;
-    let renewer = if acme_or_ca { "cert-manager" } else { "you: new files, then `cowhand up`" };
-    let secret = reached.cluster.read_secret(NAMESPACE, tls::INGRESS_SECRET).await.ok().flatten();
-    if let Some(pem) = secret.as_ref().and_then(|data| data.get("tls.crt")) {
-        lines.extend(line("Rancher's certificate", pem.expose_secret(), renewer));
-    }
-    let material = site.material(&site.tls_files()?)?;
-    if let Some(ca) = material.ca() {
-        lines.extend(line("the CA clients trust", ca.as_bytes(), "you"));
-    }
-    if let Some(state) = world::state(site) {
-        for (name, pem) in state.certificates() {
-            let renewer = crate::facts::certificates::rke_renewer(name).words();
-            lines.extend(line(&format!("rke {name}"), pem.as_bytes(), renewer));
-        }
-    }
-    Ok(lines)
+const ETCD: &str = "etcd's members";
+
+/// Certificates, and what was not seen.
+#[derive(Default)]
+struct Lines {
+    lines: Vec<CertificateLine>,
+    unseen: Vec<Unseen>,
 }
 
-fn line(what: &str, pem: &[u8], renewed_by: &'static str) -> Option<CertificateLine> {
-    let leaf = tls::describe(pem, jiff::Timestamp::now()).ok()?.into_iter().next()?;
-    Some(CertificateLine { what: what.into(), issuer: leaf.issuer, days_left: leaf.days_left, renewed_by })
+impl Lines {
+    /// What there is; a reason why there is nothing is kept.
+    fn or_unseen<T>(&mut self, place: &str, answer: Result<T, impl ToString>) -> Option<T> {
+        answer.map_err(|why| self.unseen.push(Unseen { place: place.into(), why: why.to_string() })).ok()
+    }
+
+    /// The first certificate of a text.
+    fn add(&mut self, what: &str, pem: &[u8], renewer: Renewer) {
+        let Some(all) = self.or_unseen(what, tls::describe(pem, jiff::Timestamp::now())) else { return };
+        let first = all.into_iter().next();
+        self.lines.extend(first.map(|leaf| CertificateLine {
+            what: what.into(),
+            issuer: leaf.issuer,
+            days_left: leaf.days_left,
+            renewed_by: renewer.words(),
+        }));
+    }
+}
+
+async fn certificates(site: &Site, reached: &Reached, seen: &mut Lines) {
+    let (rancher, ca) = ("Rancher's certificate", "the CA clients trust");
+    let secret = seen.or_unseen(rancher, reached.cluster.read_secret(NAMESPACE, tls::INGRESS_SECRET).await).flatten();
+    if let Some(pem) = secret.as_ref().and_then(|data| data.get("tls.crt")) {
+        seen.add(rancher, pem.expose_secret(), renewers(site).leaf);
+    }
+    let material = site.tls_files().and_then(|files| site.material(&files)).map_err(|failure| failure.error);
+    if let Some(pem) = seen.or_unseen(ca, material).as_ref().and_then(|material| material.ca()) {
+        seen.add(ca, pem.as_bytes(), Renewer::Ca);
+    }
+    if site.rke().is_none() {
+        return;
+    }
+    let state =
+        world::state(site).ok_or_else(|| format!("there is no whole {}", site.workspace.cluster_state().display()));
+    for (name, pem) in seen.or_unseen("RKE's own certificates", state).iter().flat_map(|state| state.certificates()) {
+        if !pem.is_empty() {
+            seen.add(&format!("rke {name}"), pem.as_bytes(), rke_renewer(name));
+        }
+    }
 }
 
 fn text(sight: &Sight, look: &Look) -> String {
@@ -143,15 +175,52 @@ fn text(sight: &Sight, look: &Look) -> String {
         certificates.row([line.what.clone(), line.days_left.to_string(), line.issuer.clone(), line.renewed_by.into()]);
     }
     // Whoever built a cluster that was there before has its etcd, too.
-    let etcd = match sight.etcd_is_ours {
-        true => format!("  etcd          {healthy} of {} members healthy\n", sight.etcd.len()),
-        false => String::new(),
+    let etcd = match sight.unseen.iter().find(|one| one.place == ETCD) {
+        Some(unseen) => format!("  etcd          not seen: {}\n", unseen.why),
+        None if sight.etcd_is_ours => format!("  etcd          {healthy} of {} members healthy\n", sight.etcd.len()),
+        None => String::new(),
     };
+    let unseen = sight.unseen.iter().filter(|one| one.place != ETCD);
+    let unseen: String = unseen.map(|one| format!("\nnot seen: {}: {}", one.place, one.why)).collect();
     format!(
-        "{}\n{etcd}  ingress       {}\n  cert-manager  {}\n  rancher       {rancher}\n\n{}",
+        "{}\n{etcd}  ingress       {}\n  cert-manager  {}\n  rancher       {rancher}\n\n{}{unseen}",
         nodes.text(look),
         classes.join(", "),
         sight.cert_manager,
         certificates.text(look),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sight(seen: Lines) -> String {
+        let sight = Sight {
+            cluster: "prod".into(),
+            kubernetes: "v1.32.2".into(),
+            nodes: vec![],
+            etcd: vec![],
+            etcd_is_ours: true,
+            ingress: vec![],
+            cert_manager: "not installed".into(),
+            rancher: None,
+            certificates: seen.lines,
+            unseen: seen.unseen,
+        };
+        text(&sight, &Look::PLAIN)
+    }
+
+    #[test]
+    fn what_was_not_seen_is_said_in_its_place() {
+        let mut seen = Lines::default();
+        assert_eq!(seen.or_unseen::<()>(ETCD, Err("docker does not answer")), None);
+        assert_eq!(seen.or_unseen("x", Ok::<_, String>(1)), Some(1));
+        seen.add("Rancher's certificate", b"nothing", Renewer::CertManager);
+        seen.add("the CA clients trust", include_bytes!("../../tests/data/tls/root.pem"), Renewer::Ca);
+        let told = sight(seen);
+        assert!(told.contains("etcd          not seen: docker does not answer"), "{told}");
+        assert!(told.contains("not seen: Rancher's certificate: "), "{told}");
+        assert!(told.contains("you: a new CA, in three runs") && !told.contains("members healthy"), "{told}");
+    }
 }

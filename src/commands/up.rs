@@ -4,18 +4,18 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
+use super::agents::Agents;
 use super::alone::Alone;
 use super::look::{Looked, heading, look, skips, unanswered};
 use super::machines::Machines;
 use super::run::{Keeping, Run, enter, guarded, point_state, untouched};
+use super::settle::settle;
 use super::site::Site;
 use super::world::{Reached, World};
-use super::{Answer, Connect, Context, Skip, former, keepsakes, outside, prepare, stages};
+use super::{Answer, Connect, Context, Skip, keepsakes, outside, prepare, stages};
 use crate::check;
 use crate::execute::{Event, Lock, Outcome, Stage, Tell};
-use crate::facts::etcd;
-use crate::inventory::{Engine, IngressProvider};
-use crate::plan::agents::AgentsSee;
+use crate::inventory::Engine;
 use crate::plan::playbook;
 use crate::report::{Exit, Failure, Pauser, Shower};
 
@@ -149,7 +149,7 @@ async fn begin<'a>(
     site: &'a Site,
     machines: &'a Machines,
     acting: &Acting<'_>,
-) -> Result<(World<'a>, Option<Reached>), Failure> {
+) -> Result<(World<'a>, Option<Reached>, Agents), Failure> {
     let Acting { tell, replace_ca, .. } = *acting;
     if !replace_ca {
         keepsakes::refuse_another_ca(site, machines).await?;
@@ -157,27 +157,27 @@ async fn begin<'a>(
     let mut world = World::see(site, machines, tell).await?;
     let reached = world.reach().await?;
     stages::refuse(&world, reached.as_ref()).await?;
-    refuse_stranger(&world, reached.as_ref(), replace_ca).await?;
+    let mut agents = Agents::ask(&world, reached.as_ref(), replace_ca).await?;
     // From here on something is changed.
     let missing = prepare::plan(site).steps;
     if !missing.is_empty() {
         prepare::carry_out(site, &missing)?;
         world = World::see(site, machines, tell).await.map_err(begun)?;
-        refuse_stranger(&world, reached.as_ref(), replace_ca).await.map_err(begun)?;
+        agents = Agents::ask(&world, reached.as_ref(), replace_ca).await.map_err(begun)?;
     }
     if let Some((config, _)) = world.cluster_yml() {
         // A run that was killed left it pointed at its own front.
         point_state(site, &config)?;
     }
-    Ok((world, reached))
+    Ok((world, reached, agents))
 }
 
 /// The stages that change something, and the proof at the end. Nobody gets here without the checks' leave.
 async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting: &Acting<'_>) -> Answer {
-    let Acting { stages, skips, alone, tell, .. } = *acting;
+    let Acting { stages, skips, alone, tell, replace_ca } = *acting;
     let stop = alone.stop();
     tidy(site, tell)?;
-    let (world, mut reached) = guarded(stop, begin(site, machines, acting)).await?;
+    let (world, mut reached, mut agents) = guarded(stop, begin(site, machines, acting)).await?;
     let run = Run { world: &world, stop, tell, skips };
     let mut changed = false;
     for stage in stages.iter().copied() {
@@ -191,13 +191,17 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
         }
         let began = start(tell, stage);
         let outcome = async {
+            if stage == Stage::Rancher {
+                let late = guarded(stop, agents.ask_late(&world, reached.as_ref(), replace_ca)).await?;
+                late.into_iter().for_each(|note| tell.note(note));
+            }
             let plan = guarded(stop, stages::plan(&world, stage, reached.as_ref())).await?;
             for note in &plan.notes {
                 tell.note(note);
             }
             let changes = plan.steps.iter().any(crate::plan::Step::changes);
             run.carry_out(stage, &plan.steps, &mut reached).await?;
-            let text = settle(&run, stage, reached.as_ref()).await?;
+            let text = guarded(stop, settle(&run, stage, reached.as_ref())).await?;
             Ok::<_, Failure>((changes, text))
         }
         .instrument(tracing::info_span!("stage", name = stage.name()))
@@ -216,73 +220,12 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
     Ok(Exit::Done)
 }
 
-/// Agents of other clusters that would not know the CA any more.
-async fn refuse_stranger(world: &World<'_>, reached: Option<&Reached>, replace_ca: bool) -> Result<(), Failure> {
-    match former::agents(world, reached).await? {
-        AgentsSee::Stranger(locked) if !replace_ca => Err(Failure::of(Exit::ChecksFailed, &locked).hint(locked.hint())),
-        AgentsSee::Stranger(_) | AgentsSee::AnotherText(_) | AgentsSee::Nothing => Ok(()),
-    }
-}
-
 /// A refusal when something is changed already: its code would say that nothing was.
 fn begun(mut failure: Failure) -> Failure {
     if failure.exit == Exit::ChecksFailed {
         failure.exit = Exit::StepFailed;
     }
     failure
-}
-
-/// What stands after a stage, seen, not assumed.
-async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&Reached>) -> Result<String, Failure> {
-    let site = run.world.site;
-    match stage {
-        Stage::Cluster => cluster_stands(run, reached).await,
-        Stage::Ingress if site.inventory.ingress.provider == IngressProvider::Existing => {
-            Ok(format!("class {}, left as it is", site.inventory.ingress.class))
-        }
-        Stage::Ingress => Ok(format!("class {} serves ports 80 and 443", site.inventory.ingress.class)),
-        Stage::CertManager if run.world.picture.needs_cert_manager => Ok("accepts issuers".into()),
-        Stage::CertManager => Ok("not needed".into()),
-        Stage::Rancher => {
-            let mode = run.world.picture.agent_tls_mode.word();
-            Ok(format!(
-                "{} of {} replicas, agents {mode}",
-                site.inventory.rancher.replicas, site.inventory.rancher.replicas
-            ))
-        }
-        Stage::Check | Stage::Verify | Stage::Remove => Ok(String::new()),
-    }
-}
-
-async fn cluster_stands(run: &Run<'_>, reached: Option<&Reached>) -> Result<String, Failure> {
-    let Some(reached) = reached else {
-        return Err(Failure::new(Exit::StepFailed, "the Kubernetes API does not answer")
-            .hint("look at the newest log in .cowhand/logs; `cowhand up` again goes on from here"));
-    };
-    let failed = |error: &dyn std::error::Error| Failure::new(Exit::StepFailed, error.to_string());
-    let nodes = reached.cluster.nodes().await.map_err(|error| failed(&error))?;
-    let ready = nodes.iter().filter(|node| node.ready).count();
-    let rke = run.world.site.rke().is_some();
-    let members = match run.world.machines.reached.iter().find(|machine| rke && machine.node.roles.etcd) {
-        None => return Ok(format!("{ready} of {} nodes Ready, left as it is", nodes.len())),
-        Some(machine) => etcd::gather(&machine.connection).await.map_err(|error| failed(&error))?,
-    };
-    let ill: Vec<String> =
-        members.iter().filter(|one| !one.healthy).map(|one| format!("{}: {}", one.endpoint, one.error)).collect();
-    let wanted = run.world.site.inventory.nodes.iter().filter(|node| node.roles.etcd).count();
-    if !ill.is_empty() || members.len() < wanted {
-        return Err(Failure::new(
-            Exit::StepFailed,
-            format!("etcd has {} of {wanted} healthy members", members.len() - ill.len()),
-        )
-        .because(if ill.is_empty() { "a member has not joined".to_string() } else { ill.join("\n") })
-        .hint("look at `docker logs etcd` on that node"));
-    }
-    let ca = super::world::state(run.world.site)
-        .and_then(|state| crate::facts::CaFingerprint::from_pem(state.ca_pem()?).ok())
-        .map(|ca| format!(", CA {}", ca.short()))
-        .unwrap_or_default();
-    Ok(format!("{ready} nodes Ready, etcd {}/{}{ca}", members.len(), members.len()))
 }
 
 async fn verify(run: &Run<'_>, reached: Option<&Reached>, changed: bool, acting: &Acting<'_>) -> Answer {

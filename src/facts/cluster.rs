@@ -11,36 +11,125 @@ pub const NAMESPACE: &str = "cattle-system";
 pub const RANCHER: &str = "rancher";
 
 /// Where the CA lies that Rancher hands to its agents (rancher/rancher: pkg/tls/tls.go, chart/templates/deployment.yaml).
-pub async fn handed_out(cluster: &Cluster) -> Result<Option<String>, ClusterError> {
-    let deployment = ObjectRef::new("apps/v1", "Deployment", Some(NAMESPACE), RANCHER);
-    let Some(deployment) = cluster.get(&deployment).await? else { return Ok(None) };
-    let (name, key) = match cacerts_source(&deployment) {
-        Some(source) => source,
-        None => return Ok(Some(String::new())),
-    };
-    let data = cluster.read_secret(NAMESPACE, name).await?;
-    let text = data.as_ref().and_then(|data| data.get(key)).map(|bytes| bytes.expose_secret().to_vec());
-    Ok(text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HandedOut {
+    /// In Secret `tls-ca`, as it was given.
+    #[default]
+    File,
+    /// In Secret `tls-rancher`: Rancher's own CA, or one that was put there.
+    TlsRancher,
+    /// None: agents go by their system's store.
+    Nothing,
 }
 
-/// Secret and key, `None` when Rancher is told to hand out no CA.
-fn cacerts_source(deployment: &Value) -> Option<(&'static str, &'static str)> {
-    let list = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
-    let mounted = list("/spec/template/spec/volumes")
-        .any(|volume| volume.pointer("/secret/secretName") == Some(&"tls-ca".into()));
-    let none = list("/spec/template/spec/containers/0/args").any(|word| word == "--no-cacerts");
-    match (mounted, none) {
-        (true, _) => Some(("tls-ca", "cacerts.pem")),
-        (false, true) => None,
-        (false, false) => Some(("tls-rancher", "tls.crt")),
+impl HandedOut {
+    /// As Rancher's Deployment says it.
+    pub fn of(deployment: &Value) -> HandedOut {
+        let none = list(deployment, "/spec/template/spec/containers/0/args").any(|word| word == "--no-cacerts");
+        match (mounts(deployment, "tls-ca"), none) {
+            (true, _) => HandedOut::File,
+            (false, true) => HandedOut::Nothing,
+            (false, false) => HandedOut::TlsRancher,
+        }
+    }
+
+    /// Secret and key.
+    fn place(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            HandedOut::File => Some(("tls-ca", "cacerts.pem")),
+            HandedOut::TlsRancher => Some(("tls-rancher", "tls.crt")),
+            HandedOut::Nothing => None,
+        }
     }
 }
 
-/// Ids of the clusters that Rancher manages besides its own.
-pub async fn downstream(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+fn list<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    object.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn mounts(deployment: &Value, secret: &str) -> bool {
+    list(deployment, "/spec/template/spec/volumes")
+        .any(|volume| volume.pointer("/secret/secretName") == Some(&secret.into()))
+}
+
+/// What clients are given now, and what agents were.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    pub handed_out: HandedOut,
+    /// The CA text; empty when none is handed out, `None` when it is not found.
+    pub cacerts: Option<String>,
+    /// The chain that is served, or the CA that signs it, where it lies in the cluster.
+    pub served: Option<String>,
+}
+
+/// Looks where Rancher's Deployment points; `before` is where it pointed before it was changed.
+pub async fn given(cluster: &Cluster, before: Option<HandedOut>) -> Result<Given, ClusterError> {
+    let deployment = ObjectRef::new("apps/v1", "Deployment", Some(NAMESPACE), RANCHER);
+    let deployment = cluster.get(&deployment).await?;
+    let mut given = Given::default();
+    // Without a Deployment, what is left in one of the Secrets is what was handed out.
+    let places = match before.or_else(|| deployment.as_ref().map(HandedOut::of)) {
+        Some(one) => vec![one],
+        None => vec![HandedOut::File, HandedOut::TlsRancher],
+    };
+    for one in places {
+        given.handed_out = one;
+        given.cacerts = match one.place() {
+            None => Some(String::new()),
+            Some((name, key)) => text(cluster, name, key).await?,
+        };
+        if given.cacerts.is_some() {
+            break;
+        }
+    }
+    if given.cacerts.is_none() {
+        given.cacerts = setting(cluster).await?;
+    }
+    given.served = match deployment.as_ref().is_some_and(|one| mounts(one, "cattle-server-keys")) {
+        true => text(cluster, "cattle-server-keys", "cert.pem").await?,
+        false => text(cluster, "tls-rancher-ingress", "tls.crt").await?,
+    };
+    if given.served.is_none() && given.handed_out == HandedOut::TlsRancher {
+        given.served.clone_from(&given.cacerts);
+    }
+    Ok(given)
+}
+
+async fn text(cluster: &Cluster, name: &str, key: &str) -> Result<Option<String>, ClusterError> {
+    let data = cluster.read_secret(NAMESPACE, name).await?;
+    let bytes = data.as_ref().and_then(|data| data.get(key)).map(|bytes| bytes.expose_secret().to_vec());
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Rancher's setting `cacerts`, as it wrote it when it last started.
+async fn setting(cluster: &Cluster) -> Result<Option<String>, ClusterError> {
+    let setting = match cluster.get(&ObjectRef::new("management.cattle.io/v3", "Setting", None, "cacerts")).await {
+        // What may not be read is not found: whoever asks takes that for unknown.
+        Err(error) if error.is_forbidden() => None,
+        other => other?,
+    };
+    let value = setting.as_ref().and_then(|setting| setting["value"].as_str()).filter(|value| !value.is_empty());
+    Ok(value.map(str::to_string))
+}
+
+/// A cluster that Rancher manages besides its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Downstream {
+    pub id: String,
+    /// Rancher was told to deploy its agents anew, and has not done it yet: it then writes "false" (rancher/rancher:
+    /// pkg/controllers/management/clusterdeploy).
+    pub pending: bool,
+}
+
+pub async fn downstream(cluster: &Cluster) -> Result<Vec<Downstream>, ClusterError> {
     let listed = cluster.list("management.cattle.io/v3", "Cluster", None, None).await?;
-    let names = listed.iter().filter_map(|one| one.pointer("/metadata/name")?.as_str());
-    Ok(names.filter(|name| *name != "local").map(str::to_string).collect())
+    Ok(listed.iter().filter_map(read_downstream).collect())
+}
+
+fn read_downstream(cluster: &Value) -> Option<Downstream> {
+    let id = cluster.pointer("/metadata/name")?.as_str()?.to_string();
+    let pending = cluster.pointer("/metadata/annotations/io.cattle.agent.force.deploy");
+    (id != "local").then(|| Downstream { id, pending: pending == Some(&"true".into()) })
 }
 
 /// Rancher's Deployment and where its pods run.
@@ -51,6 +140,8 @@ pub struct RancherSeen {
     pub ready: u64,
     /// Name of the node of each ready pod, sorted.
     pub nodes: Vec<String>,
+    /// The agents' TLS mode that its pods are given.
+    pub agents: Option<String>,
 }
 
 /// Rancher as it is in the cluster; `None` when there is no Deployment of that name.
@@ -66,11 +157,14 @@ fn read_rancher(deployment: &Value, pods: &[Value]) -> RancherSeen {
     let image = deployment.pointer("/spec/template/spec/containers/0/image").and_then(Value::as_str);
     let mut nodes: Vec<String> = pods.iter().filter(|pod| is_ready(pod)).filter_map(node_of).collect();
     nodes.sort();
+    let agents =
+        list(deployment, "/spec/template/spec/containers/0/env").find(|one| one["name"] == "CATTLE_AGENT_TLS_MODE");
     RancherSeen {
         image: image.unwrap_or_default().to_string(),
         wanted: number("/spec/replicas"),
         ready: number("/status/readyReplicas"),
         nodes,
+        agents: agents.and_then(|one| one["value"].as_str()).map(str::to_string),
     }
 }
 
@@ -147,7 +241,9 @@ mod tests {
     #[test]
     fn only_ready_pods_that_stay_count() {
         let deployment = json!({
-            "spec": {"replicas": 3, "template": {"spec": {"containers": [{"image": "rancher/rancher:v2.11.3"}]}}},
+            "spec": {"replicas": 3, "template": {"spec": {"containers": [{
+                "image": "rancher/rancher:v2.11.3", "env": [{"name": "CATTLE_AGENT_TLS_MODE", "value": "strict"}]
+            }]}}},
             "status": {"readyReplicas": 2}
         });
         let pod = |node: &str, ready: &str| {
@@ -159,7 +255,7 @@ mod tests {
         leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         let seen = read_rancher(&deployment, &[pod("n2", "True"), pod("n1", "True"), pod("n3", "False"), leaving]);
         assert_eq!(seen.nodes, ["n1", "n2"]);
-        assert_eq!((seen.wanted, seen.ready), (3, 2));
+        assert_eq!((seen.wanted, seen.ready, seen.agents.as_deref()), (3, 2, Some("strict")));
     }
 
     #[test]
@@ -171,4 +267,31 @@ mod tests {
         assert!(read_class(&class).default);
         assert!(!read_class(&json!({"metadata": {"name": "x"}})).default);
     }
+
+    #[test]
+    fn where_the_ca_lies_is_told_by_mounts_and_words() {
+        let deployment = |secret: &str, word: &str| {
+            json!({"spec": {"template": {"spec": {
+                "volumes": [{"secret": {"secretName": secret}}], "containers": [{"args": [word]}]
+            }}}})
+        };
+        assert_eq!(HandedOut::of(&deployment("tls-ca", "")), HandedOut::File);
+        assert_eq!(HandedOut::of(&deployment("x", "--no-cacerts")), HandedOut::Nothing);
+        assert_eq!(HandedOut::of(&deployment("x", "--x")), HandedOut::TlsRancher);
+    }
+
+    #[test]
+    fn an_order_to_deploy_agents_anew_is_pending_while_it_says_true() {
+        let cluster = |id: &str, word: &str| json!({"metadata": {"name": id, "annotations": {"io.cattle.agent.force.deploy": word}}});
+        let read = |id: &str, word: &str| read_downstream(&cluster(id, word)).map(|one| (one.id, one.pending));
+        assert_eq!(read("local", "true"), None);
+        assert_eq!(read("c-1", "true"), Some(("c-1".into(), true)));
+        assert_eq!(read("c-1", "false"), Some(("c-1".into(), false)));
+        let bare = read_downstream(&json!({"metadata": {"name": "c-2"}}));
+        assert_eq!(bare, Some(Downstream { id: "c-2".into(), pending: false }));
+    }
 }
+
+#[cfg(test)]
+#[path = "cluster_given_tests.rs"]
+mod given_tests;

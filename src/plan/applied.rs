@@ -76,8 +76,13 @@ impl State {
     /// Whether RKE applied an addon: taking it out of cluster.yml makes RKE delete every object in it
     /// (rancher/rke v1.8.0: cluster/addons.go).
     pub fn has_addon(&self) -> bool {
+        self.addon().is_some()
+    }
+
+    /// The text of the addon that RKE applied.
+    pub fn addon(&self) -> Option<&str> {
         let addon = self.current.config.as_ref().and_then(|config| config.get("addons")?.as_str());
-        addon.is_some_and(|text| !text.trim().is_empty())
+        addon.filter(|text| !text.trim().is_empty())
     }
 
     /// The name and PEM of each certificate that RKE made, never a key.

@@ -15,20 +15,27 @@ pub fn plan(inventory: &Inventory, tls_values: &Values, found: Option<&ReleaseFo
     let mut steps = Vec::new();
     let mut notes = Vec::new();
     match inventory.ingress.provider {
-        IngressProvider::Nginx => steps.push(Step::Wait(Wait::DaemonSet {
-            namespace: "ingress-nginx".into(),
-            name: "nginx-ingress-controller".into(),
-        })),
+        IngressProvider::Nginx => {}
         IngressProvider::Traefik => {
             let wanted = traefik(inventory, tls_values);
             steps.extend(release::step(wanted, found));
-            steps.push(Step::Wait(Wait::DaemonSet { namespace: TRAEFIK.into(), name: TRAEFIK.into() }));
         }
         IngressProvider::Existing => {
             notes.push(format!("the ingress class `{}` that is there serves Rancher", inventory.ingress.class));
         }
     }
+    steps.extend(controller(inventory.ingress.provider).map(Step::Wait));
     StagePlan { stage: Stage::Ingress, steps, notes }
+}
+
+/// The controller's pods, where RKE or cowhand brings them.
+pub fn controller(provider: IngressProvider) -> Option<Wait> {
+    let (namespace, name) = match provider {
+        IngressProvider::Nginx => ("ingress-nginx", "nginx-ingress-controller"),
+        IngressProvider::Traefik => (TRAEFIK, TRAEFIK),
+        IngressProvider::Existing => return None,
+    };
+    Some(Wait::DaemonSet { namespace: namespace.into(), name: name.into() })
 }
 
 /// Traefik as a DaemonSet on the nodes' own ports 80 and 443, as RKE's nginx is.

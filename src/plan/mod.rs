@@ -5,6 +5,7 @@ pub mod applied;
 pub mod cert_manager;
 pub mod ingress;
 pub mod leftovers;
+pub mod locked_out;
 pub mod playbook;
 pub mod rancher;
 pub mod release;

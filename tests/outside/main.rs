@@ -32,6 +32,7 @@ fn expected(ca: &Ca) -> Expected {
         public: false,
         cacerts: Cacerts::Checksum(ca_checksum(&ca.pem)),
         plain: Verdict::Fail,
+        old_tls: Verdict::Fail,
         balancers: vec![],
         agents: AgentTlsMode::Strict,
         thorough: false,
@@ -41,7 +42,7 @@ fn expected(ca: &Ca) -> Expected {
 /// Everything that is found along a path to this server by a client that trusts `ca`.
 async fn walk(rancher: &Rancher, ca: &Ca, silence: Option<Duration>) -> Vec<Finding> {
     let roots = roots(ca);
-    let questions = Questions { hostname: NAME, roots: &roots, agent: AgentTrust::Strict, silence };
+    let questions = Questions { hostname: NAME, roots: &roots, agent: AgentTrust::Strict, other: None, silence };
     let seen = probe(rancher, &path(Entrance::Tls), &questions).await;
     judge(&Expected { thorough: silence.is_some(), ..expected(ca) }, &[seen])
 }
@@ -129,13 +130,17 @@ async fn agents_that_go_by_a_system_that_knows_the_ca() {
     let (knowing, strange) = (self::roots(&ca), self::roots(&Ca::make()));
     for (system, verdict) in [(&knowing, Verdict::Pass), (&strange, Verdict::Warn)] {
         let agent = AgentTrust::SystemStore(system);
-        let questions = Questions { hostname: NAME, roots: &knowing, agent, silence: None };
+        let other = Some(AgentTrust::Strict);
+        let questions = Questions { hostname: NAME, roots: &knowing, agent, other, silence: None };
         let seen = probe(&rancher, &path(Entrance::Tls), &questions).await;
         let expected = Expected { agents: AgentTlsMode::SystemStore, ..expected(&ca) };
         let found = judge(&expected, &[seen]);
-        assert_eq!(found.iter().find(|one| one.check == "agent.trust").unwrap().verdict, verdict, "{found:#?}");
+        let of = |id: &str| found.iter().find(|one| one.check == id).unwrap();
+        assert_eq!(of("agent.trust").verdict, verdict, "{found:#?}");
+        assert!(of("agent.trust-other-mode").seen.contains("strict: would be trusted"), "{found:#?}");
     }
-    let nobody = Questions { hostname: NAME, roots: &roots, agent: AgentTrust::SystemStore(&roots), silence: None };
+    let nobody =
+        Questions { hostname: NAME, roots: &roots, agent: AgentTrust::SystemStore(&roots), other: None, silence: None };
     let seen = probe(&rancher, &path(Entrance::Tls), &nobody).await;
     assert!(judge(&expected(&ca), &[seen]).iter().any(|one| one.check == "outside.trusted" && one.blocks()));
 }
@@ -174,7 +179,7 @@ async fn a_node_in_mode_external_speaks_plain_http_and_believes_the_balancer() {
     let ca = Ca::make();
     let rancher = Rancher::start(Fault::None, &ca, NAME, &ca.pem).await;
     let roots = roots(&ca);
-    let questions = Questions { hostname: NAME, roots: &roots, agent: AgentTrust::Strict, silence: None };
+    let questions = Questions { hostname: NAME, roots: &roots, agent: AgentTrust::Strict, other: None, silence: None };
     let seen = probe(&rancher, &path(Entrance::Plain), &questions).await;
     let balancers = vec!["127.0.0.1".parse().unwrap()];
     let found = judge(&Expected { balancers, ..expected(&ca) }, std::slice::from_ref(&seen));

@@ -193,6 +193,10 @@ fn terraform_is_text_that_terraform_can_read() {
         let group = if external { "http" } else { "https" };
         let health = ["resource", "aws_lb_target_group", group, "health_check"];
         assert_eq!(*attribute(&body, &health, "path"), text("/ping"), "{mode}");
+        let matcher = attribute(&body, &health, "matcher").to_string();
+        assert!(matcher.contains("rancher_is_asked") && matcher.contains("200,404"), "{mode}: {matcher}");
+        let asked = attribute(&body, &["variable", "rancher_is_asked"], "default");
+        assert_eq!(*asked, hcl::Expression::from(false), "{mode}");
         let record = ["resource", "aws_route53_record", "rancher", "alias"];
         assert_eq!(*attribute(&body, &record, "evaluate_target_health"), hcl::Expression::from(true), "{mode}");
         let asked = ["resource", "aws_route53_health_check", "rancher"];
@@ -206,5 +210,21 @@ fn terraform_is_text_that_terraform_can_read() {
                 && block.labels().first().is_some_and(|it| it.as_str() == "certificate_arn")
         });
         assert_eq!(certificate, external, "{mode}");
+    }
+}
+
+#[test]
+fn the_ingress_that_lets_rancher_answer_aws_is_an_object_that_kubernetes_takes() {
+    for (mode, tls) in MODES {
+        let text = aws(&front(&wanted(tls))).unwrap();
+        let start = text.find("# apiVersion: networking.k8s.io/v1").unwrap();
+        let lines = text[start..].lines().map_while(|line| line.strip_prefix("# "));
+        let object = &cowhand::cluster::parse_documents(&lines.collect::<Vec<_>>().join("\n")).unwrap()[0];
+        let path = object.pointer("/spec/rules/0/http/paths/0").unwrap();
+        let port = if mode == "rancher" { 443 } else { 80 };
+        assert_eq!(path.pointer("/backend/service/port/number").unwrap(), port, "{mode}: {object}");
+        assert!(object.pointer("/spec/rules/0/host").is_none() && path["path"] == "/ping", "{mode}: {object}");
+        let annotation = object.pointer("/metadata/annotations/nginx.ingress.kubernetes.io~1backend-protocol");
+        assert_eq!(annotation.is_some(), mode == "rancher", "{mode}: {object}");
     }
 }

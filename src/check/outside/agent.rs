@@ -1,20 +1,35 @@
 //! An agent's four steps.
 
 use super::{
-    AGENT_CACERTS, AGENT_CONNECT, AGENT_PING, AGENT_TRUST, Cacerts, Expected, Said, Text, Verdict, compare, ping,
-    unexpected, websocket,
+    AGENT_CACERTS, AGENT_CONNECT, AGENT_OTHER, AGENT_PING, AGENT_TRUST, Cacerts, Expected, Said, Text, Verdict,
+    compare, ping, unexpected, websocket,
 };
 use crate::facts::outside::{AgentSeen, TlsSeen, Trusted};
 use crate::inventory::AgentTlsMode;
 use crate::tls::cacerts_setting;
 
 pub(super) fn judge(expected: &Expected, handshake: &TlsSeen, seen: &AgentSeen) -> Vec<(Text, Said)> {
-    vec![
+    let mut all = vec![
         (AGENT_PING, ping(&seen.ping)),
         (AGENT_CACERTS, checksum(expected, seen)),
         (AGENT_TRUST, trust(expected, handshake, &seen.trust)),
         (AGENT_CONNECT, connect(seen)),
-    ]
+    ];
+    all.extend(seen.other.as_ref().map(|other| (AGENT_OTHER, (Verdict::Pass, otherwise(expected.agents, other)))));
+    all
+}
+
+/// Never a failure: no agent is told to be so.
+fn otherwise(agents: AgentTlsMode, seen: &Trusted) -> String {
+    let (mode, by) = match agents {
+        AgentTlsMode::Strict => ("system-store", "the roots of this machine's system"),
+        AgentTlsMode::SystemStore => ("strict", "what /cacerts holds"),
+    };
+    match seen {
+        Trusted::Yes { roots } => format!("for the record, {mode}: would be trusted by {by} ({roots})"),
+        Trusted::NoCa => format!("for the record, {mode}: would not start, there is no CA in /cacerts"),
+        Trusted::No(error) => format!("for the record, {mode}: would not be trusted by {by}: {error}"),
+    }
 }
 
 /// The registration command's checksum is made of the setting; run.sh reads the setting, the system agent `/cacerts`.
@@ -46,9 +61,12 @@ fn trust(expected: &Expected, handshake: &TlsSeen, seen: &Trusted) -> Said {
         (AgentTlsMode::Strict, Trusted::Yes { roots }) => {
             (Verdict::Pass, format!("strict: by what /cacerts holds ({roots}) and nothing else"))
         }
-        (AgentTlsMode::SystemStore, Trusted::Yes { roots }) => {
-            (Verdict::Pass, format!("system-store: by the {roots} roots of this machine's system"))
-        }
+        (AgentTlsMode::SystemStore, Trusted::Yes { roots }) => (
+            Verdict::Pass,
+            format!(
+                "system-store: by the {roots} roots of this machine's system; agents have their own, which nobody sees from here"
+            ),
+        ),
         (_, Trusted::NoCa) => (
             Verdict::Fail,
             "strict, and there is no CA in /cacerts: the agent finds no root and refuses to start".into(),

@@ -30,6 +30,8 @@ pub struct Expected {
     pub cacerts: Cacerts,
     /// What a failure on port 80 counts: an ingress that was there already may not listen on it.
     pub plain: Verdict,
+    /// What counts who accepts TLS 1.1: an ingress that was there already is somebody else's to configure.
+    pub old_tls: Verdict,
     /// From whom the nodes believe forwarded headers, in mode external.
     pub balancers: Vec<IpAddr>,
     pub agents: AgentTlsMode,
@@ -65,6 +67,34 @@ pub fn judge_name(meant: &Meant, whence: &str, found: &Resolved) -> Finding {
     finding(NAME, if whence.is_empty() { "dns".into() } else { format!("{whence}→dns") }, said)
 }
 
+/// A node that cannot be asked. What is not known is no pass.
+pub fn unasked(node: &str, why: impl std::fmt::Display) -> Finding {
+    let seen = format!("not asked, and no way was walked from here: {node} is not reached by ssh ({why})");
+    finding(NAME, format!("{node}→dns"), (Verdict::Unknown, seen))
+}
+
+/// A way that the cluster's API names and that does not open from this machine: it may be meant for others.
+pub fn shut(way: &str, why: &str) -> Finding {
+    finding(REACHED, way.into(), (Verdict::Warn, format!("not walked: {why}")))
+}
+
+/// As many replicas as were asked for, on as many nodes, while there are enough that take pods.
+pub fn judge_replicas(wanted: usize, on: &[String], ready_nodes: usize) -> Finding {
+    let mut nodes = on.to_vec();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let said = format!("{} of {wanted} replicas ready, on {}", on.len(), nodes.join(", "));
+    let verdict = match (on.len() >= wanted, nodes.len()) {
+        (false, _) => (Verdict::Fail, said),
+        (true, spread) if spread >= wanted => (Verdict::Pass, said),
+        (true, spread) if spread >= ready_nodes => {
+            (Verdict::Warn, format!("{said}; no more than {ready_nodes} nodes are Ready and take pods"))
+        }
+        (true, _) => (Verdict::Fail, format!("{said}, while {ready_nodes} nodes are Ready and take pods")),
+    };
+    finding(REPLICAS, "rancher".into(), verdict)
+}
+
 /// A finding with the general advice of its check.
 pub fn finding(text: Text, subject: String, (verdict, seen): Said) -> Finding {
     let fix = if verdict == Verdict::Pass { String::new() } else { text.fix.to_string() };
@@ -95,7 +125,7 @@ fn judge_secure(expected: &Expected, secure: &Secure) -> Vec<(Text, Said)> {
         }
     };
     all.push((TRUSTED, trusted(expected, &inside.handshake)));
-    all.push((PROTOCOL, protocol(&inside.handshake, &inside.old)));
+    all.push((PROTOCOL, protocol(expected, &inside.handshake, &inside.old)));
     all.push((PING, ping(&inside.ping)));
     all.push((CACERTS, cacerts(&expected.cacerts, &inside.cacerts)));
     all.push((NO_LOOP, http::no_loop(expected, &inside.front)));
@@ -128,7 +158,7 @@ fn trusted(expected: &Expected, tls: &TlsSeen) -> Said {
     }
 }
 
-fn protocol(tls: &TlsSeen, old: &OldTls) -> Said {
+fn protocol(expected: &Expected, tls: &TlsSeen, old: &OldTls) -> Said {
     let spoken = match tls.protocol.as_str() {
         "TLSv1_2" => "TLS 1.2",
         "TLSv1_3" => "TLS 1.3",
@@ -136,7 +166,7 @@ fn protocol(tls: &TlsSeen, old: &OldTls) -> Said {
     };
     match old {
         OldTls::Refused => (Verdict::Pass, format!("{spoken}; 1.1 is refused")),
-        OldTls::Accepted => (Verdict::Warn, format!("{spoken}, but who asks for TLS 1.1 gets it")),
+        OldTls::Accepted => (expected.old_tls, format!("{spoken}, but who asks for TLS 1.1 gets it")),
         OldTls::Unseen(error) => (Verdict::Warn, format!("{spoken}; whether 1.1 is refused was not seen: {error}")),
     }
 }

@@ -14,6 +14,7 @@ fn expected() -> Expected {
         public: false,
         cacerts: Cacerts::Checksum(ca_checksum(PEM)),
         plain: Verdict::Fail,
+        old_tls: Verdict::Fail,
         balancers: vec![],
         agents: AgentTlsMode::Strict,
         thorough: false,
@@ -46,6 +47,7 @@ fn inside() -> Inside {
             setting: Ok(PEM.into()),
             trust: Trusted::Yes { roots: 1 },
             connect: Some(Ok(())),
+            other: Some(Trusted::No("UnknownIssuer".into())),
         }),
     }
 }
@@ -210,7 +212,9 @@ fn a_websocket_that_silence_kills_fails() {
 
 #[test]
 fn old_tls_that_is_still_accepted_warns() {
-    assert_eq!(only(&expected(), with(|it| it.old = OldTls::Accepted)).1, Verdict::Warn);
+    let accepted = || with(|it| it.old = OldTls::Accepted);
+    assert_eq!(only(&expected(), accepted()).1, Verdict::Fail);
+    assert_eq!(only(&Expected { old_tls: Verdict::Warn, ..expected() }, accepted()).1, Verdict::Warn);
     assert_eq!(only(&expected(), with(|it| it.old = OldTls::Unseen("no answer".into()))).1, Verdict::Warn);
 }
 
@@ -283,4 +287,41 @@ fn a_name_is_judged_from_where_it_was_asked() {
     assert_eq!(lost.seen, "it leads to 10.0.0.12 and 10.9.9.9, expected the nodes 10.0.0.11 and 10.0.0.12");
     let gone = judge_name(&meant, "n1", &Err("the name has no address".into()));
     assert_eq!(gone.verdict, Verdict::Fail);
+}
+
+#[test]
+fn the_other_agent_mode_is_told_and_never_fails() {
+    let told = |agents, other: Trusted| {
+        let seen = agent(|it| it.other = Some(other));
+        let all = judge(&Expected { agents, ..expected() }, &[seen]);
+        all.into_iter().find(|finding| finding.check == "agent.trust-other-mode").unwrap()
+    };
+    let strange = told(AgentTlsMode::Strict, Trusted::No("UnknownIssuer".into()));
+    assert_eq!(strange.verdict, Verdict::Pass);
+    assert!(strange.seen.contains("system-store: would not be trusted") && strange.seen.contains("UnknownIssuer"));
+    assert!(told(AgentTlsMode::SystemStore, Trusted::Yes { roots: 1 }).seen.contains("strict: would be trusted"));
+    assert!(told(AgentTlsMode::SystemStore, Trusted::NoCa).seen.contains("strict: would not start"));
+}
+
+#[test]
+fn a_node_without_ssh_and_a_way_that_stays_shut_are_named() {
+    let node = unasked("n2", "n2 (10.0.0.12): no answer within 5 s");
+    assert_eq!((node.check, node.subject.as_deref(), node.verdict), ("outside.name", Some("n2→dns"), Verdict::Unknown));
+    assert!(node.blocks() && node.seen.contains("no answer within 5 s"), "{node:?}");
+    let way = shut("node n2", "10.0.0.12:443: refused");
+    assert_eq!((way.check, way.verdict), ("outside.reached", Verdict::Warn));
+    assert!(way.seen.contains("refused"), "{way:?}");
+}
+
+#[test]
+fn replicas_beside_each_other_fail_while_there_are_nodes_for_them() {
+    let judged = |on: [&str; 3], nodes| judge_replicas(3, &on.map(String::from), nodes);
+    assert_eq!(judged(["n1", "n2", "n3"], 3).verdict, Verdict::Pass);
+    assert_eq!(judged(["n1", "n1", "n1"], 3).verdict, Verdict::Fail);
+    assert_eq!(judged(["n1", "n2", "n1"], 3).verdict, Verdict::Fail);
+    let two = judged(["n1", "n2", "n1"], 2);
+    assert_eq!(two.verdict, Verdict::Warn);
+    assert_eq!(two.seen, "3 of 3 replicas ready, on n1, n2; no more than 2 nodes are Ready and take pods");
+    assert_eq!(judge_replicas(3, &["n1".into(), "n2".into()], 3).verdict, Verdict::Fail);
+    assert_eq!(judge_replicas(1, &["n1".into()], 3).verdict, Verdict::Pass);
 }

@@ -105,6 +105,12 @@ pub const AGENT_CONNECT: Text = Text {
     why: "everything that Rancher does on a cluster goes through this WebSocket",
     fix: "let every proxy between pass on Upgrade and Connection, in HTTP/1.1",
 };
+pub const AGENT_OTHER: Text = Text {
+    id: "agent.trust-other-mode",
+    what: "how an agent in the other TLS mode would fare; told, and never a failure",
+    why: "who changes the agents' TLS mode wants to know it before",
+    fix: "nothing need be done",
+};
 
 /// All of them, for `check --list` and `explain`.
 pub const TEXTS: &[Text] = &[
@@ -123,5 +129,6 @@ pub const TEXTS: &[Text] = &[
     AGENT_CACERTS,
     AGENT_TRUST,
     AGENT_CONNECT,
+    AGENT_OTHER,
     REPLICAS,
 ];

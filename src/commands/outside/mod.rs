@@ -14,11 +14,11 @@ use super::machines::{Machines, Reach};
 use super::site::Site;
 use super::world::Reached;
 use crate::check::dns::Meant;
-use crate::check::outside::{Expected, judge, judge_name};
-use crate::check::{Finding, Skips, Verdict};
+use crate::check::outside::{Expected, judge, judge_name, shut, unasked};
+use crate::check::{Finding, Verdict};
 use crate::facts::dns::{resolve, resolve_on};
 use crate::facts::outside::{AgentTrust, Origin, Questions, probe};
-use crate::inventory::{AgentTlsMode, IngressProvider};
+use crate::inventory::{AgentTlsMode, IngressProvider, TlsMode};
 use crate::report::{Exit, Failure};
 use crate::tls::Picture;
 use paths::{Named, paths};
@@ -37,7 +37,8 @@ pub struct Depth<'a> {
 /// As `up` looks: nothing is waited for.
 pub const USUAL: Depth<'static> = Depth { silence: None, tell: &|_| {} };
 
-/// Walks every path side by side and judges what came back; three replicas on three nodes are looked for as well.
+/// Walks every path side by side and judges what came back; three replicas on three nodes are looked for as well. What is
+/// skipped, the caller knows.
 pub async fn verify(
     site: &Site,
     machines: &Machines,
@@ -62,17 +63,23 @@ pub async fn prove(
     let mut findings: Vec<Finding> =
         names.iter().map(|named| judge_name(&meant, whence(&named.origin), &named.found)).collect();
     let mut paths = paths(inventory, &names);
+    findings.extend(unreached(machines));
     let ways = super::ways_in::ways_in(site, reached).await.map_err(|error| {
         Failure::with_cause(Exit::NotVerified, "the ways into the cluster cannot be looked at", &error)
+            .maybe_hint(error.hint())
     })?;
-    paths.extend(ways);
+    findings.extend(ways.shut.iter().map(|(name, why)| shut(name, why)));
+    paths.extend(ways.open);
+    let (strict, by_system) = (AgentTrust::Strict, AgentTrust::SystemStore(&trusting.system));
+    let (agent, other) = match picture.agent_tls_mode {
+        AgentTlsMode::Strict => (strict, by_system),
+        AgentTlsMode::SystemStore => (by_system, strict),
+    };
     let questions = Questions {
         hostname: &inventory.rancher.hostname,
         roots: &trusting.roots,
-        agent: match picture.agent_tls_mode {
-            AgentTlsMode::Strict => AgentTrust::Strict,
-            AgentTlsMode::SystemStore => AgentTrust::SystemStore(&trusting.system),
-        },
+        agent,
+        other: Some(other),
         silence: depth.silence,
     };
     let reach = Reach { machines };
@@ -80,9 +87,13 @@ pub async fn prove(
     let seen = accompanied(walks, depth, paths.len()).await;
     findings.extend(judge(&expected(site, picture, &trusting, depth), &seen));
     findings.push(replicas::replicas(site, reached).await?);
-    // Ids that are none were refused when the inventory was looked at.
-    let skips = Skips::new(&inventory.skip_checks).unwrap_or_default();
-    Ok(findings.into_iter().map(|finding| skips.mark(finding)).collect())
+    Ok(findings)
+}
+
+/// From a node without SSH nobody can ask what its DNS says, nor go where it leads.
+fn unreached(machines: &Machines) -> impl Iterator<Item = Finding> {
+    let failed = machines.answers.iter().filter_map(|(name, answer)| Some((name, answer.as_ref().err()?)));
+    failed.map(|(name, error)| unasked(name, error))
 }
 
 fn expected(site: &Site, picture: &Picture, trusting: &Trusting, depth: Depth<'_>) -> Expected {
@@ -94,6 +105,12 @@ fn expected(site: &Site, picture: &Picture, trusting: &Trusting, depth: Depth<'_
         plain: match site.inventory.ingress.provider {
             IngressProvider::Existing => Verdict::Warn,
             IngressProvider::Nginx | IngressProvider::Traefik => Verdict::Fail,
+        },
+        old_tls: match (site.inventory.ingress.provider, site.inventory.rancher.tls.mode) {
+            (IngressProvider::Existing, TlsMode::Ingress | TlsMode::Rancher) => Verdict::Warn,
+            (IngressProvider::Existing, TlsMode::External) | (IngressProvider::Nginx | IngressProvider::Traefik, _) => {
+                Verdict::Fail
+            }
         },
         balancers: site.inventory.load_balancers.clone(),
         agents: picture.agent_tls_mode,

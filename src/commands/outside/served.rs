@@ -27,7 +27,7 @@ pub async fn served(site: &Site, machines: &Machines) -> Vec<Served> {
     let mut paths = paths(&site.inventory, &[named]);
     paths.retain(|path| path.entrance == Entrance::Tls);
     let (reach, nobody) = (Reach { machines }, RootCertStore::empty());
-    let questions = Questions { hostname, roots: &nobody, agent: AgentTrust::Strict, silence: None };
+    let questions = Questions { hostname, roots: &nobody, agent: AgentTrust::Strict, other: None, silence: None };
     let seen = join_all(paths.iter().map(|path| probe(&reach, path, &questions))).await;
     all.extend(seen.into_iter().map(|one| {
         let chain = one.outcome.and_then(|reached| match reached.seen {

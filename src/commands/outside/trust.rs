@@ -73,6 +73,7 @@ fn predicted(predicted: &Predicted) -> Cacerts {
 async fn read(reached: &Reached, secret: &str, key: &str) -> Result<String, Failure> {
     let data = reached.cluster.read_secret(NAMESPACE, secret).await.map_err(|error| {
         Failure::with_cause(Exit::NotVerified, format!("secret {NAMESPACE}/{secret} cannot be read"), &error)
+            .maybe_hint(error.hint())
     })?;
     let bytes = data.as_ref().and_then(|data| data.get(key)).map(|bytes| bytes.expose_secret().to_vec());
     Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())

@@ -33,6 +33,8 @@ pub struct AgentSeen {
     pub trust: Trusted,
     /// The tunnel, over a connection that is trusted; `None` when none is.
     pub connect: Option<Result<(), NotOpened>>,
+    /// Whether an agent in the other mode would take the certificate, where that was asked.
+    pub other: Option<Trusted>,
 }
 
 /// Whether an agent takes the certificate.
@@ -50,21 +52,44 @@ pub enum Trusted {
 pub(super) async fn walk(open: &impl Open, path: &Path, questions: &Questions<'_>) -> AgentSeen {
     let hostname = questions.hostname;
     let (ping, cacerts, setting) = fetch(open, path, hostname).await;
-    let roots = match questions.agent {
+    let roots = |mode| match mode {
         AgentTrust::SystemStore(roots) => roots.clone(),
         AgentTrust::Strict => match &cacerts {
             Ok(answer) if answer.status == 200 => parse(&answer.body),
             Ok(_) | Err(_) => RootCertStore::empty(),
         },
     };
-    if roots.is_empty() && matches!(questions.agent, AgentTrust::Strict) {
-        return AgentSeen { ping, cacerts, setting, trust: Trusted::NoCa, connect: None };
-    }
-    let (trust, connect) = match connect(open, path, hostname, &roots).await {
-        Ok(connect) => (Trusted::Yes { roots: roots.len() }, Some(connect)),
-        Err(error) => (Trusted::No(error), None),
+    let other = match questions.other {
+        None => None,
+        Some(mode) => Some(trust(open, path, hostname, mode, &roots(mode)).await.0),
     };
-    AgentSeen { ping, cacerts, setting, trust, connect }
+    let (trust, stream) = trust(open, path, hostname, questions.agent, &roots(questions.agent)).await;
+    let connect = match stream {
+        Some(stream) => Some(connect(stream, hostname).await),
+        None => None,
+    };
+    AgentSeen { ping, cacerts, setting, trust, connect, other }
+}
+
+/// The handshake by these roots alone.
+async fn trust(
+    open: &impl Open,
+    path: &Path,
+    hostname: &str,
+    mode: AgentTrust<'_>,
+    roots: &RootCertStore,
+) -> (Trusted, Option<tls::Stream>) {
+    if roots.is_empty() && matches!(mode, AgentTrust::Strict) {
+        return (Trusted::NoCa, None);
+    }
+    let shaken = async {
+        let opened = limited(open.open(&path.origin, &path.address, 443)).await?;
+        tls::shake_honestly(opened.wire, hostname, roots).await
+    };
+    match shaken.await {
+        Ok(stream) => (Trusted::Yes { roots: roots.len() }, Some(stream)),
+        Err(error) => (Trusted::No(error), None),
+    }
 }
 
 async fn fetch(open: &impl Open, path: &Path, hostname: &str) -> (Asked, Asked, Result<String, String>) {
@@ -94,19 +119,10 @@ fn value(status: u16, body: &str) -> Result<String, String> {
     }
 }
 
-/// The outer result is the handshake's, the inner one the tunnel's.
-async fn connect(
-    open: &impl Open,
-    path: &Path,
-    hostname: &str,
-    roots: &RootCertStore,
-) -> Result<Result<(), NotOpened>, String> {
-    let opened = limited(open.open(&path.origin, &path.address, 443)).await?;
-    let stream = tls::shake_honestly(opened.wire, hostname, roots).await?;
-    Ok(match websocket::upgrade(stream, hostname, CONNECT).await {
-        Ok(mut socket) => websocket::answers(&mut socket).await.map_err(NotOpened::Broken),
-        Err(refused) => Err(refused),
-    })
+/// The tunnel over a connection that is trusted.
+async fn connect(stream: tls::Stream, hostname: &str) -> Result<(), NotOpened> {
+    let mut socket = websocket::upgrade(stream, hostname, CONNECT).await?;
+    websocket::answers(&mut socket).await.map_err(NotOpened::Broken)
 }
 
 fn parse(pem: &str) -> RootCertStore {

@@ -65,6 +65,8 @@ pub struct Questions<'a> {
     /// The only roots that a browser is supposed to know.
     pub roots: &'a RootCertStore,
     pub agent: AgentTrust<'a>,
+    /// The other mode, to be looked at besides.
+    pub other: Option<AgentTrust<'a>>,
     /// How long a WebSocket is held silent; `None` only opens it.
     pub silence: Option<Duration>,
 }

@@ -105,6 +105,10 @@ def a_jump_to_another_ca_is_refused_while_agents_know_the_former(s):
     tls(s, mode="ingress", issuer="blank", certificate=s.new.chain, key=s.new.key, ca=s.new.root)
     s.cow("up", "--output", "plain", inventory=s.inventory).must(5).says("c-m-story", "locked out", "also_trust", "--replace-ca")
     s.cow("plan", inventory=s.inventory).must().says("c-m-story")
+    both = s.inventory.parent / "old-and-new.pem"
+    both.write_text(s.old.root.read_text() + s.new.root.read_text())
+    tls(s, mode="ingress", issuer="blank", certificate=s.new.chain, key=s.new.key, ca=both)
+    s.cow("up", "--output", "plain", inventory=s.inventory).must(5).says("c-m-story", "locked out")
     assert before == names(s, "secrets,ingress")
     served_is_of(s, s.old.root)
 
@@ -127,7 +131,7 @@ def the_ca_changes_in_three_runs_and_agents_always_know_it(s):
     # Agents were deployed anew here: they trust both, and their checksum must stay what it is.
     tls(s, mode="ingress", issuer="blank", certificate=s.new.chain, key=s.new.key, ca=s.new.root, also_trust=s.old.root)
     pods = s.kubectl(s.inventory, "-n", NAMESPACE, "get", "pods", "-l", "app=rancher", "-o", "name")
-    s.cow("plan", inventory=s.inventory).must().never_says("force.deploy", "locked out")
+    s.cow("plan", inventory=s.inventory).must().says("CATTLE_CA_CHECKSUM", "c-m-story").never_says("force.deploy", "locked out")
     notes.append(changed(s, [s.old.root, s.new.root]))
     assert cacerts(s) == both, "another checksum: agents that start again would stop"
     assert pods == s.kubectl(s.inventory, "-n", NAMESPACE, "get", "pods", "-l", "app=rancher", "-o", "name"), "pods were restarted"
