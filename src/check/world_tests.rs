@@ -115,6 +115,7 @@ pub fn inventory() -> Inventory {
         ingress: Ingress {
             provider: IngressProvider::Nginx,
             class: "nginx".into(),
+            controller: None,
             chart: chart("traefik", "37.0.0"),
             values: Values::new(),
         },

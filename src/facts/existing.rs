@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::cluster::{IngressClass, ingress_classes};
+use super::cluster::{IngressClass, default_class, ingress_classes};
 use super::inhabitants::{self, CertManagerSeen, FormerRancher, RancherThere, ReleaseSeen};
 use super::rights::{Answered, rights};
 use super::{Fact, Unseen};
@@ -50,9 +50,7 @@ pub struct ExistingSeen {
 impl ExistingSeen {
     /// The one class that is the cluster's default.
     pub fn default_class(&self) -> Option<&str> {
-        let mut defaults = self.classes.as_ref().ok()?.iter().filter(|class| class.default);
-        let first = defaults.next()?;
-        defaults.next().is_none().then_some(first.name.as_str())
+        default_class(self.classes.as_deref().ok()?).map(|class| class.name.as_str())
     }
 
     /// A Helm release by its namespace and name.
