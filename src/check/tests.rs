@@ -82,9 +82,9 @@ fn an_ingress_that_is_there_is_used_and_none_is_installed_beside_it() {
     let say = |world: &World| world.say("existing.ingress-class")[0].clone();
     let mut world = World::existing();
     assert!(say(&world).seen.contains("class nginx, the cluster's default"));
-    world.cluster().controllers = Ok(vec![("nginx".into(), Some(0))]);
+    world.cluster().controllers = Ok(vec![]);
     assert_eq!(say(&world).verdict, Verdict::Fail);
-    world.cluster().controllers = Ok(vec![("nginx".into(), None)]);
+    world.cluster().classes.as_mut().unwrap()[0].controller = "ingress.k8s.aws/alb".into();
     assert_eq!(say(&world).verdict, Verdict::Warn);
     world.inventory.ingress.class = "internal".into();
     assert!(say(&world).seen.contains("no ingress class `internal`; there are: nginx"));
@@ -98,6 +98,14 @@ fn an_ingress_that_is_there_is_used_and_none_is_installed_beside_it() {
     world.cluster().classes = Ok(vec![]);
     world.cluster().releases = Ok(vec![]);
     assert_eq!(say(&world).verdict, Verdict::Pass);
+    // No class names it, and it has the ports all the same.
+    world.cluster().controllers = Ok(vec![serving("traefik.io/ingress-controller", "kube-system", 3)]);
+    assert!(say(&world).seen.contains("in kube-system, which no class names"), "{}", say(&world).seen);
+    world.cluster().controllers = Ok(vec![]);
+    world.cluster().releases = Ok(vec![release("traefik", "traefik", false)]);
+    assert_eq!((say(&world).verdict, say(&world).seen.contains("somebody else")), (Verdict::Fail, true));
+    world.cluster().releases = Err(facts::Unseen("forbidden".into()));
+    assert_eq!(say(&world).verdict, Verdict::Unknown);
 }
 
 #[test]

@@ -10,11 +10,12 @@ use super::world::{Reached, World};
 use crate::cluster::{ASKER, Apply, ClusterError, HelmError, HelmRun, ObjectRef, SecretDigest};
 use crate::execute::chart;
 use crate::facts;
+use crate::facts::inhabitants::{ReleaseSeen, is_ours};
 use crate::inventory::{Chart, Delivery, IngressProvider};
 use crate::plan::agents::AgentsSee;
 use crate::plan::applied::State;
 use crate::plan::cert_manager::{CERT_MANAGER, CertManagerFound};
-use crate::plan::ingress::TRAEFIK;
+use crate::plan::ingress::{IngressFound, TRAEFIK};
 use crate::plan::rancher::{BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
 use crate::plan::release::ReleaseFound;
 use crate::plan::{self, SecretFrom, SecretStep, Stage, StagePlan, Step, Wait};
@@ -71,7 +72,7 @@ async fn traefik_in_the_way(world: &World<'_>, reached: Option<&Reached>) -> Res
     let (IngressProvider::Nginx, Some(reached)) = (world.site.inventory.ingress.provider, reached) else {
         return Ok(());
     };
-    if !is_ours(reached, TRAEFIK, TRAEFIK).await? {
+    if !is_ours(recorded(reached, TRAEFIK).await?.as_ref()) {
         return Ok(());
     }
     Err(Failure::new(Exit::ChecksFailed, "Traefik, which cowhand installed, has ports 80 and 443 of the nodes: nginx could not start beside it")
@@ -137,13 +138,24 @@ async fn awaited(world: &World<'_>, reached: Option<&Reached>) -> Result<Vec<Sec
 
 async fn ingress(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
     let inventory = &world.site.inventory;
-    let found = match (inventory.ingress.provider, reached) {
-        (IngressProvider::Traefik, Some(reached)) => {
-            release(world, reached, TRAEFIK, TRAEFIK, &inventory.ingress.chart).await?
+    let mut found = IngressFound::default();
+    if let (IngressProvider::Traefik, Some(reached)) = (inventory.ingress.provider, reached) {
+        found.ours = is_ours(recorded(reached, TRAEFIK).await?.as_ref());
+        found.release = release(world, reached, TRAEFIK, TRAEFIK, &inventory.ingress.chart).await?;
+        // On a cluster of RKE there is nobody but Rancher; its own nginx is switched off by `rke up` before.
+        if world.site.rke().is_none() {
+            found.others = others(reached, found.ours.then_some((TRAEFIK, &inventory.ingress.class))).await?;
         }
-        (IngressProvider::Traefik | IngressProvider::Nginx | IngressProvider::Existing, _) => None,
-    };
-    Ok(plan::ingress::plan(inventory, &world.picture.ingress.traefik_values, found.as_ref()))
+    }
+    plan::ingress::plan(inventory, &world.picture.ingress.traefik_values, &found)
+        .map_err(|foreign| Failure::of(Exit::ChecksFailed, &foreign).hint(foreign.hint()))
+}
+
+/// What else lets people in, looked at again: the check may have been skipped, or somebody was faster.
+async fn others(reached: &Reached, own: Option<(&str, &str)>) -> Result<Vec<String>, Failure> {
+    let classes = facts::cluster::ingress_classes(&reached.cluster).await.map_err(unseen)?;
+    let controllers = facts::controllers::controllers(&reached.cluster).await.map_err(unseen)?;
+    Ok(facts::controllers::occupants(&classes, &controllers, own).iter().map(ToString::to_string).collect())
 }
 
 async fn cert_manager(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
@@ -156,7 +168,7 @@ async fn cert_manager(world: &World<'_>, reached: Option<&Reached>) -> Result<St
         found.crds = there.crds;
         found.controller = there.controller.map(|place| (place.namespace, place.name));
         found.release = release(world, reached, CERT_MANAGER, CERT_MANAGER, wanted).await?;
-        found.ours = is_ours(reached, CERT_MANAGER, CERT_MANAGER).await?;
+        found.ours = is_ours(recorded(reached, CERT_MANAGER).await?.as_ref());
     }
     let version = match needed {
         true => world.helm.show_chart(&chart(wanted)).await.map_err(|error| helm_failed(&error))?.version,
@@ -166,11 +178,9 @@ async fn cert_manager(world: &World<'_>, reached: Option<&Reached>) -> Result<St
         .map_err(|foreign| Failure::of(Exit::ChecksFailed, &foreign).hint(foreign.hint()))
 }
 
-/// Whether cowhand installed the release: its record says so, or the namespace that was made for it.
-async fn is_ours(reached: &Reached, namespace: &str, name: &str) -> Result<bool, Failure> {
-    let release = facts::inhabitants::release(&reached.cluster, namespace, name).await.map_err(unseen)?;
-    let Some(release) = release else { return Ok(false) };
-    Ok(release.ours || facts::inhabitants::namespace_ours(&reached.cluster, namespace).await.map_err(unseen)?)
+/// The record of a release that has its namespace's name.
+async fn recorded(reached: &Reached, name: &str) -> Result<Option<ReleaseSeen>, Failure> {
+    facts::inhabitants::release(&reached.cluster, name, name).await.map_err(unseen)
 }
 
 async fn rancher(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {

@@ -83,7 +83,7 @@ impl<'a> TakeAway<'a> {
             ))
         };
         match (&there.release, &there.image) {
-            (Some(release), _) if release.ours => Ok(true),
+            (release, _) if inhabitants::is_ours(release.as_ref()) => Ok(true),
             (Some(release), _) => refused(format!(
                 "the Rancher in this cluster (release {}/{}, revision {}) was not installed by cowhand",
                 release.namespace, release.name, release.revision
@@ -97,7 +97,7 @@ impl<'a> TakeAway<'a> {
 
     async fn is_ours(&self, name: &str) -> Result<bool, Failure> {
         let release = inhabitants::release(&self.reached.cluster, name, name).await.map_err(unseen)?;
-        Ok(release.is_some_and(|release| release.ours))
+        Ok(inhabitants::is_ours(release.as_ref()))
     }
 
     async fn uninstall(&self, namespace: &str, name: &str) -> Result<(), Failure> {

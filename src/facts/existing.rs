@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::cluster::{IngressClass, default_class, ingress_classes};
-use super::inhabitants::{self, CertManagerSeen, FormerRancher, RancherThere, ReleaseSeen};
+use super::cluster::{IngressClass, ingress_classes};
+use super::controllers::{ControllerSeen, Occupant, TRAEFIK, controllers, occupants};
+use super::inhabitants::{self, CertManagerSeen, FormerRancher, RancherThere, ReleaseSeen, is_ours};
 use super::rights::{Answered, rights};
 use super::{Fact, Unseen};
 use crate::cluster::{Cluster, ClusterError, NodeSeen, ObjectRef};
@@ -34,8 +35,7 @@ pub struct ExistingSeen {
     pub rights: Fact<Vec<Answered>>,
     pub nodes: Fact<Vec<NodeSeen>>,
     pub classes: Fact<Vec<IngressClass>>,
-    /// For each class the ready pods of its controller; `None` when how they look is not known.
-    pub controllers: Fact<Vec<(String, Option<usize>)>>,
+    pub controllers: Fact<Vec<ControllerSeen>>,
     pub releases: Fact<Vec<ReleaseSeen>>,
     pub cert_manager: Fact<CertManagerSeen>,
     pub api_services: Fact<Vec<ApiServiceSeen>>,
@@ -48,9 +48,12 @@ pub struct ExistingSeen {
 }
 
 impl ExistingSeen {
-    /// The one class that is the cluster's default.
-    pub fn default_class(&self) -> Option<&str> {
-        default_class(self.classes.as_deref().ok()?).map(|class| class.name.as_str())
+    /// What lets people in already, besides a Traefik that cowhand installed with this class.
+    pub fn occupants(&self, own_class: &str) -> Fact<Vec<Occupant>> {
+        let (classes, controllers) = (self.classes.clone()?, self.controllers.clone()?);
+        let releases = self.releases.clone()?;
+        let ours = releases.iter().find(|release| release.namespace == TRAEFIK && release.name == TRAEFIK);
+        Ok(occupants(&classes, &controllers, is_ours(ours).then_some((TRAEFIK, own_class))))
     }
 
     /// A Helm release by its namespace and name.
@@ -80,7 +83,7 @@ pub async fn existing(cluster: &Cluster) -> ClusterObserved {
     let (rights, nodes, controllers, cert_manager, api_services, aggregation, rancher, former, storage, built_by_rke) = tokio::join!(
         rights(cluster),
         cluster.nodes(),
-        inhabitants::controllers(cluster, classes.as_deref().unwrap_or_default()),
+        controllers(cluster),
         inhabitants::cert_manager(cluster),
         api_services(cluster),
         aggregation(cluster),

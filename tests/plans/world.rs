@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cowhand::cluster::split_for_addon;
 use cowhand::inventory::{CertManagerInstall, Delivery, Engine, Inventory, Values};
 use cowhand::plan::cert_manager::{self, CERT_MANAGER, CertManagerFound};
-use cowhand::plan::ingress::{self, TRAEFIK};
+use cowhand::plan::ingress::{self, Foreign, IngressFound, TRAEFIK};
 use cowhand::plan::leftovers::{self, bare_deployment};
 use cowhand::plan::rancher::{self, BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
 use cowhand::plan::release::ReleaseFound;
@@ -90,7 +90,8 @@ impl World {
     /// The ingress, cert-manager and rancher stages, from what the cluster holds.
     pub fn plan(&self, cluster: &Cluster) -> Vec<StagePlan> {
         let traefik = cluster.release(TRAEFIK, &self.inventory.ingress.chart.version);
-        let ingress = ingress::plan(&self.inventory, &self.picture.ingress.traefik_values, traefik.as_ref());
+        let found = IngressFound { ours: traefik.is_some(), release: traefik, others: Vec::new() };
+        let ingress = ingress::plan(&self.inventory, &self.picture.ingress.traefik_values, &found).unwrap();
         let release = cluster.release(CERT_MANAGER, CERT_MANAGER_VERSION);
         let found = CertManagerFound { crds: release.is_some(), ours: release.is_some(), controller: None, release };
         let needed = self.picture.needs_cert_manager;
@@ -299,6 +300,21 @@ fn somebody_elses_cert_manager_is_used_or_refused_and_never_upgraded() {
     }
     let ours = CertManagerFound { crds: false, controller: None, release: Some(release()), ours: true };
     assert!(plan(&ours).unwrap().steps.iter().any(Step::changes));
+}
+
+#[test]
+fn no_ingress_is_installed_over_or_beside_somebody_elses_whatever_was_skipped() {
+    let world = World::new(&crate::by_helm("mode: ingress, issuer: ca", crate::stages::TRAEFIK), Given::CA);
+    let plan = |found: &IngressFound| ingress::plan(&world.inventory, &world.picture.ingress.traefik_values, found);
+    let release = Cluster::after(&world).release(TRAEFIK, "37.3.0");
+    assert!(release.is_some());
+    let theirs = IngressFound { release: release.clone(), ..IngressFound::default() };
+    assert_eq!(plan(&theirs), Err(Foreign::Release));
+    let beside = IngressFound { others: vec!["class nginx".into()], ..IngressFound::default() };
+    assert_eq!(plan(&beside).unwrap_err().to_string(), "an ingress is in the cluster already: class nginx");
+    assert!(plan(&beside).unwrap_err().hint().contains("provider: existing"));
+    let ours = IngressFound { release, ours: true, others: Vec::new() };
+    assert!(!plan(&ours).unwrap().steps.iter().any(Step::changes));
 }
 
 #[test]
