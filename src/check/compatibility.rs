@@ -183,11 +183,26 @@ fn cert_manager(context: &Context) -> Vec<Answer> {
         let seen = format!("the chart {} says its version by itself; it is read later", path.display());
         return vec![Answer::warn(seen, format!("see that it fits Kubernetes {kubernetes}"))];
     }
-    vec![cert_manager_on(&chart.version, kubernetes)]
+    vec![cert_manager_for(&inventory.rancher.version, &chart.version, kubernetes)]
 }
 
-/// Whether a cert-manager of this version was tested with this Kubernetes.
-pub fn cert_manager_on(version: &str, kubernetes: KubernetesVersion) -> Answer {
+/// Whether a cert-manager of this version is what Rancher's chart asks for, and was tested with this Kubernetes.
+pub fn cert_manager_for(rancher: &semver::Version, version: &str, kubernetes: KubernetesVersion) -> Answer {
+    let (since, oldest) = versions::CERT_MANAGER_FOR_RANCHER;
+    let asks = (rancher.major, rancher.minor) >= since;
+    match versions::line_of(version) {
+        Some(line) if asks && line < oldest => Answer::warn(
+            format!(
+                "cert-manager {version} is older than the {} that the chart of Rancher {rancher} asks for",
+                told(oldest)
+            ),
+            format!("see that it becomes {} or newer", told(oldest)),
+        ),
+        Some(_) | None => cert_manager_on(version, kubernetes),
+    }
+}
+
+fn cert_manager_on(version: &str, kubernetes: KubernetesVersion) -> Answer {
     let fitting: Vec<String> = versions::cert_managers_for(kubernetes.minor).map(told).collect();
     let fix = match fitting.is_empty() {
         true => "see cert-manager.io/docs/releases".to_owned(),

@@ -1,5 +1,8 @@
 //! A cluster that is there: does it answer, does it fit, and may we do there what `up` does.
 
+use serde_json::{Value, json};
+
+use crate::cluster::{NodeSeen, Taint};
 use crate::facts::existing::{ClusterObserved, ExistingSeen};
 use crate::facts::rights::{Answered, Purpose};
 use crate::inventory::{CertManagerInstall, Engine, IngressProvider};
@@ -28,7 +31,9 @@ fn reachable(context: &Context) -> Vec<Answer> {
         return Vec::new();
     };
     vec![match cluster {
-        ClusterObserved::Reached(seen) => Answer::pass(format!("Kubernetes {} answers", seen.version)),
+        ClusterObserved::Reached(seen) => {
+            Answer::pass(format!("Kubernetes {} answers; {}", seen.version, storage(seen)))
+        }
         ClusterObserved::Unreachable { reason, hint } => {
             let path = existing.kubeconfig.display();
             let which = existing.context.as_ref().map(|name| format!(" --context {name}")).unwrap_or_default();
@@ -37,6 +42,15 @@ fn reachable(context: &Context) -> Vec<Answer> {
             Answer::fail(reason.clone(), fix)
         }
     }]
+}
+
+/// Rancher keeps everything in the cluster's own etcd.
+fn storage(seen: &ExistingSeen) -> String {
+    match &seen.storage {
+        Ok(Some(class)) => format!("its default StorageClass is {class}, and none is needed"),
+        Ok(None) => "it has no default StorageClass, and none is needed".into(),
+        Err(_) => "whether it has a default StorageClass was not seen, and none is needed".into(),
+    }
 }
 
 pub const KUBERNETES: Check = Check {
@@ -120,9 +134,9 @@ fn denied(answered: &Answered) -> Answer {
 
 pub const NODES: Check = Check {
     id: "existing.nodes",
-    what: "at least three nodes are Ready and take pods",
+    what: "at least three nodes are Ready and take Rancher's pods",
     why: "Rancher's three replicas belong on three nodes; with fewer, losing one machine loses more than one of them",
-    fix: "see `kubectl get nodes`; uncordon, repair or add nodes",
+    fix: "see `kubectl get nodes`; uncordon, repair or add nodes; a taint is taken away, or tolerated by rancher.values.extraTolerations",
     run: nodes,
     offline: false,
 };
@@ -130,24 +144,44 @@ pub const NODES: Check = Check {
 /// One node for each replica that the published chart has by default.
 const ENOUGH: usize = 3;
 
+/// Why Rancher's pods would not come to a node, if so.
+fn keeps_away(node: &NodeSeen, tolerations: &[Value]) -> Option<String> {
+    if !node.ready {
+        return Some(format!("{} is not Ready: {}", node.name, node.message));
+    }
+    if node.unschedulable {
+        return Some(format!("{} is closed for new pods", node.name));
+    }
+    let tolerated = |taint: &&Taint| tolerations.iter().any(|toleration| taint.tolerated_by(toleration));
+    let taint = node.taints.iter().find(|taint| !tolerated(taint))?;
+    Some(format!("{} keeps them away by its taint {taint}", node.name))
+}
+
+/// The chart's own one (rancher/rancher: chart/templates/_helpers.tpl, linux-node-tolerations), and what its value
+/// `extraTolerations` adds.
+fn tolerations(context: &Context) -> Vec<Value> {
+    let own = json!({"key": "cattle.io/os", "value": "linux", "effect": "NoSchedule", "operator": "Equal"});
+    let more = context.inventory.rancher.values.get("extraTolerations").and_then(Value::as_array);
+    std::iter::once(own).chain(more.into_iter().flatten().cloned()).collect()
+}
+
 fn nodes(context: &Context) -> Vec<Answer> {
+    let tolerations = tolerations(context);
     of_cluster(context, |seen| {
         let nodes = match &seen.nodes {
             Ok(nodes) => nodes,
             Err(unseen) => return vec![Answer::unknown("the nodes", unseen, "look again")],
         };
-        let good = nodes.iter().filter(|node| node.ready && !node.unschedulable).count();
-        let bad = nodes.iter().filter(|node| !node.ready || node.unschedulable);
-        let bad: Vec<String> = bad
-            .map(|node| match node.ready {
-                true => format!("{} is closed for new pods", node.name),
-                false => format!("{} is not Ready: {}", node.name, node.message),
-            })
-            .collect();
-        let said = format!("{good} of {} nodes are Ready and take pods", nodes.len());
+        let bad: Vec<String> = nodes.iter().filter_map(|node| keeps_away(node, &tolerations)).collect();
+        let good = nodes.len() - bad.len();
+        let said = format!("{good} of {} nodes are Ready and take Rancher's pods", nodes.len());
         let seen = if bad.is_empty() { said } else { format!("{said}; {}", bad.join("; ")) };
         vec![match good {
-            0..ENOUGH => Answer::fail(seen, "see `kubectl get nodes`; three are needed for three replicas"),
+            0..ENOUGH => Answer::fail(
+                seen,
+                "see `kubectl describe node`; three are needed for three replicas. A taint is taken away by \
+                 `kubectl taint node NODE KEY-`, or tolerated by rancher.values.extraTolerations",
+            ),
             _ if bad.is_empty() => Answer::pass(seen),
             _ => Answer::warn(seen, "see `kubectl describe node`; Rancher runs on the others meanwhile"),
         }]

@@ -4,9 +4,9 @@ use crate::facts::cluster::{IngressClass, default_class};
 use crate::facts::controllers::{Occupant, TRAEFIK, ready_pods};
 use crate::facts::existing::ExistingSeen;
 use crate::facts::inhabitants::{CertManagerPlace, FormerRancher, is_ours};
-use crate::inventory::{CertManagerInstall, IngressProvider};
+use crate::inventory::{CertManagerInstall, Chart, ChartSource, IngressProvider};
 
-use super::compatibility::{cert_manager_on, needs_cert_manager};
+use super::compatibility::{cert_manager_for, needs_cert_manager};
 use super::context::and_list;
 use super::existing::of_cluster;
 use super::kubeconfig::choices;
@@ -129,7 +129,7 @@ fn cert_manager(context: &Context) -> Vec<Answer> {
         let ours = is_ours(release);
         let never = inventory.cert_manager.install == CertManagerInstall::Never;
         vec![match (found.crds, &found.controller) {
-            (true, Some(place)) if found.serves_v1 => fits(place, ours, &seen.version),
+            (true, Some(place)) if found.serves_v1 => fits(place, ours, &seen.version, &inventory.rancher.version),
             (true, Some(place)) => Answer::fail(
                 format!("cert-manager {} does not serve cert-manager.io/v1", place.version),
                 "upgrade it to 1.0 or newer",
@@ -148,12 +148,25 @@ fn cert_manager(context: &Context) -> Vec<Answer> {
                 "this TLS set-up needs cert-manager; none is there, and `install: never` forbids one",
                 "install cert-manager, or remove `install: never`",
             ),
-            (false, _) => Answer::pass("none is there; cowhand installs one"),
+            (false, _) => to_install(context, &seen.version),
         }]
     })
 }
 
-fn fits(place: &CertManagerPlace, ours: bool, kubernetes: &str) -> Answer {
+/// The chart's version is judged as with engine rke; one from a path says it later.
+fn to_install(context: &Context, kubernetes: &str) -> Answer {
+    let Chart { source, version } = &context.inventory.cert_manager.chart;
+    let told = "none is there; cowhand installs one";
+    match (source, KubernetesVersion::read(kubernetes)) {
+        (ChartSource::Repository { .. }, Some(kubernetes)) => {
+            let judged = cert_manager_for(&context.inventory.rancher.version, version, kubernetes);
+            Answer { seen: format!("{told}: {}", judged.seen), ..judged }
+        }
+        (ChartSource::Repository { .. }, None) | (ChartSource::Path(_), _) => Answer::pass(told),
+    }
+}
+
+fn fits(place: &CertManagerPlace, ours: bool, kubernetes: &str, rancher: &semver::Version) -> Answer {
     let whose = if ours { "cowhand's own" } else { "there already, used and left as it is" };
     let head = format!("cert-manager {} in {}, {whose}", place.version, place.namespace);
     if !place.ready {
@@ -162,9 +175,9 @@ fn fits(place: &CertManagerPlace, ours: bool, kubernetes: &str) -> Answer {
             format!("see `kubectl -n {} describe deployment {}`", place.namespace, place.name),
         );
     }
-    match KubernetesVersion::read(kubernetes).map(|kubernetes| cert_manager_on(&place.version, kubernetes)) {
+    match KubernetesVersion::read(kubernetes).map(|kubernetes| cert_manager_for(rancher, &place.version, kubernetes)) {
         Some(answer) if answer.verdict == Verdict::Pass => Answer::pass(format!("{head}: {}", answer.seen)),
-        // It runs: whether it was tested with this Kubernetes is advice.
+        // It runs: whether it was tested with this Kubernetes, or is wanted by Rancher's chart, is advice.
         Some(answer) => {
             Answer::warn(format!("{head}: {}", answer.seen), "see that it issues; its owner may upgrade it")
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::world::*;
 use super::*;
+use crate::cluster::Taint;
 use crate::facts::kubeconfig::Proof;
 use crate::facts::{self, CaFingerprint, DockerApi, StateFile, Unseen};
 use crate::inventory::*;
@@ -131,6 +132,26 @@ fn cert_manager_that_is_there_is_used_when_it_can_be() {
 }
 
 #[test]
+fn a_cert_manager_is_judged_by_rancher_too_whoever_installs_it() {
+    let mut world = World::existing();
+    world.inventory.rancher.version = semver::Version::new(2, 14, 0);
+    world.cluster().version = "v1.31.4".into();
+    let older = |world: &World| {
+        let said = world.say("existing.cert-manager")[0].clone();
+        (said.verdict, said.seen.contains("the 1.15 that the chart of Rancher 2.14.0 asks for"))
+    };
+    world.cluster().cert_manager.as_mut().unwrap().controller.as_mut().unwrap().version = "v1.14.7".into();
+    assert_eq!(older(&world), (Verdict::Warn, true));
+    world.cluster().cert_manager.as_mut().unwrap().controller.as_mut().unwrap().version = "v1.19.4".into();
+    assert_eq!(older(&world), (Verdict::Pass, false));
+    world.cluster().cert_manager = Ok(facts::inhabitants::CertManagerSeen::default());
+    world.inventory.cert_manager.chart.version = "v1.13.6".into();
+    assert_eq!(older(&world), (Verdict::Warn, true));
+    world.inventory.rancher.version = semver::Version::new(2, 13, 0);
+    assert_eq!(older(&world), (Verdict::Warn, false), "not tested with this Kubernetes");
+}
+
+#[test]
 fn what_an_older_rancher_left_is_weighed() {
     let say = |change: fn(&mut facts::inhabitants::FormerRancher)| {
         let mut world = World::existing();
@@ -142,6 +163,37 @@ fn what_an_older_rancher_left_is_weighed() {
     assert_eq!(say(|left| left.namespaces = vec!["cattle-fleet-system".into()]), Verdict::Warn);
     assert_eq!(say(|left| left.namespaces = vec!["cattle-system".into()]), Verdict::Pass);
     assert_eq!(say(|left| left.stuck = vec!["cattle-system (held)".into()]), Verdict::Fail);
+}
+
+#[test]
+fn nodes_that_keep_ranchers_pods_away_do_not_count() {
+    let taint = |key: &str, value: &str| Taint { key: key.into(), value: value.into(), effect: "NoSchedule".into() };
+    let mut world = World::existing();
+    for node in &mut world.cluster().nodes.as_mut().unwrap()[..2] {
+        node.taints = vec![taint("node-role.kubernetes.io/control-plane", "")];
+    }
+    let said = &world.say("existing.nodes")[0];
+    assert_eq!(said.verdict, Verdict::Fail);
+    assert!(
+        said.seen.starts_with("1 of 3 nodes are Ready and take Rancher's pods; k1 keeps them away"),
+        "{}",
+        said.seen
+    );
+    let tolerates = serde_json::json!([{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}]);
+    world.inventory.rancher.values.insert("extraTolerations".into(), tolerates);
+    assert_eq!(world.say("existing.nodes")[0].verdict, Verdict::Pass);
+    // This one the chart tolerates by itself.
+    world.cluster().nodes.as_mut().unwrap()[2].taints = vec![taint("cattle.io/os", "linux")];
+    assert_eq!(world.say("existing.nodes")[0].verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_default_storage_class_is_told_and_never_asked_for() {
+    let mut world = World::existing();
+    assert!(world.say("existing.reachable")[0].seen.ends_with("it has no default StorageClass, and none is needed"));
+    world.cluster().storage = Ok(Some("local-path".into()));
+    let said = &world.say("existing.reachable")[0];
+    assert!(said.verdict == Verdict::Pass && said.seen.contains("is local-path, and none is needed"), "{}", said.seen);
 }
 
 #[test]
@@ -200,8 +252,12 @@ fn of_nodes_in_a_cluster_that_is_there_only_what_is_true_of_any_machine_is_judge
     world.inventory.engine = Engine::Existing(Existing { kubeconfig: "kubeconfig".into(), context: None });
     let report = world.report();
     let about: std::collections::BTreeSet<_> = report.findings.iter().map(|finding| finding.check).collect();
-    let expected = ["clock.laptop", "clock.ntp", "clock.skew", "dns.laptop", "dns.round-robin", "ssh.reachable"];
+    let expected =
+        ["clock.laptop", "clock.ntp", "clock.skew", "dns.laptop", "dns.nodes", "dns.round-robin", "ssh.reachable"];
     assert_eq!(about.into_iter().collect::<Vec<_>>(), expected);
+    // Agents and ACME come by the name from there, whoever built the cluster.
+    world.n2().facts.rancher_addresses = Ok(vec![]);
+    assert_eq!(world.say("dns.nodes")[0].subject.as_deref(), Some("n2"));
 }
 
 #[test]

@@ -170,6 +170,10 @@ pub const CERT_MANAGER: &[(Line, u64, u64)] = &[
     ((1, 21), 33, 36),
 ];
 
+/// From this Rancher on its chart asks for at least this cert-manager, in its notes after installing
+/// (rancher/rancher: chart/templates/NOTES.txt, 2.14).
+pub const CERT_MANAGER_FOR_RANCHER: (Line, Line) = ((2, 14), (1, 15));
+
 /// Lines of cert-manager that were tested with a Kubernetes minor, newest last.
 pub fn cert_managers_for(minor: u64) -> impl Iterator<Item = Line> {
     CERT_MANAGER

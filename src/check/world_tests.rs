@@ -53,6 +53,7 @@ fn seen() -> ExistingSeen {
         addresses: vec![],
         roles: vec![],
         unschedulable: false,
+        taints: vec![],
     };
     let place = CertManagerPlace {
         namespace: "security".into(),

@@ -21,8 +21,7 @@ pub async fn look(
     found: &mut RancherFound,
 ) -> Result<(), Failure> {
     let cluster = &reached.cluster;
-    let release = cluster.list("v1", "Secret", Some(NAMESPACE), Some("owner=helm,name=rancher")).await;
-    let release = !release.map_err(unseen)?.is_empty();
+    let release = facts::inhabitants::release(cluster, NAMESPACE, RANCHER).await.map_err(unseen)?.is_some();
     let looks = candidates(wanted).into_iter().map(async |object| {
         let metadata = cluster.metadata(&object).await?;
         Ok::<_, ClusterError>(metadata.map(|metadata| (object, metadata)))
@@ -38,8 +37,12 @@ pub async fn look(
     Ok(())
 }
 
-/// What agents of other clusters would see.
+/// What agents of other clusters would see; looked at once in a run, before anything is changed.
 pub async fn agents(world: &World<'_>, reached: Option<&Reached>) -> Result<AgentsSee, Failure> {
+    Ok(world.agents.get_or_try_init(|| agents_see(world, reached)).await?.clone())
+}
+
+async fn agents_see(world: &World<'_>, reached: Option<&Reached>) -> Result<AgentsSee, Failure> {
     let Some(Reached { cluster, .. }) = reached else { return Ok(AgentsSee::Nothing) };
     let clusters = facts::cluster::downstream(cluster).await.map_err(unseen)?;
     if clusters.is_empty() {

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::former;
 use super::world::{Reached, World};
-use crate::cluster::{ASKER, Apply, ClusterError, HelmError, HelmRun, ObjectRef, SecretDigest};
+use crate::cluster::{ASKER, Apply, ChartFacts, ClusterError, HelmError, HelmRun, ObjectRef, Release, SecretDigest};
 use crate::execute::chart;
 use crate::facts;
 use crate::facts::inhabitants::{ReleaseSeen, is_ours};
-use crate::inventory::{Chart, Delivery, IngressProvider};
+use crate::inventory::{CertManagerInstall, Chart, Delivery, IngressProvider};
 use crate::plan::agents::AgentsSee;
 use crate::plan::applied::State;
 use crate::plan::cert_manager::{CERT_MANAGER, CertManagerFound};
@@ -167,13 +167,19 @@ async fn cert_manager(world: &World<'_>, reached: Option<&Reached>) -> Result<St
         let there = facts::inhabitants::cert_manager(&reached.cluster).await.map_err(unseen)?;
         found.crds = there.crds;
         found.controller = there.controller.map(|place| (place.namespace, place.name));
-        found.release = release(world, reached, CERT_MANAGER, CERT_MANAGER, wanted).await?;
         found.ours = is_ours(recorded(reached, CERT_MANAGER).await?.as_ref());
     }
-    let version = match needed {
-        true => world.helm.show_chart(&chart(wanted)).await.map_err(|error| helm_failed(&error))?.version,
-        false => wanted.version.clone(),
-    };
+    let mut version = wanted.version.clone();
+    // What is left as it is needs no chart, which may not even be within reach.
+    if needed && inventory.cert_manager.install == CertManagerInstall::Auto && !found.is_somebody_elses() {
+        let facts = show_chart(world, wanted).await?;
+        let there = match reached {
+            Some(reached) => installed(world, reached, CERT_MANAGER, CERT_MANAGER).await?,
+            None => None,
+        };
+        found.release = there.map(|there| beside(there, &facts));
+        version = facts.version;
+    }
     plan::cert_manager::plan(inventory, needed, &version, &found)
         .map_err(|foreign| Failure::of(Exit::ChecksFailed, &foreign).hint(foreign.hint()))
 }
@@ -257,19 +263,37 @@ async fn release(
     name: &str,
     wanted: &Chart,
 ) -> Result<Option<ReleaseFound>, Failure> {
+    let Some(there) = installed(world, reached, namespace, name).await? else { return Ok(None) };
+    Ok(Some(beside(there, &show_chart(world, wanted).await?)))
+}
+
+async fn show_chart(world: &World<'_>, wanted: &Chart) -> Result<ChartFacts, Failure> {
+    world.helm.show_chart(&chart(wanted)).await.map_err(|error| helm_failed(&error))
+}
+
+/// A release as helm tells it, and the values that were given to it.
+async fn installed(
+    world: &World<'_>,
+    reached: &Reached,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<(Release, Value)>, Failure> {
     let run = HelmRun { kubeconfig: reached.kubeconfig.path(), limit: READ };
     let failed = |error: HelmError| helm_failed(&error);
     let Some(release) = world.helm.release(run, namespace, name).await.map_err(failed)? else { return Ok(None) };
     let values = world.helm.get_values(run, namespace, name).await.map_err(failed)?;
-    let facts = world.helm.show_chart(&chart(wanted)).await.map_err(failed)?;
+    Ok(Some((release, values)))
+}
+
+fn beside((release, values): (Release, Value), facts: &ChartFacts) -> ReleaseFound {
     let version = release.chart.strip_prefix(&format!("{}-", facts.name)).unwrap_or(&release.chart).to_string();
     let status = serde_json::to_value(release.status).ok().and_then(|word| word.as_str().map(str::to_string));
-    Ok(Some(ReleaseFound {
+    ReleaseFound {
         status: status.unwrap_or_default(),
         chart_version: version,
         values: values.as_object().cloned().unwrap_or_default(),
-        wanted_version: facts.version,
-    }))
+        wanted_version: facts.version.clone(),
+    }
 }
 
 pub(super) fn unseen(error: ClusterError) -> Failure {

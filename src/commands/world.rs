@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
 
 use super::machines::Machines;
 use super::site::Site;
@@ -12,6 +13,7 @@ use crate::execute::{Downloading, Tell, chart};
 use crate::facts;
 use crate::facts::existing::ClusterObserved;
 use crate::inventory::{Delivery, Engine, Existing, Values};
+use crate::plan::agents::AgentsSee;
 use crate::plan::applied::State;
 use crate::plan::rancher::{NAMESPACE, RANCHER};
 use crate::plan::{self, rancher};
@@ -45,6 +47,8 @@ pub struct World<'a> {
     pub values: Values,
     /// Rancher's chart, rendered and parted, with delivery addon.
     pub parts: AddonParts,
+    /// What agents of other clusters would see, once it was looked at.
+    pub agents: OnceCell<AgentsSee>,
 }
 
 impl<'a> World<'a> {
@@ -62,7 +66,7 @@ impl<'a> World<'a> {
             (Delivery::Addon, Some(rke)) => render_addon(site, &helm, &values, &rke.kubernetes).await?,
             (Delivery::Addon | Delivery::Helm, _) => AddonParts::default(),
         };
-        Ok(World { site, machines, material, picture, helm, rke, values, parts })
+        Ok(World { site, machines, material, picture, helm, rke, values, parts, agents: OnceCell::new() })
     }
 
     /// The cluster.yml that is wanted, as a map and as the text that people keep.
