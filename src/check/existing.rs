@@ -4,11 +4,9 @@ use serde_json::{Value, json};
 
 use crate::cluster::{NodeSeen, Taint};
 use crate::facts::existing::{ClusterObserved, ExistingSeen};
-use crate::facts::rights::{Answered, Purpose};
-use crate::inventory::{CertManagerInstall, Engine, IngressProvider};
+use crate::inventory::Engine;
 
-use super::compatibility::{needs_cert_manager, rancher_on};
-use super::context::and_list;
+use super::compatibility::rancher_on;
 use super::versions::{self, KubernetesVersion};
 use super::{Answer, Check, Context, Verdict};
 
@@ -73,63 +71,18 @@ fn kubernetes(context: &Context) -> Vec<Answer> {
         };
         let last = versions::LAST_RANCHER_ON_RKE;
         let mut answers = vec![rancher_on(rancher, version)];
-        if seen.built_by_rke == Ok(true) && (rancher.major, rancher.minor) > last {
-            answers.push(Answer::fail(
-                format!("the cluster was built by RKE, on which Rancher {rancher} does not run"),
-                format!("set rancher.version to a release of {}.{}", last.0, last.1),
-            ));
+        let fix = format!("set rancher.version to a release of {}.{}", last.0, last.1);
+        match &seen.built_by_rke {
+            Ok(false) => {}
+            Ok(true) | Err(_) if (rancher.major, rancher.minor) <= last => {}
+            Ok(true) => {
+                let seen = format!("the cluster was built by RKE, on which Rancher {rancher} does not run");
+                answers.push(Answer::fail(seen, fix));
+            }
+            Err(unseen) => answers.push(Answer::unknown("whether the cluster was built by RKE", unseen, fix)),
         }
         answers
     })
-}
-
-pub const RIGHTS: Check = Check {
-    id: "existing.rights",
-    what: "the kubeconfig's user may do what up and down do",
-    why: "a run that is refused in the middle leaves half of Rancher; its chart even gives the account of Rancher the role cluster-admin",
-    fix: "use a kubeconfig whose user has the role cluster-admin",
-    run: rights,
-    offline: false,
-};
-
-fn rights(context: &Context) -> Vec<Answer> {
-    let inventory = context.inventory;
-    let charts = inventory.ingress.provider == IngressProvider::Traefik;
-    of_cluster(context, |seen| {
-        let answered = match &seen.rights {
-            Ok(answered) => answered,
-            Err(unseen) => return vec![Answer::unknown("what this user may do", unseen, "look again")],
-        };
-        let cert_manager = needs_cert_manager(context);
-        let there = seen.cert_manager.as_ref().is_ok_and(|found| found.crds);
-        let installs = cert_manager && !there && inventory.cert_manager.install == CertManagerInstall::Auto;
-        let counts = |one: &&Answered| match one.needed.purpose {
-            Purpose::Rancher => true,
-            Purpose::Certificates => cert_manager,
-            Purpose::Charts => charts || installs,
-        };
-        let asked: Vec<&Answered> = answered.iter().filter(counts).collect();
-        let missing: Vec<Answer> = asked.iter().filter(|one| !one.denied.is_empty()).map(|one| denied(one)).collect();
-        if missing.is_empty() {
-            let verbs: usize = asked.iter().map(|one| one.needed.verbs.len()).sum();
-            return vec![Answer::pass(format!("all {verbs} rights that a run needs"))];
-        }
-        missing
-    })
-}
-
-fn denied(answered: &Answered) -> Answer {
-    let needed = &answered.needed;
-    let group = if needed.group.is_empty() { String::new() } else { format!(".{}", needed.group) };
-    let name = needed.name.map(|name| format!("/{name}")).unwrap_or_default();
-    let place = needed.namespace.map_or_else(|| "in the whole cluster".to_owned(), |one| format!("in {one}"));
-    let what = format!("{}{group}{name}", needed.resource);
-    let verbs = answered.denied.join(",");
-    let fix = format!(
-        "let an administrator bind the user to cluster-admin (`kubectl create clusterrolebinding cowhand \
-         --clusterrole cluster-admin --user USER`), or at least give it {verbs} on {what}"
-    );
-    Answer::fail(format!("may not {} {what} {place}", and_list(&answered.denied)), fix).about(&what)
 }
 
 pub const NODES: Check = Check {

@@ -18,6 +18,7 @@ mod machine;
 mod names;
 mod network;
 mod ports;
+mod rights;
 mod run;
 mod secrets;
 mod ssh;

@@ -165,6 +165,68 @@ fn what_an_older_rancher_left_is_weighed() {
     assert_eq!(say(|left| left.stuck = vec!["cattle-system (held)".into()]), Verdict::Fail);
 }
 
+/// What is missing when nothing at all is allowed: `patch certificates/status.cert-manager.io in cattle-system`…
+fn missing(change: impl FnOnce(&mut World)) -> Vec<String> {
+    let mut world = World::existing();
+    for one in world.cluster().rights.as_mut().unwrap() {
+        one.denied = one.needed.verbs.to_vec();
+    }
+    change(&mut world);
+    world.say("existing.rights").into_iter().map(|said| said.seen).collect()
+}
+
+#[test]
+fn the_rights_that_are_asked_for_go_by_the_set_up_and_by_what_is_there() {
+    let says = |all: &[String], what: &str| all.iter().any(|seen| seen.contains(what));
+    let theirs = missing(|_| ());
+    for needed in [
+        "may not patch certificates/status.cert-manager.io in cattle-system",
+        "may not list secrets in the whole cluster",
+        "may not list deployments.apps in the whole cluster",
+        "may not list mutatingwebhookconfigurations.admissionregistration.k8s.io in the whole cluster",
+        "may not list jobs.batch in kube-system",
+        "may not get configmaps/extension-apiserver-authentication in kube-system",
+        "may not list clusters.management.cattle.io in the whole cluster",
+        "may not create and patch issuers.cert-manager.io in cert-manager's namespace",
+        "clusterroles.rbac.authorization.k8s.io/cluster-admin",
+    ] {
+        assert!(says(&theirs, needed), "{needed} in {theirs:#?}");
+    }
+    // nginx serves, and the cert-manager that is there is somebody else's.
+    for not_needed in ["traefik", "in cert-manager:", "daemonsets", "roles.rbac.authorization.k8s.io in"] {
+        assert!(
+            !theirs.iter().any(|seen| seen.contains(not_needed) && !seen.contains("clusterroles")),
+            "{not_needed} in {theirs:#?}"
+        );
+    }
+    let installs = missing(|world| {
+        world.cluster().cert_manager = Ok(facts::inhabitants::CertManagerSeen::default());
+    });
+    assert!(
+        says(&installs, "secrets in cert-manager")
+            && says(&installs, "clusterissuers.cert-manager.io in the whole cluster")
+    );
+    let traefik = |passthrough: bool| {
+        missing(move |world| {
+            world.cluster().classes.as_mut().unwrap()[0].controller = "traefik.io/ingress-controller".into();
+            world.inventory.rancher.tls.mode = TlsMode::Rancher;
+            world.inventory.rancher.tls.passthrough = passthrough;
+        })
+    };
+    assert!(
+        says(&traefik(false), "delete middlewares.traefik.io") && !says(&traefik(false), "delete ingressroutetcps")
+    );
+    assert!(says(&traefik(true), "delete ingressroutetcps.traefik.io") && !says(&traefik(true), "delete middlewares"));
+    let own = missing(|world| world.inventory.ingress.provider = IngressProvider::Traefik);
+    assert!(says(&own, "daemonsets.apps in traefik") && says(&own, "create, patch, update and delete ingressclasses"));
+    let external = missing(|world| {
+        world.inventory.rancher.tls.mode = TlsMode::External;
+        world.inventory.rancher.tls.issuer = TlsIssuer::Blank;
+        world.cluster().cert_manager = Ok(facts::inhabitants::CertManagerSeen::default());
+    });
+    assert!(!says(&external, "cert-manager.io"), "{external:#?}");
+}
+
 #[test]
 fn nodes_that_keep_ranchers_pods_away_do_not_count() {
     let taint = |key: &str, value: &str| Taint { key: key.into(), value: value.into(), effect: "NoSchedule".into() };

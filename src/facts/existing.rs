@@ -9,6 +9,9 @@ use super::rights::{Answered, rights};
 use super::{Fact, Unseen};
 use crate::cluster::{Cluster, ClusterError, NodeSeen, ObjectRef};
 
+/// Where cert-manager is installed when it is not there yet.
+const CERT_MANAGER: &str = "cert-manager";
+
 /// What came of looking at the cluster.
 #[derive(Debug, Clone)]
 pub enum ClusterObserved {
@@ -56,6 +59,11 @@ impl ExistingSeen {
         Ok(occupants(&classes, &controllers, is_ours(ours).then_some((TRAEFIK, own_class))))
     }
 
+    /// Whether cowhand installed the release that has its namespace's name.
+    pub fn is_ours(&self, name: &str) -> bool {
+        is_ours(self.release(name, name))
+    }
+
     /// A Helm release by its namespace and name.
     pub fn release(&self, namespace: &str, name: &str) -> Option<&ReleaseSeen> {
         let releases = self.releases.as_ref().ok()?;
@@ -80,11 +88,13 @@ pub async fn existing(cluster: &Cluster) -> ClusterObserved {
     };
     let classes = ingress_classes(cluster).await.map_err(unseen);
     let releases = inhabitants::releases(cluster).await.map_err(unseen);
-    let (rights, nodes, controllers, cert_manager, api_services, aggregation, rancher, former, storage, built_by_rke) = tokio::join!(
-        rights(cluster),
+    let cert_manager = inhabitants::cert_manager(cluster).await;
+    let place = cert_manager.as_ref().ok().and_then(|found| found.controller.as_ref());
+    let issuing = place.map_or(CERT_MANAGER, |place| place.namespace.as_str());
+    let (rights, nodes, controllers, api_services, aggregation, rancher, former, storage, built_by_rke) = tokio::join!(
+        rights(cluster, issuing),
         cluster.nodes(),
         controllers(cluster),
-        inhabitants::cert_manager(cluster),
         api_services(cluster),
         aggregation(cluster),
         inhabitants::rancher(cluster),
