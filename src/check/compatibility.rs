@@ -3,8 +3,8 @@
 use crate::inventory::{CertManagerInstall, ChartSource, Engine, Rke, TlsIssuer, TlsMode};
 
 use super::context::and_list;
-use super::versions::{self, KubernetesVersion, RancherLine};
 use super::{Answer, Check, Context};
+use crate::inventory::versions::{self, KubernetesVersion, RancherLine};
 
 pub const END_OF_LIFE: Check = Check {
     id: "rke.end-of-life",
@@ -60,18 +60,39 @@ fn rke_kubernetes(context: &Context) -> Vec<Answer> {
         return vec![Answer::warn(seen, "choose rke v1.8.0, or see its release notes")];
     }
     let fits = versions::kubernetes_line(kubernetes.minor).is_some_and(|line| takes(&line));
-    vec![match fits {
-        true => Answer::pass(format!(
+    vec![match (fits, versions::rke_list(&rke.version)) {
+        (true, Some(list)) => listed(rke, list),
+        (true, None) => Answer::pass(format!(
             "rke {} takes Kubernetes 1.{} (table of {}; of its patches rke itself has the list)",
             rke.version,
             kubernetes.minor,
             versions::AS_OF
         )),
-        false => Answer::fail(
-            format!("rke {} does not take Kubernetes {kubernetes}", rke.version),
-            format!("set engine.rke.kubernetes to a version of {}", and_list(known)),
+        (false, list) => Answer::fail(
+            format!("rke {} does not support Kubernetes {kubernetes}", rke.version),
+            match list {
+                Some(list) => format!("set engine.rke.kubernetes to one of {}", list.join(", ")),
+                None => format!("set engine.rke.kubernetes to a version of {}", and_list(known)),
+            },
         ),
     }]
+}
+
+/// By its whole name. With images of one's own rke takes any patch of a minor that it knows
+/// (rancher/rke v1.8.0, cluster/defaults.go).
+fn listed(rke: &Rke, list: &[&str]) -> Answer {
+    let (version, kubernetes) = (&rke.version, &rke.kubernetes);
+    if list.contains(&kubernetes.as_str()) {
+        return Answer::pass(format!("rke {version} has {kubernetes} in its list"));
+    }
+    let seen = format!("rke {version} does not know {kubernetes}");
+    match rke.cluster.contains_key("system_images") {
+        true => Answer::warn(
+            format!("{seen}; it goes by the system_images of the inventory"),
+            "see that each of them is named: rke has none of its own for this version",
+        ),
+        false => Answer::fail(seen, format!("set engine.rke.kubernetes to one of {}", list.join(", "))),
+    }
 }
 
 pub const IMAGES: Check = Check {
@@ -150,12 +171,12 @@ pub fn rancher_on(rancher: &semver::Version, kubernetes: KubernetesVersion) -> A
             format!("choose a Kubernetes 1.{highest}, or a newer Rancher"),
         );
     }
-    match lowest {
-        Some(lowest) if kubernetes.minor < *lowest => Answer::warn(
+    match kubernetes.minor < *lowest {
+        true => Answer::warn(
             format!("Rancher {rancher} is supported on Kubernetes 1.{lowest} to 1.{highest}, not on {kubernetes}"),
             format!("choose a Kubernetes from 1.{lowest} to 1.{highest}"),
         ),
-        Some(_) | None => Answer::pass(format!("Rancher {rancher} takes Kubernetes {kubernetes}")),
+        false => Answer::pass(format!("Rancher {rancher} takes Kubernetes {kubernetes}")),
     }
 }
 

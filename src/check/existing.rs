@@ -7,8 +7,8 @@ use crate::facts::existing::{ClusterObserved, ExistingSeen};
 use crate::inventory::Engine;
 
 use super::compatibility::rancher_on;
-use super::versions::{self, KubernetesVersion};
 use super::{Answer, Check, Context, Verdict};
+use crate::inventory::versions::{self, KubernetesVersion};
 
 /// Asks the cluster, when one was looked at and answered; why it did not is `existing.reachable`'s business.
 pub(super) fn of_cluster(context: &Context, judge: impl Fn(&ExistingSeen) -> Vec<Answer>) -> Vec<Answer> {

@@ -10,8 +10,8 @@ use super::compatibility::{cert_manager_for, needs_cert_manager};
 use super::context::and_list;
 use super::existing::of_cluster;
 use super::kubeconfig::choices;
-use super::versions::KubernetesVersion;
 use super::{Answer, Check, Context, Verdict};
+use crate::inventory::versions::KubernetesVersion;
 
 pub const INGRESS_CLASS: Check = Check {
     id: "existing.ingress-class",

@@ -23,7 +23,6 @@ mod run;
 mod secrets;
 mod ssh;
 mod topology;
-pub mod versions;
 
 pub use certificates::node_clocks;
 pub use context::{Answer, Context};

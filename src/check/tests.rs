@@ -271,6 +271,53 @@ fn rancher_2_12_wants_aggregation_and_no_rke() {
 }
 
 #[test]
+fn rke_takes_what_is_in_its_list_and_one_whose_list_is_not_known_stays_usable() {
+    let say = |rke: &str, kubernetes: &str, images: bool| {
+        let mut world = World::good();
+        world.rke().version = rke.into();
+        world.rke().kubernetes = kubernetes.into();
+        if images {
+            world.rke().cluster.insert("system_images".into(), serde_json::json!({"etcd": "own/etcd:v3.5.16"}));
+        }
+        world.say("versions.rke-kubernetes")[0].clone()
+    };
+    assert_eq!(say("v1.8.0", "v1.32.2-rancher1-1", false).verdict, Verdict::Pass);
+    let unknown = say("v1.8.0", "v1.32.99-rancher1-1", false);
+    assert_eq!(
+        (unknown.verdict, unknown.seen.as_str()),
+        (Verdict::Fail, "rke v1.8.0 does not know v1.32.99-rancher1-1")
+    );
+    assert!(
+        unknown.fix.contains("v1.30.10-rancher1-1, v1.31.2-rancher2-1") && unknown.fix.ends_with("v1.32.2-rancher1-1")
+    );
+    assert_eq!(say("v1.8.0", "v1.32.2-rancher9-9", false).verdict, Verdict::Fail);
+    assert_eq!(say("v1.8.0", "v1.32.99-rancher1-1", true).verdict, Verdict::Warn);
+    assert_eq!(say("v1.8.0", "v1.29.14-rancher1-1", false).verdict, Verdict::Fail);
+    // Later ones carry longer lists, and one after the table is not known at all.
+    assert_eq!(say("v1.8.4", "v1.32.5-rancher1-1", false).verdict, Verdict::Pass);
+    assert_eq!(say("v1.9.0", "v1.33.1-rancher1-1", false).verdict, Verdict::Warn);
+}
+
+#[test]
+fn every_rancher_has_a_lowest_kubernetes() {
+    for (rancher, kubernetes, verdict) in [
+        ("2.9.12", "v1.26.15", Verdict::Warn),
+        ("2.9.12", "v1.27.16", Verdict::Pass),
+        ("2.10.12", "v1.27.16", Verdict::Warn),
+        ("2.11.16", "v1.29.14", Verdict::Warn),
+        ("2.13.8", "v1.31.4", Verdict::Warn),
+        ("2.15.0", "v1.34.8", Verdict::Pass),
+        ("2.15.0", "v1.37.0", Verdict::Fail),
+        ("2.16.0", "v1.37.0", Verdict::Warn),
+    ] {
+        let mut world = World::existing();
+        world.inventory.rancher.version = rancher.parse().unwrap();
+        world.cluster().version = kubernetes.into();
+        assert_eq!(world.say("existing.kubernetes")[0].verdict, verdict, "{rancher} on {kubernetes}");
+    }
+}
+
+#[test]
 fn ids_are_unique_and_every_check_has_its_texts() {
     let rows = listed();
     for (index, row) in rows.iter().enumerate() {

@@ -140,11 +140,15 @@ async fn ingress(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
     let inventory = &world.site.inventory;
     let mut found = IngressFound::default();
     if let (IngressProvider::Traefik, Some(reached)) = (inventory.ingress.provider, reached) {
-        found.ours = is_ours(recorded(reached, TRAEFIK).await?.as_ref());
-        found.release = release(world, reached, TRAEFIK, TRAEFIK, &inventory.ingress.chart).await?;
+        let recorded = recorded(reached, TRAEFIK).await?;
+        let ours = is_ours(recorded.as_ref());
+        found.foreign = recorded.is_some() && !ours;
+        if ours {
+            found.release = release(world, reached, TRAEFIK, TRAEFIK, &inventory.ingress.chart).await?;
+        }
         // On a cluster of RKE there is nobody but Rancher; its own nginx is switched off by `rke up` before.
         if world.site.rke().is_none() {
-            found.others = others(reached, found.ours.then_some((TRAEFIK, &inventory.ingress.class))).await?;
+            found.others = others(reached, ours.then_some((TRAEFIK, &inventory.ingress.class))).await?;
         }
     }
     plan::ingress::plan(inventory, &world.picture.ingress.traefik_values, &found)

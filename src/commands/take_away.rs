@@ -4,13 +4,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::guarded;
 use super::site::Site;
-use super::world::{HELM_VERSION, Reached, find};
+use super::world::{Reached, find};
 use crate::cluster::{ClusterError, Condition, Helm, HelmRun, ObjectRef};
 use crate::execute::tool::ToolKind;
 use crate::execute::{Stage, Tell};
 use crate::facts::belongings::{Around, Whose, whose};
 use crate::facts::existing::{ClusterObserved, ExistingSeen, existing};
 use crate::facts::inhabitants;
+use crate::inventory::defaults::HELM_VERSION;
 use crate::plan::cert_manager::CERT_MANAGER;
 use crate::plan::ingress::TRAEFIK;
 use crate::plan::rancher::{NAMESPACE, RANCHER};

@@ -11,10 +11,10 @@ use crate::inventory::{IngressProvider, Inventory, Values};
 /// What is there where Traefik is to be installed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct IngressFound {
-    /// A Helm release of Traefik's name in its usual namespace.
+    /// The release that cowhand made.
     pub release: Option<ReleaseFound>,
-    /// Whether that release was made by this tool and so may be upgraded by it.
-    pub ours: bool,
+    /// A release of that name is there, by somebody else.
+    pub foreign: bool,
     /// Whatever else lets people into a cluster that is there, as words.
     pub others: Vec<String>,
 }
@@ -46,7 +46,7 @@ pub fn plan(inventory: &Inventory, tls_values: &Values, found: &IngressFound) ->
             namespace: "ingress-nginx".into(),
             name: "nginx-ingress-controller".into(),
         })),
-        IngressProvider::Traefik if found.release.is_some() && !found.ours => return Err(Foreign::Release),
+        IngressProvider::Traefik if found.foreign => return Err(Foreign::Release),
         IngressProvider::Traefik if !found.others.is_empty() => return Err(Foreign::Others(found.others.clone())),
         IngressProvider::Traefik => {
             let wanted = traefik(inventory, tls_values);
