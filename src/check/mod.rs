@@ -35,6 +35,9 @@ pub use run::{Counts, Report, SkipError, Skips, run_all};
 #[path = "bad_tests.rs"]
 mod bad;
 #[cfg(test)]
+#[path = "existing_tests.rs"]
+mod existing_worlds;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 #[path = "world_tests.rs"]

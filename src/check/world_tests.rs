@@ -282,6 +282,11 @@ impl World {
     }
 }
 
+/// A check of engine existing alone.
+pub fn is_for_existing(id: &str) -> bool {
+    id.starts_with("existing.") || id.starts_with("kubeconfig.")
+}
+
 pub fn set_free(reached: &mut Reached, place: facts::Place, free: u64) {
     let disks = reached.facts.disks.as_mut().unwrap();
     disks.iter_mut().find(|disk| disk.place == place).unwrap().free = free;
