@@ -3,7 +3,7 @@
 use super::world::*;
 use super::*;
 use crate::facts::existing::ClusterObserved;
-use crate::facts::rights::Answered;
+use crate::facts::rights::{Answered, Place};
 use crate::facts::{self, ClockOffset, Outcome, Unseen};
 
 /// Changes the good world for the worse.
@@ -188,7 +188,8 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
         "existing.rights",
         || {
             inhabited(|w| {
-                let secrets = |one: &&mut Answered| one.needed.resource == "secrets";
+                let own = Place::Namespace("cattle-system");
+                let secrets = |one: &&mut Answered| one.needed.resource == "secrets" && one.needed.place == own;
                 w.cluster().rights.as_mut().unwrap().iter_mut().find(secrets).unwrap().denied = vec!["create", "patch"];
             })
         },
@@ -199,7 +200,7 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
         "existing.nodes",
         || inhabited(|w| w.cluster().nodes.as_mut().unwrap()[1].ready = false),
         Verdict::Fail,
-        "2 of 3 nodes are Ready",
+        "2 of 3 nodes are Ready and take Rancher's pods",
     ),
     (
         "existing.aggregation",

@@ -4,8 +4,8 @@ use crate::inventory::{CertManagerInstall, ChartSource, Engine, Rke};
 use crate::tls::{Cell, Recipe, table_cell};
 
 use super::context::and_list;
-use super::versions::{self, KubernetesVersion, RancherLine};
 use super::{Answer, Check, Context};
+use crate::inventory::versions::{self, KubernetesVersion, RancherLine};
 
 pub const END_OF_LIFE: Check = Check {
     id: "rke.end-of-life",
@@ -61,18 +61,39 @@ fn rke_kubernetes(context: &Context) -> Vec<Answer> {
         return vec![Answer::warn(seen, "choose rke v1.8.0, or see its release notes")];
     }
     let fits = versions::kubernetes_line(kubernetes.minor).is_some_and(|line| takes(&line));
-    vec![match fits {
-        true => Answer::pass(format!(
+    vec![match (fits, versions::rke_list(&rke.version)) {
+        (true, Some(list)) => listed(rke, list),
+        (true, None) => Answer::pass(format!(
             "rke {} takes Kubernetes 1.{} (table of {}; of its patches rke itself has the list)",
             rke.version,
             kubernetes.minor,
             versions::AS_OF
         )),
-        false => Answer::fail(
-            format!("rke {} does not take Kubernetes {kubernetes}", rke.version),
-            format!("set engine.rke.kubernetes to a version of {}", and_list(known)),
+        (false, list) => Answer::fail(
+            format!("rke {} does not support Kubernetes {kubernetes}", rke.version),
+            match list {
+                Some(list) => format!("set engine.rke.kubernetes to one of {}", list.join(", ")),
+                None => format!("set engine.rke.kubernetes to a version of {}", and_list(known)),
+            },
         ),
     }]
+}
+
+/// By its whole name. With images of one's own rke takes any patch of a minor that it knows
+/// (rancher/rke v1.8.0, cluster/defaults.go).
+fn listed(rke: &Rke, list: &[&str]) -> Answer {
+    let (version, kubernetes) = (&rke.version, &rke.kubernetes);
+    if list.contains(&kubernetes.as_str()) {
+        return Answer::pass(format!("rke {version} has {kubernetes} in its list"));
+    }
+    let seen = format!("rke {version} does not know {kubernetes}");
+    match rke.cluster.contains_key("system_images") {
+        true => Answer::warn(
+            format!("{seen}; it goes by the system_images of the inventory"),
+            "see that each of them is named: rke has none of its own for this version",
+        ),
+        false => Answer::fail(seen, format!("set engine.rke.kubernetes to one of {}", list.join(", "))),
+    }
 }
 
 pub const IMAGES: Check = Check {
@@ -151,12 +172,12 @@ pub fn rancher_on(rancher: &semver::Version, kubernetes: KubernetesVersion) -> A
             format!("choose a Kubernetes 1.{highest}, or a newer Rancher"),
         );
     }
-    match lowest {
-        Some(lowest) if kubernetes.minor < *lowest => Answer::warn(
+    match kubernetes.minor < *lowest {
+        true => Answer::warn(
             format!("Rancher {rancher} is supported on Kubernetes 1.{lowest} to 1.{highest}, not on {kubernetes}"),
             format!("choose a Kubernetes from 1.{lowest} to 1.{highest}"),
         ),
-        Some(_) | None => Answer::pass(format!("Rancher {rancher} takes Kubernetes {kubernetes}")),
+        false => Answer::pass(format!("Rancher {rancher} takes Kubernetes {kubernetes}")),
     }
 }
 
@@ -184,11 +205,26 @@ fn cert_manager(context: &Context) -> Vec<Answer> {
         let seen = format!("the chart {} says its version by itself; it is read later", path.display());
         return vec![Answer::warn(seen, format!("see that it fits Kubernetes {kubernetes}"))];
     }
-    vec![cert_manager_on(&chart.version, kubernetes)]
+    vec![cert_manager_for(&inventory.rancher.version, &chart.version, kubernetes)]
 }
 
-/// Whether a cert-manager of this version was tested with this Kubernetes.
-pub fn cert_manager_on(version: &str, kubernetes: KubernetesVersion) -> Answer {
+/// Whether a cert-manager of this version is what Rancher's chart asks for, and was tested with this Kubernetes.
+pub fn cert_manager_for(rancher: &semver::Version, version: &str, kubernetes: KubernetesVersion) -> Answer {
+    let (since, oldest) = versions::CERT_MANAGER_FOR_RANCHER;
+    let asks = (rancher.major, rancher.minor) >= since;
+    match versions::line_of(version) {
+        Some(line) if asks && line < oldest => Answer::warn(
+            format!(
+                "cert-manager {version} is older than the {} that the chart of Rancher {rancher} asks for",
+                told(oldest)
+            ),
+            format!("see that it becomes {} or newer", told(oldest)),
+        ),
+        Some(_) | None => cert_manager_on(version, kubernetes),
+    }
+}
+
+fn cert_manager_on(version: &str, kubernetes: KubernetesVersion) -> Answer {
     let fitting: Vec<String> = versions::cert_managers_for(kubernetes.minor).map(told).collect();
     let fix = match fitting.is_empty() {
         true => "see cert-manager.io/docs/releases".to_owned(),

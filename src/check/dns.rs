@@ -88,7 +88,7 @@ pub const NODES: Check = Check {
 
 fn nodes(context: &Context) -> Vec<Answer> {
     let hostname = &context.inventory.rancher.hostname;
-    context.each_node(|node, reached| match &reached.facts.rancher_addresses {
+    context.every_node(|node, reached| match &reached.facts.rancher_addresses {
         Ok(found) if found.is_empty() => answer(context, &Err("the name has no address".into()), "here"),
         Ok(found) => answer(context, &Ok(found.clone()), "here"),
         Err(unseen) => {

@@ -4,8 +4,8 @@ use crate::facts::{DockerApi, Unseen};
 use crate::inventory::{Node, Rke};
 
 use super::context::{and_list, docker_api};
-use super::versions::{self, DockerSupport, KubernetesVersion};
 use super::{Answer, Check, Context};
+use crate::inventory::versions::{self, DockerSupport, KubernetesVersion};
 
 /// The newest API that rke's Docker client speaks (docker/docker v20.10.25 in rancher/rke v1.8.0's go.mod).
 const NEWEST_API_OF_RKE: (u32, u32) = (1, 41);

@@ -1,13 +1,14 @@
 //! A cluster that is there: does it answer, does it fit, and may we do there what `up` does.
 
-use crate::facts::existing::{ClusterObserved, ExistingSeen};
-use crate::facts::rights::{Answered, Purpose};
-use crate::inventory::{CertManagerInstall, Engine, IngressProvider};
+use serde_json::{Value, json};
 
-use super::compatibility::{needs_cert_manager, rancher_on};
-use super::context::and_list;
-use super::versions::{self, KubernetesVersion};
+use crate::cluster::{NodeSeen, Taint};
+use crate::facts::existing::{ClusterObserved, ExistingSeen};
+use crate::inventory::Engine;
+
+use super::compatibility::rancher_on;
 use super::{Answer, Check, Context, Verdict};
+use crate::inventory::versions::{self, KubernetesVersion};
 
 /// Asks the cluster, when one was looked at and answered; why it did not is `existing.reachable`'s business.
 pub(super) fn of_cluster(context: &Context, judge: impl Fn(&ExistingSeen) -> Vec<Answer>) -> Vec<Answer> {
@@ -28,7 +29,9 @@ fn reachable(context: &Context) -> Vec<Answer> {
         return Vec::new();
     };
     vec![match cluster {
-        ClusterObserved::Reached(seen) => Answer::pass(format!("Kubernetes {} answers", seen.version)),
+        ClusterObserved::Reached(seen) => {
+            Answer::pass(format!("Kubernetes {} answers; {}", seen.version, storage(seen)))
+        }
         ClusterObserved::Unreachable { reason, hint } => {
             let path = existing.kubeconfig.display();
             let which = existing.context.as_ref().map(|name| format!(" --context {name}")).unwrap_or_default();
@@ -37,6 +40,15 @@ fn reachable(context: &Context) -> Vec<Answer> {
             Answer::fail(reason.clone(), fix)
         }
     }]
+}
+
+/// Rancher keeps everything in the cluster's own etcd.
+fn storage(seen: &ExistingSeen) -> String {
+    match &seen.storage {
+        Ok(Some(class)) => format!("its default StorageClass is {class}, and none is needed"),
+        Ok(None) => "it has no default StorageClass, and none is needed".into(),
+        Err(_) => "whether it has a default StorageClass was not seen, and none is needed".into(),
+    }
 }
 
 pub const KUBERNETES: Check = Check {
@@ -59,70 +71,25 @@ fn kubernetes(context: &Context) -> Vec<Answer> {
         };
         let last = versions::LAST_RANCHER_ON_RKE;
         let mut answers = vec![rancher_on(rancher, version)];
-        if seen.built_by_rke == Ok(true) && (rancher.major, rancher.minor) > last {
-            answers.push(Answer::fail(
-                format!("the cluster was built by RKE, on which Rancher {rancher} does not run"),
-                format!("set rancher.version to a release of {}.{}", last.0, last.1),
-            ));
+        let fix = format!("set rancher.version to a release of {}.{}", last.0, last.1);
+        match &seen.built_by_rke {
+            Ok(false) => {}
+            Ok(true) | Err(_) if (rancher.major, rancher.minor) <= last => {}
+            Ok(true) => {
+                let seen = format!("the cluster was built by RKE, on which Rancher {rancher} does not run");
+                answers.push(Answer::fail(seen, fix));
+            }
+            Err(unseen) => answers.push(Answer::unknown("whether the cluster was built by RKE", unseen, fix)),
         }
         answers
     })
 }
 
-pub const RIGHTS: Check = Check {
-    id: "existing.rights",
-    what: "the kubeconfig's user may do what up and down do",
-    why: "a run that is refused in the middle leaves half of Rancher; its chart even gives the account of Rancher the role cluster-admin",
-    fix: "use a kubeconfig whose user has the role cluster-admin",
-    run: rights,
-    offline: false,
-};
-
-fn rights(context: &Context) -> Vec<Answer> {
-    let inventory = context.inventory;
-    let charts = inventory.ingress.provider == IngressProvider::Traefik;
-    of_cluster(context, |seen| {
-        let answered = match &seen.rights {
-            Ok(answered) => answered,
-            Err(unseen) => return vec![Answer::unknown("what this user may do", unseen, "look again")],
-        };
-        let cert_manager = needs_cert_manager(context);
-        let there = seen.cert_manager.as_ref().is_ok_and(|found| found.crds);
-        let installs = cert_manager && !there && inventory.cert_manager.install == CertManagerInstall::Auto;
-        let counts = |one: &&Answered| match one.needed.purpose {
-            Purpose::Rancher => true,
-            Purpose::Certificates => cert_manager,
-            Purpose::Charts => charts || installs,
-        };
-        let asked: Vec<&Answered> = answered.iter().filter(counts).collect();
-        let missing: Vec<Answer> = asked.iter().filter(|one| !one.denied.is_empty()).map(|one| denied(one)).collect();
-        if missing.is_empty() {
-            let verbs: usize = asked.iter().map(|one| one.needed.verbs.len()).sum();
-            return vec![Answer::pass(format!("all {verbs} rights that a run needs"))];
-        }
-        missing
-    })
-}
-
-fn denied(answered: &Answered) -> Answer {
-    let needed = &answered.needed;
-    let group = if needed.group.is_empty() { String::new() } else { format!(".{}", needed.group) };
-    let name = needed.name.map(|name| format!("/{name}")).unwrap_or_default();
-    let place = needed.namespace.map_or_else(|| "in the whole cluster".to_owned(), |one| format!("in {one}"));
-    let what = format!("{}{group}{name}", needed.resource);
-    let verbs = answered.denied.join(",");
-    let fix = format!(
-        "let an administrator bind the user to cluster-admin (`kubectl create clusterrolebinding cowhand \
-         --clusterrole cluster-admin --user USER`), or at least give it {verbs} on {what}"
-    );
-    Answer::fail(format!("may not {} {what} {place}", and_list(&answered.denied)), fix).about(&what)
-}
-
 pub const NODES: Check = Check {
     id: "existing.nodes",
-    what: "at least three nodes are Ready and take pods",
+    what: "at least three nodes are Ready and take Rancher's pods",
     why: "Rancher's three replicas belong on three nodes; with fewer, losing one machine loses more than one of them",
-    fix: "see `kubectl get nodes`; uncordon, repair or add nodes",
+    fix: "see `kubectl get nodes`; uncordon, repair or add nodes; a taint is taken away, or tolerated by rancher.values.extraTolerations",
     run: nodes,
     offline: false,
 };
@@ -130,24 +97,44 @@ pub const NODES: Check = Check {
 /// One node for each replica that the published chart has by default.
 const ENOUGH: usize = 3;
 
+/// Why Rancher's pods would not come to a node, if so.
+fn keeps_away(node: &NodeSeen, tolerations: &[Value]) -> Option<String> {
+    if !node.ready {
+        return Some(format!("{} is not Ready: {}", node.name, node.message));
+    }
+    if node.unschedulable {
+        return Some(format!("{} is closed for new pods", node.name));
+    }
+    let tolerated = |taint: &&Taint| tolerations.iter().any(|toleration| taint.tolerated_by(toleration));
+    let taint = node.taints.iter().find(|taint| !tolerated(taint))?;
+    Some(format!("{} keeps them away by its taint {taint}", node.name))
+}
+
+/// The chart's own one (rancher/rancher: chart/templates/_helpers.tpl, linux-node-tolerations), and what its value
+/// `extraTolerations` adds.
+fn tolerations(context: &Context) -> Vec<Value> {
+    let own = json!({"key": "cattle.io/os", "value": "linux", "effect": "NoSchedule", "operator": "Equal"});
+    let more = context.inventory.rancher.values.get("extraTolerations").and_then(Value::as_array);
+    std::iter::once(own).chain(more.into_iter().flatten().cloned()).collect()
+}
+
 fn nodes(context: &Context) -> Vec<Answer> {
+    let tolerations = tolerations(context);
     of_cluster(context, |seen| {
         let nodes = match &seen.nodes {
             Ok(nodes) => nodes,
             Err(unseen) => return vec![Answer::unknown("the nodes", unseen, "look again")],
         };
-        let good = nodes.iter().filter(|node| node.ready && !node.unschedulable).count();
-        let bad = nodes.iter().filter(|node| !node.ready || node.unschedulable);
-        let bad: Vec<String> = bad
-            .map(|node| match node.ready {
-                true => format!("{} is closed for new pods", node.name),
-                false => format!("{} is not Ready: {}", node.name, node.message),
-            })
-            .collect();
-        let said = format!("{good} of {} nodes are Ready and take pods", nodes.len());
+        let bad: Vec<String> = nodes.iter().filter_map(|node| keeps_away(node, &tolerations)).collect();
+        let good = nodes.len() - bad.len();
+        let said = format!("{good} of {} nodes are Ready and take Rancher's pods", nodes.len());
         let seen = if bad.is_empty() { said } else { format!("{said}; {}", bad.join("; ")) };
         vec![match good {
-            0..ENOUGH => Answer::fail(seen, "see `kubectl get nodes`; three are needed for three replicas"),
+            0..ENOUGH => Answer::fail(
+                seen,
+                "see `kubectl describe node`; three are needed for three replicas. A taint is taken away by \
+                 `kubectl taint node NODE KEY-`, or tolerated by rancher.values.extraTolerations",
+            ),
             _ if bad.is_empty() => Answer::pass(seen),
             _ => Answer::warn(seen, "see `kubectl describe node`; Rancher runs on the others meanwhile"),
         }]

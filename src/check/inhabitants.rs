@@ -1,14 +1,17 @@
 //! Who lives in a cluster that is there: its ingress, a cert-manager, a Rancher or what one left behind.
 
+use crate::facts::cluster::{IngressClass, default_class};
+use crate::facts::controllers::{Occupant, TRAEFIK, ready_pods};
 use crate::facts::existing::ExistingSeen;
-use crate::facts::inhabitants::{CertManagerPlace, FormerRancher};
-use crate::inventory::{CertManagerInstall, IngressProvider};
+use crate::facts::inhabitants::{CertManagerPlace, FormerRancher, is_ours};
+use crate::inventory::{CertManagerInstall, Chart, ChartSource, IngressProvider};
 
-use super::compatibility::{cert_manager_on, needs_cert_manager};
+use super::compatibility::{cert_manager_for, needs_cert_manager};
+use super::context::and_list;
 use super::existing::of_cluster;
 use super::kubeconfig::choices;
-use super::versions::KubernetesVersion;
 use super::{Answer, Check, Context, Verdict};
+use crate::inventory::versions::KubernetesVersion;
 
 pub const INGRESS_CLASS: Check = Check {
     id: "existing.ingress-class",
@@ -28,17 +31,19 @@ fn ingress_class(context: &Context) -> Vec<Answer> {
         };
         let names: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
         vec![match inventory.ingress.provider {
-            IngressProvider::Traefik => own_traefik(seen, &names, &inventory.ingress.class),
+            IngressProvider::Traefik => own_traefik(seen, &inventory.ingress.class),
             IngressProvider::Nginx | IngressProvider::Existing => match inventory.ingress.class.as_str() {
-                "" => match seen.default_class() {
+                "" => match default_class(classes) {
                     Some(class) => served(seen, class, ", the cluster's default"),
                     None => no_default(classes.iter().filter(|class| class.default).count(), &names),
                 },
-                named if names.contains(&named) => served(seen, named, ""),
-                named => Answer::fail(
-                    format!("there is no ingress class `{named}`; there are: {}", choices(&names)),
-                    "name one that is there: `ingress: {class: …}`, or let cowhand install one: `ingress: {provider: traefik}`",
-                ),
+                named => match classes.iter().find(|class| class.name == named) {
+                    Some(class) => served(seen, class, ""),
+                    None => Answer::fail(
+                        format!("there is no ingress class `{named}`; there are: {}", choices(&names)),
+                        "name one that is there: `ingress: {class: …}`, or let cowhand install one: `ingress: {provider: traefik}`",
+                    ),
+                },
             },
         }]
     })
@@ -56,14 +61,13 @@ fn no_default(defaults: usize, names: &[&str]) -> Answer {
     }
 }
 
-fn served(seen: &ExistingSeen, class: &str, which: &str) -> Answer {
-    let controller = seen.classes.iter().flatten().find(|one| one.name == class);
-    let controller = controller.map(|one| one.controller.as_str()).unwrap_or_default();
-    let head = format!("class {class}{which}, of controller {controller}");
+fn served(seen: &ExistingSeen, class: &IngressClass, which: &str) -> Answer {
+    let IngressClass { name, controller, .. } = class;
+    let head = format!("class {name}{which}, of controller {controller}");
     let by_hand = format!("see that the controller of `{controller}` runs, then skip this check");
     match &seen.controllers {
         Err(unseen) => Answer::unknown("the pods of the ingress controller", unseen, by_hand),
-        Ok(all) => match all.iter().find(|(name, _)| name == class).and_then(|(_, ready)| *ready) {
+        Ok(all) => match ready_pods(all, class) {
             Some(0) => Answer::fail(
                 format!("{head}: none of its pods was found ready"),
                 "see `kubectl get pods -A` for the controller's pods; if they have other labels, skip this check",
@@ -75,16 +79,29 @@ fn served(seen: &ExistingSeen, class: &str, which: &str) -> Answer {
 }
 
 /// Never a second controller beside one that is there.
-fn own_traefik(seen: &ExistingSeen, names: &[&str], class: &str) -> Answer {
-    let ours = seen.release("traefik", "traefik").is_some_and(|release| release.ours);
-    let others: Vec<&str> = names.iter().copied().filter(|name| !(ours && *name == class)).collect();
-    match (&seen.releases, others.is_empty()) {
-        (Err(unseen), _) => Answer::unknown("the Helm releases", unseen, "look again"),
-        (Ok(_), true) if ours => Answer::pass("cowhand's own Traefik"),
-        (Ok(_), true) => Answer::pass("none is there; cowhand installs Traefik"),
-        (Ok(_), false) => Answer::fail(
-            format!("an ingress is there already, with class {}; cowhand installs none beside it", choices(&others)),
-            format!("use it: `ingress: {{provider: existing, class: {}}}`", others[0]),
+fn own_traefik(seen: &ExistingSeen, class: &str) -> Answer {
+    let others = match seen.occupants(class) {
+        Ok(others) => others,
+        Err(unseen) => return Answer::unknown("who lets people in already", &unseen, "look again"),
+    };
+    let release = seen.release(TRAEFIK, TRAEFIK);
+    match (others.first(), release) {
+        (None, release) if is_ours(release) => Answer::pass("cowhand's own Traefik"),
+        (None, None) => Answer::pass("none is there; cowhand installs Traefik"),
+        (Some(first), _) => {
+            let fix = match first {
+                Occupant::Class(name) => format!("use it: `ingress: {{provider: existing, class: {name}}}`"),
+                Occupant::Unnamed { .. } => {
+                    "give it an IngressClass and use that: `ingress: {provider: existing, class: …}`; or remove it"
+                        .into()
+                }
+            };
+            let seen = and_list(&others);
+            Answer::fail(format!("an ingress is there already: {seen}; cowhand installs none beside it"), fix)
+        }
+        (None, Some(_)) => Answer::fail(
+            "release traefik/traefik is there, installed by somebody else; cowhand installs nothing over it",
+            "give it an IngressClass and use that: `ingress: {provider: existing, class: …}`; or uninstall it",
         ),
     }
 }
@@ -109,10 +126,10 @@ fn cert_manager(context: &Context) -> Vec<Answer> {
             Err(unseen) => return vec![Answer::unknown("cert-manager", unseen, "look again")],
         };
         let release = seen.release("cert-manager", "cert-manager");
-        let ours = release.is_some_and(|release| release.ours);
+        let ours = is_ours(release);
         let never = inventory.cert_manager.install == CertManagerInstall::Never;
         vec![match (found.crds, &found.controller) {
-            (true, Some(place)) if found.serves_v1 => fits(place, ours, &seen.version),
+            (true, Some(place)) if found.serves_v1 => fits(place, ours, &seen.version, &inventory.rancher.version),
             (true, Some(place)) => Answer::fail(
                 format!("cert-manager {} does not serve cert-manager.io/v1", place.version),
                 "upgrade it to 1.0 or newer",
@@ -131,12 +148,25 @@ fn cert_manager(context: &Context) -> Vec<Answer> {
                 "this TLS set-up needs cert-manager; none is there, and `install: never` forbids one",
                 "install cert-manager, or remove `install: never`",
             ),
-            (false, _) => Answer::pass("none is there; cowhand installs one"),
+            (false, _) => to_install(context, &seen.version),
         }]
     })
 }
 
-fn fits(place: &CertManagerPlace, ours: bool, kubernetes: &str) -> Answer {
+/// The chart's version is judged as with engine rke; one from a path says it later.
+fn to_install(context: &Context, kubernetes: &str) -> Answer {
+    let Chart { source, version } = &context.inventory.cert_manager.chart;
+    let told = "none is there; cowhand installs one";
+    match (source, KubernetesVersion::read(kubernetes)) {
+        (ChartSource::Repository { .. }, Some(kubernetes)) => {
+            let judged = cert_manager_for(&context.inventory.rancher.version, version, kubernetes);
+            Answer { seen: format!("{told}: {}", judged.seen), ..judged }
+        }
+        (ChartSource::Repository { .. }, None) | (ChartSource::Path(_), _) => Answer::pass(told),
+    }
+}
+
+fn fits(place: &CertManagerPlace, ours: bool, kubernetes: &str, rancher: &semver::Version) -> Answer {
     let whose = if ours { "cowhand's own" } else { "there already, used and left as it is" };
     let head = format!("cert-manager {} in {}, {whose}", place.version, place.namespace);
     if !place.ready {
@@ -145,9 +175,9 @@ fn fits(place: &CertManagerPlace, ours: bool, kubernetes: &str) -> Answer {
             format!("see `kubectl -n {} describe deployment {}`", place.namespace, place.name),
         );
     }
-    match KubernetesVersion::read(kubernetes).map(|kubernetes| cert_manager_on(&place.version, kubernetes)) {
+    match KubernetesVersion::read(kubernetes).map(|kubernetes| cert_manager_for(rancher, &place.version, kubernetes)) {
         Some(answer) if answer.verdict == Verdict::Pass => Answer::pass(format!("{head}: {}", answer.seen)),
-        // It runs: whether it was tested with this Kubernetes is advice.
+        // It runs: whether it was tested with this Kubernetes, or is wanted by Rancher's chart, is advice.
         Some(answer) => {
             Answer::warn(format!("{head}: {}", answer.seen), "see that it issues; its owner may upgrade it")
         }
@@ -176,7 +206,7 @@ fn rancher(context: &Context) -> Vec<Answer> {
                 "take another cluster, or remove this one from that Rancher first",
             )];
         }
-        let ours = there.release.as_ref().is_some_and(|release| release.ours);
+        let ours = is_ours(there.release.as_ref());
         vec![match (&there.image, &there.release) {
             _ if ours => Answer::pass("cowhand's own"),
             (None, None) => Answer::pass("none"),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Answer, Context, Finding};
 use super::{
     certificates, clock, compatibility, dns, docker, existing, former, inhabitants, kubeconfig, machine, names,
-    network, outside, ports, secrets, ssh, topology,
+    network, outside, ports, rights, secrets, ssh, topology,
 };
 
 /// One question about the nodes, the inventory, or both.
@@ -94,7 +94,7 @@ pub const ALL: &[Check] = &[
     kubeconfig::CREDENTIALS,
     existing::REACHABLE,
     existing::KUBERNETES,
-    existing::RIGHTS,
+    rights::RIGHTS,
     existing::NODES,
     existing::AGGREGATION,
     inhabitants::INGRESS_CLASS,

@@ -19,11 +19,11 @@ mod names;
 mod network;
 mod ports;
 mod removal;
+mod rights;
 mod run;
 mod secrets;
 mod ssh;
 mod topology;
-pub mod versions;
 
 pub use certificates::node_clocks;
 pub use context::{Answer, Context};
@@ -38,6 +38,9 @@ pub use run::{Report, SkipError, Skips, run_all};
 mod bad;
 #[cfg(test)]
 mod removal_tests;
+#[cfg(test)]
+#[path = "existing_tests.rs"]
+mod existing_worlds;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::cluster::NodeSeen;
 use crate::facts::cluster::IngressClass;
+use crate::facts::controllers::ControllerSeen;
 use crate::facts::existing::{ApiServiceSeen, ClusterObserved, ExistingSeen};
 use crate::facts::inhabitants::{CertManagerPlace, CertManagerSeen, FormerRancher, RancherThere, ReleaseSeen};
 use crate::facts::kubeconfig::{KubeconfigSeen, Proof, Usable};
@@ -52,6 +53,7 @@ fn seen() -> ExistingSeen {
         addresses: vec![],
         roles: vec![],
         unschedulable: false,
+        taints: vec![],
     };
     let place = CertManagerPlace {
         namespace: "security".into(),
@@ -65,7 +67,7 @@ fn seen() -> ExistingSeen {
         rights: Ok(NEEDED.iter().map(|needed| Answered { needed: *needed, denied: vec![] }).collect()),
         nodes: Ok((1..=3).map(node).collect()),
         classes: Ok(vec![class("nginx", true)]),
-        controllers: Ok(vec![("nginx".into(), Some(3))]),
+        controllers: Ok(vec![serving("k8s.io/ingress-nginx", "ingress-nginx", 3)]),
         releases: Ok(vec![]),
         cert_manager: Ok(CertManagerSeen { crds: true, serves_v1: true, controller: Some(place) }),
         api_services: Ok(vec![ApiServiceSeen { name: "v1beta1.metrics.k8s.io".into(), unavailable: None }]),
@@ -74,6 +76,10 @@ fn seen() -> ExistingSeen {
         former: Ok(FormerRancher::default()),
         storage: Ok(None),
     }
+}
+
+pub fn serving(controller: &'static str, namespace: &str, ready: usize) -> ControllerSeen {
+    ControllerSeen { controller, namespace: namespace.into(), ready }
 }
 
 pub fn class(name: &str, default: bool) -> IngressClass {
@@ -115,6 +121,7 @@ pub fn inventory() -> Inventory {
         ingress: Ingress {
             provider: IngressProvider::Nginx,
             class: "nginx".into(),
+            controller: None,
             chart: chart("traefik", "37.0.0"),
             values: Values::new(),
         },
@@ -273,6 +280,11 @@ impl World {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
         findings
     }
+}
+
+/// A check of engine existing alone.
+pub fn is_for_existing(id: &str) -> bool {
+    id.starts_with("existing.") || id.starts_with("kubeconfig.")
 }
 
 pub fn set_free(reached: &mut Reached, place: facts::Place, free: u64) {

@@ -72,6 +72,7 @@ fn nodes_are_ready_when_all_named_ones_are() {
         addresses: Vec::new(),
         roles: Vec::new(),
         unschedulable: false,
+        taints: vec![],
     };
     let names = ["n1".to_owned(), "n2".to_owned()];
     assert_eq!(not_yet(nodes(&names, &[node("n1", true)])), "n2 not there yet");

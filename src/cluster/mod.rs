@@ -31,7 +31,7 @@ pub use inhabitants::{Inhabitant, Inhabitants};
 pub use lease::{LEASE, LeaseError, LeaseLock};
 pub use manifests::{AddonParts, ManifestError, parse_documents, split_for_addon};
 pub use mark::MADE_BY;
-pub use nodes::NodeSeen;
+pub use nodes::{NodeSeen, Taint};
 pub use objects::ObjectRef;
 pub use program::{Captured, Ended, Group, Program, ProgramError, capture, spawn};
 pub use readiness::cert_manager_ready;

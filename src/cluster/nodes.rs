@@ -19,6 +19,44 @@ pub struct NodeSeen {
     pub roles: Vec<String>,
     /// Closed for new pods (cordoned).
     pub unschedulable: bool,
+    /// What keeps pods away that do not tolerate it.
+    pub taints: Vec<Taint>,
+}
+
+/// A taint of a node that keeps pods away: `NoSchedule` or `NoExecute`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Taint {
+    pub key: String,
+    pub value: String,
+    pub effect: String,
+}
+
+impl std::fmt::Display for Taint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.value.as_str() {
+            "" => write!(f, "{}:{}", self.key, self.effect),
+            value => write!(f, "{}={value}:{}", self.key, self.effect),
+        }
+    }
+}
+
+impl Taint {
+    /// What kubelet and cordon set for a while is told by the node's state already.
+    fn read(taint: &Value) -> Option<Self> {
+        let text = |key: &str| taint[key].as_str().unwrap_or_default().to_owned();
+        let taint = Taint { key: text("key"), value: text("value"), effect: text("effect") };
+        let keeps_away = ["NoSchedule", "NoExecute"].contains(&taint.effect.as_str());
+        (keeps_away && !taint.key.starts_with("node.kubernetes.io/")).then_some(taint)
+    }
+
+    /// Whether a pod with this toleration may come (kubernetes.io: concepts/scheduling-eviction/taint-and-toleration).
+    pub fn tolerated_by(&self, toleration: &Value) -> bool {
+        let text = |key: &str| toleration[key].as_str().unwrap_or_default();
+        let any_value = text("operator") == "Exists";
+        let key = text("key") == self.key || any_value && text("key").is_empty();
+        let effect = text("effect").is_empty() || text("effect") == self.effect;
+        key && effect && (any_value || text("value") == self.value)
+    }
 }
 
 impl NodeSeen {
@@ -48,6 +86,13 @@ impl NodeSeen {
                 .collect(),
             roles,
             unschedulable: node.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false),
+            taints: node
+                .pointer("/spec/taints")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Taint::read)
+                .collect(),
         }
     }
 }
@@ -86,5 +131,24 @@ mod tests {
         assert_eq!(seen.roles, ["etcd", "worker"]);
         assert_eq!(seen.addresses, [("InternalIP".into(), "10.0.0.1".into())]);
         assert_eq!(NodeSeen::read(&json!({})).message, "the kubelet has not reported yet");
+    }
+
+    #[test]
+    fn a_taint_keeps_away_who_does_not_tolerate_it() {
+        let node = json!({"spec": {"taints": [
+            {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"},
+            {"key": "spot", "value": "yes", "effect": "PreferNoSchedule"},
+            {"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"},
+            {"key": "team", "value": "db", "effect": "NoExecute"}]}});
+        let taints = NodeSeen::read(&node).taints;
+        let told: Vec<String> = taints.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["node-role.kubernetes.io/control-plane:NoSchedule", "team=db:NoExecute"]);
+        let db = |toleration: Value| taints[1].tolerated_by(&toleration);
+        assert!(db(json!({"operator": "Exists"})));
+        assert!(db(json!({"key": "team", "operator": "Exists", "effect": "NoExecute"})));
+        assert!(db(json!({"key": "team", "value": "db"})));
+        assert!(!db(json!({"key": "team", "value": "web"})));
+        assert!(!db(json!({"key": "team", "operator": "Exists", "effect": "NoSchedule"})));
+        assert!(!db(json!({"key": "other", "operator": "Exists"})) && !db(json!({})));
     }
 }

@@ -1,9 +1,8 @@
 //! What helm installed, and releases that a killed helm left locked.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{Cluster, ClusterError, ObjectRef};
+use super::{Cluster, ClusterError, Inhabitant};
 
 /// One Helm release as `helm list` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -41,18 +40,16 @@ impl Cluster {
     /// what runs, with old cert-managers even all certificates. The caller must know that no helm is running.
     pub async fn free_pending_release(&self, namespace: &str, release: &str) -> Result<Option<String>, ClusterError> {
         let labels = format!("owner=helm,name={release}");
-        let records = self.list("v1", "Secret", Some(namespace), Some(&labels)).await?;
-        let label = |record: &Value, key: &str| {
-            record.pointer(&format!("/metadata/labels/{key}")).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let revision = |record: &Value| label(record, "version").parse::<u64>().unwrap_or(0);
+        let records = self.secrets_by_label(namespace, &labels).await?;
+        let label =
+            |record: &Inhabitant, key: &str| record.metadata["labels"][key].as_str().unwrap_or_default().to_owned();
+        let revision = |record: &Inhabitant| label(record, "version").parse::<u64>().unwrap_or(0);
         let Some(newest) = records.iter().max_by_key(|record| revision(record)) else { return Ok(None) };
         let status = label(newest, "status");
         if !status.starts_with("pending-") {
             return Ok(None);
         }
-        let name = newest.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        self.delete(&ObjectRef::new("v1", "Secret", Some(namespace), name)).await?;
+        self.delete(&newest.object).await?;
         Ok(Some(format!("release {namespace}/{release}: revision {} was left {status}, freed", revision(newest))))
     }
 }

@@ -21,8 +21,7 @@ pub async fn look(
     found: &mut RancherFound,
 ) -> Result<(), Failure> {
     let cluster = &reached.cluster;
-    let release = cluster.list("v1", "Secret", Some(NAMESPACE), Some("owner=helm,name=rancher")).await;
-    let release = !release.map_err(unseen)?.is_empty();
+    let release = crate::facts::inhabitants::release(cluster, NAMESPACE, RANCHER).await.map_err(unseen)?.is_some();
     let looks = candidates(wanted).into_iter().map(async |object| {
         let metadata = cluster.metadata(&object).await?;
         Ok::<_, ClusterError>(metadata.map(|metadata| (object, metadata)))

@@ -48,7 +48,7 @@ pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Re
     let judgements = site.judgements(&files, &clocks);
     // A set-up that cannot work is refused before its details are judged further.
     if let Ok(material) = site.material(&files) {
-        site.picture(&material)?;
+        site.fitted(cluster.as_ref()).refuse(&material)?;
     }
     let workspace = site.workspace_facts()?;
     let context = check::Context {

@@ -8,11 +8,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Context, Wanted};
 use crate::execute::Workspace;
-use crate::facts::existing::{ClusterObserved, ExistingSeen};
+use crate::facts::cluster::{IngressClass, default_class};
+use crate::facts::existing::ClusterObserved;
 use crate::facts::{self, WorkspaceFacts};
 use crate::inventory::{Engine, Inventory, Rke, TlsIssuer};
 use crate::report::{Exit, Failure};
-use crate::tls::{self, Files, Judgement, Material, NodeClock, Picture, Request, names};
+use crate::tls::{self, Files, Judgement, Material, NodeClock, Picture, Refusal, Request, names};
 
 /// The inventory, read, and the folder around it.
 pub struct Site {
@@ -54,10 +55,22 @@ impl Site {
         Ok(Site { file, inventory, workspace: Workspace::at(folder) })
     }
 
-    /// The same, with what only the cluster that is there can say: its default ingress class.
+    /// The same, with what only the cluster that is there can say: which ingress class is Rancher's, and what serves it.
     pub fn fitted(&self, cluster: Option<&ClusterObserved>) -> Site {
-        let class = cluster.and_then(ClusterObserved::seen).and_then(ExistingSeen::default_class);
-        let inventory = self.inventory.clone().with_default_class(class.unwrap_or_default());
+        let classes = cluster.and_then(ClusterObserved::seen).and_then(|seen| seen.classes.as_deref().ok());
+        self.with_classes(classes.unwrap_or_default())
+    }
+
+    /// [`Site::fitted`], by the classes alone. A class that is not among them stays as the file has it.
+    pub fn with_classes(&self, classes: &[IngressClass]) -> Site {
+        let class = match self.inventory.ingress.class.as_str() {
+            "" => default_class(classes),
+            named => classes.iter().find(|class| class.name == named),
+        };
+        let mut inventory = self.inventory.clone();
+        if let Some(class) = class {
+            inventory = inventory.with_class(&class.name, &class.controller);
+        }
         Site { file: self.file.clone(), inventory, workspace: self.workspace.clone() }
     }
 
@@ -167,12 +180,22 @@ impl Site {
         Material::read(&files.borrowed()).map_err(|error| Failure::of(Exit::Inventory, &error))
     }
 
-    /// Everything that follows from mode, issuer and files.
+    /// Everything that follows from mode, issuer, files and what serves the ingress class.
     pub fn picture(&self, material: &Material) -> Result<Picture, Failure> {
-        tls::picture(&self.inventory, material).map_err(|refusal| {
-            Failure::new(Exit::Inventory, "this TLS set-up cannot work").because(&refusal).maybe_hint(refusal.hint())
-        })
+        tls::picture(&self.inventory, material).map_err(|refusal| refused(&refusal))
     }
+
+    /// Refuses a set-up that cannot work. What only the cluster can tell is left open until it was looked at.
+    pub fn refuse(&self, material: &Material) -> Result<(), Failure> {
+        match tls::picture(&self.inventory, material) {
+            Err(refusal) if !refusal.until_seen => Err(refused(&refusal)),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> Failure {
+    Failure::new(Exit::Inventory, "this TLS set-up cannot work").because(refusal).maybe_hint(refusal.hint())
 }
 
 #[cfg(test)]
@@ -221,4 +244,43 @@ fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
         return Err(std::io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20)));
     }
     fs::read(path).map(Zeroizing::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::Environment;
+
+    fn site(ingress: &str) -> Site {
+        let text = format!(
+            "name: shared\nengine: {{existing: {{kubeconfig: kubeconfig}}}}\n{ingress}\
+             rancher: {{hostname: rancher.example.com, version: 2.11.5, tls: {{mode: rancher, issuer: blank, passthrough: true}}}}\n"
+        );
+        let environment = Environment { home: None, folder: PathBuf::from("/srv"), variable: &|_| None };
+        let inventory = crate::inventory::parse(&text, Path::new("inventory.yml"), &environment).unwrap();
+        Site { file: "inventory.yml".into(), inventory, workspace: Workspace::at(PathBuf::from("/srv")) }
+    }
+
+    fn class(name: &str, controller: &str, default: bool) -> IngressClass {
+        IngressClass { name: name.into(), controller: controller.into(), default }
+    }
+
+    #[test]
+    fn the_cluster_says_the_class_and_what_serves_it() {
+        let material = Material::read(&Files::default()).unwrap();
+        let classes = [
+            class("web", "traefik.io/ingress-controller", true),
+            class("nginx", "nginx.org/ingress-controller", false),
+        ];
+        let site_of_default = site("");
+        assert!(site_of_default.refuse(&material).is_ok(), "nobody has looked yet");
+        let fitted = site_of_default.with_classes(&classes);
+        assert_eq!(fitted.inventory.ingress.class, "web");
+        assert!(fitted.picture(&material).unwrap().objects.iter().any(|one| one.manifest["kind"] == "IngressRouteTCP"));
+        let named = site("ingress: {class: nginx}\n").with_classes(&classes);
+        assert!(named.refuse(&material).unwrap_err().because[0].contains("nginx.org/ingress-controller"));
+        // One that is not there is the check's business; no plan is made for it.
+        let absent = site("ingress: {class: other}\n").with_classes(&classes);
+        assert!(absent.refuse(&material).is_ok() && absent.picture(&material).is_err());
+    }
 }

@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use super::world::{Reached, World};
 use super::{agents, former};
-use crate::cluster::{ASKER, Apply, ClusterError, HelmError, HelmRun, ObjectRef, SecretDigest};
+use crate::cluster::{ASKER, Apply, ChartFacts, ClusterError, HelmError, HelmRun, ObjectRef, Release, SecretDigest};
 use crate::execute::chart;
 use crate::facts;
-use crate::inventory::{Chart, Delivery, IngressProvider};
+use crate::facts::inhabitants::{ReleaseSeen, is_ours};
+use crate::inventory::{CertManagerInstall, Chart, Delivery, IngressProvider};
 use crate::plan::applied::State;
 use crate::plan::cert_manager::{CERT_MANAGER, CertManagerFound};
-use crate::plan::ingress::TRAEFIK;
+use crate::plan::ingress::{IngressFound, TRAEFIK};
 use crate::plan::rancher::{BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
 use crate::plan::release::ReleaseFound;
 use crate::plan::{self, SecretFrom, SecretStep, Stage, StagePlan, Step, Wait};
@@ -86,7 +87,7 @@ async fn traefik_in_the_way(world: &World<'_>, reached: Option<&Reached>) -> Res
     let (IngressProvider::Nginx, Some(reached)) = (world.site.inventory.ingress.provider, reached) else {
         return Ok(());
     };
-    if !is_ours(reached, TRAEFIK, TRAEFIK).await? {
+    if !is_ours(recorded(reached, TRAEFIK).await?.as_ref()) {
         return Ok(());
     }
     Err(Failure::new(Exit::ChecksFailed, "Traefik, which cowhand installed, has ports 80 and 443 of the nodes: nginx could not start beside it")
@@ -152,13 +153,28 @@ async fn awaited(world: &World<'_>, reached: Option<&Reached>) -> Result<Vec<Sec
 
 async fn ingress(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
     let inventory = &world.site.inventory;
-    let found = match (inventory.ingress.provider, reached) {
-        (IngressProvider::Traefik, Some(reached)) => {
-            release(world, reached, TRAEFIK, TRAEFIK, &inventory.ingress.chart).await?
+    let mut found = IngressFound::default();
+    if let (IngressProvider::Traefik, Some(reached)) = (inventory.ingress.provider, reached) {
+        let recorded = recorded(reached, TRAEFIK).await?;
+        let ours = is_ours(recorded.as_ref());
+        found.foreign = recorded.is_some() && !ours;
+        if ours {
+            found.release = release(world, reached, TRAEFIK, TRAEFIK, &inventory.ingress.chart).await?;
         }
-        (IngressProvider::Traefik | IngressProvider::Nginx | IngressProvider::Existing, _) => None,
-    };
-    Ok(plan::ingress::plan(inventory, &world.picture.ingress.traefik_values, found.as_ref()))
+        // On a cluster of RKE there is nobody but Rancher; its own nginx is switched off by `rke up` before.
+        if world.site.rke().is_none() {
+            found.others = others(reached, ours.then_some((TRAEFIK, &inventory.ingress.class))).await?;
+        }
+    }
+    plan::ingress::plan(inventory, &world.picture.ingress.traefik_values, &found)
+        .map_err(|foreign| Failure::of(Exit::ChecksFailed, &foreign).hint(foreign.hint()))
+}
+
+/// What else lets people in, looked at again: the check may have been skipped, or somebody was faster.
+async fn others(reached: &Reached, own: Option<(&str, &str)>) -> Result<Vec<String>, Failure> {
+    let classes = facts::cluster::ingress_classes(&reached.cluster).await.map_err(unseen)?;
+    let controllers = facts::controllers::controllers(&reached.cluster).await.map_err(unseen)?;
+    Ok(facts::controllers::occupants(&classes, &controllers, own).iter().map(ToString::to_string).collect())
 }
 
 async fn cert_manager(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
@@ -170,22 +186,26 @@ async fn cert_manager(world: &World<'_>, reached: Option<&Reached>) -> Result<St
         let there = facts::inhabitants::cert_manager(&reached.cluster).await.map_err(unseen)?;
         found.crds = there.crds;
         found.controller = there.controller.map(|place| (place.namespace, place.name));
-        found.release = release(world, reached, CERT_MANAGER, CERT_MANAGER, wanted).await?;
-        found.ours = is_ours(reached, CERT_MANAGER, CERT_MANAGER).await?;
+        found.ours = is_ours(recorded(reached, CERT_MANAGER).await?.as_ref());
     }
-    let version = match needed {
-        true => world.helm.show_chart(&chart(wanted)).await.map_err(|error| helm_failed(&error))?.version,
-        false => wanted.version.clone(),
-    };
+    let mut version = wanted.version.clone();
+    // What is left as it is needs no chart, which may not even be within reach.
+    if needed && inventory.cert_manager.install == CertManagerInstall::Auto && !found.is_somebody_elses() {
+        let facts = show_chart(world, wanted).await?;
+        let there = match reached {
+            Some(reached) => installed(world, reached, CERT_MANAGER, CERT_MANAGER).await?,
+            None => None,
+        };
+        found.release = there.map(|there| beside(there, &facts));
+        version = facts.version;
+    }
     plan::cert_manager::plan(inventory, needed, &version, &found)
         .map_err(|foreign| Failure::of(Exit::ChecksFailed, &foreign).hint(foreign.hint()))
 }
 
-/// Whether cowhand installed the release: its record says so, or the namespace that was made for it.
-async fn is_ours(reached: &Reached, namespace: &str, name: &str) -> Result<bool, Failure> {
-    let release = facts::inhabitants::release(&reached.cluster, namespace, name).await.map_err(unseen)?;
-    let Some(release) = release else { return Ok(false) };
-    Ok(release.ours || facts::inhabitants::namespace_ours(&reached.cluster, namespace).await.map_err(unseen)?)
+/// The record of a release that has its namespace's name.
+async fn recorded(reached: &Reached, name: &str) -> Result<Option<ReleaseSeen>, Failure> {
+    facts::inhabitants::release(&reached.cluster, name, name).await.map_err(unseen)
 }
 
 async fn rancher(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
@@ -262,19 +282,37 @@ async fn release(
     name: &str,
     wanted: &Chart,
 ) -> Result<Option<ReleaseFound>, Failure> {
+    let Some(there) = installed(world, reached, namespace, name).await? else { return Ok(None) };
+    Ok(Some(beside(there, &show_chart(world, wanted).await?)))
+}
+
+async fn show_chart(world: &World<'_>, wanted: &Chart) -> Result<ChartFacts, Failure> {
+    world.helm.show_chart(&chart(wanted)).await.map_err(|error| helm_failed(&error))
+}
+
+/// A release as helm tells it, and the values that were given to it.
+async fn installed(
+    world: &World<'_>,
+    reached: &Reached,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<(Release, Value)>, Failure> {
     let run = HelmRun { kubeconfig: reached.kubeconfig.path(), limit: READ };
     let failed = |error: HelmError| helm_failed(&error);
     let Some(release) = world.helm.release(run, namespace, name).await.map_err(failed)? else { return Ok(None) };
     let values = world.helm.get_values(run, namespace, name).await.map_err(failed)?;
-    let facts = world.helm.show_chart(&chart(wanted)).await.map_err(failed)?;
+    Ok(Some((release, values)))
+}
+
+fn beside((release, values): (Release, Value), facts: &ChartFacts) -> ReleaseFound {
     let version = release.chart.strip_prefix(&format!("{}-", facts.name)).unwrap_or(&release.chart).to_string();
     let status = serde_json::to_value(release.status).ok().and_then(|word| word.as_str().map(str::to_string));
-    Ok(Some(ReleaseFound {
+    ReleaseFound {
         status: status.unwrap_or_default(),
         chart_version: version,
         values: values.as_object().cloned().unwrap_or_default(),
-        wanted_version: facts.version,
-    }))
+        wanted_version: facts.version.clone(),
+    }
 }
 
 pub(super) fn unseen(error: ClusterError) -> Failure {

@@ -4,13 +4,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::guarded;
 use super::site::Site;
-use super::world::{HELM_VERSION, Reached, find};
+use super::world::{Reached, find};
 use crate::cluster::{ClusterError, Condition, Helm, HelmRun, ObjectRef};
 use crate::execute::tool::ToolKind;
 use crate::execute::{Stage, Tell};
 use crate::facts::belongings::{Around, Whose, whose};
 use crate::facts::existing::{ClusterObserved, ExistingSeen, existing};
 use crate::facts::inhabitants;
+use crate::inventory::defaults::HELM_VERSION;
 use crate::plan::cert_manager::CERT_MANAGER;
 use crate::plan::ingress::TRAEFIK;
 use crate::plan::rancher::{NAMESPACE, RANCHER};
@@ -83,7 +84,7 @@ impl<'a> TakeAway<'a> {
             ))
         };
         match (&there.release, &there.image) {
-            (Some(release), _) if release.ours => Ok(true),
+            (release, _) if inhabitants::is_ours(release.as_ref()) => Ok(true),
             (Some(release), _) => refused(format!(
                 "the Rancher in this cluster (release {}/{}, revision {}) was not installed by cowhand",
                 release.namespace, release.name, release.revision
@@ -97,7 +98,7 @@ impl<'a> TakeAway<'a> {
 
     async fn is_ours(&self, name: &str) -> Result<bool, Failure> {
         let release = inhabitants::release(&self.reached.cluster, name, name).await.map_err(unseen)?;
-        Ok(release.is_some_and(|release| release.ours))
+        Ok(inhabitants::is_ours(release.as_ref()))
     }
 
     async fn uninstall(&self, namespace: &str, name: &str) -> Result<(), Failure> {

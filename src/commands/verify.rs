@@ -6,8 +6,11 @@ use super::look::{heading, skips};
 use super::machines::Machines;
 use super::outside::{Depth, prove};
 use super::site::Site;
+use super::world::Reached;
 use super::{Answer, Connect, Context, Skip, world};
 use crate::check::Finding;
+use crate::facts::cluster::ingress_classes;
+use crate::inventory::Engine;
 use crate::report::{Exit, Failure};
 
 /// What was said to `verify`.
@@ -30,12 +33,14 @@ pub async fn run(context: &Context, wanted: Verify) -> Answer {
     let site = Site::open(context)?;
     let skips = skips(&site, &wanted.skip)?;
     let material = site.material(&site.tls_files()?)?;
-    let picture = site.picture(&material)?;
+    site.refuse(&material)?;
     let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
     let Some(reached) = world::reach(&site, &machines).await? else {
         let failure = machines.unreached().unwrap_or_else(|| nothing_there(&site));
         return Err(failure);
     };
+    let site = fitted(&site, &reached).await;
+    let picture = site.picture(&material)?;
     let tell = |text: String| context.console.talk(&text);
     let depth = Depth { silence: wanted.thorough.then_some(SILENCE), tell: &tell };
     let findings = prove(&site, &machines, &picture, &reached, depth).await?;
@@ -43,6 +48,16 @@ pub async fn run(context: &Context, wanted: Verify) -> Answer {
     machines.disconnect().await;
     context.console.findings(&heading(&site), &findings, began.elapsed().as_secs_f64())?;
     Ok(if findings.iter().any(Finding::blocks) { Exit::NotVerified } else { Exit::Done })
+}
+
+/// With the ingress class of the cluster that is there, as `plan` and `up` have it. Whoever may not read the classes can
+/// still walk the ways to Rancher.
+async fn fitted(site: &Site, reached: &Reached) -> Site {
+    let classes = match &site.inventory.engine {
+        Engine::Rke(_) => Vec::new(),
+        Engine::Existing(_) => ingress_classes(&reached.cluster).await.unwrap_or_default(),
+    };
+    site.with_classes(&classes)
 }
 
 /// No cluster answers where one is looked for.

@@ -11,6 +11,7 @@ use crate::execute::tool::{Found, ToolKind, Toolbox};
 use crate::execute::{Downloading, Tell, chart};
 use crate::facts;
 use crate::facts::existing::ClusterObserved;
+use crate::inventory::defaults::HELM_VERSION;
 use crate::inventory::{Delivery, Engine, Existing, Values};
 use crate::plan::applied::State;
 use crate::plan::rancher::{BOOTSTRAP_SECRET, NAMESPACE, RANCHER};
@@ -18,9 +19,6 @@ use crate::plan::{self, rancher};
 use crate::remote::Forward;
 use crate::report::{Exit, Failure};
 use crate::tls::{Material, Picture};
-
-/// The pinned helm: whatever else is in PATH is passed over only when its major version differs.
-pub const HELM_VERSION: &str = "v3.18.6";
 
 /// How long an API server that answers may take until it serves everything.
 const READY: Duration = Duration::from_secs(20);

@@ -195,6 +195,13 @@ pub async fn ingress_classes(cluster: &Cluster) -> Result<Vec<IngressClass>, Clu
     Ok(found)
 }
 
+/// The one class that is the cluster's default.
+pub fn default_class(classes: &[IngressClass]) -> Option<&IngressClass> {
+    let mut defaults = classes.iter().filter(|class| class.default);
+    let first = defaults.next()?;
+    defaults.next().is_none().then_some(first)
+}
+
 fn read_class(class: &Value) -> IngressClass {
     let text = |pointer: &str| class.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
     IngressClass {

@@ -3,10 +3,14 @@
 use serde_json::Value;
 
 use super::cluster::{IngressClass, ingress_classes};
-use super::inhabitants::{self, CertManagerSeen, FormerRancher, RancherThere, ReleaseSeen};
+use super::controllers::{ControllerSeen, Occupant, TRAEFIK, controllers, occupants};
+use super::inhabitants::{self, CertManagerSeen, FormerRancher, RancherThere, ReleaseSeen, is_ours};
 use super::rights::{Answered, rights};
 use super::{Fact, Unseen};
 use crate::cluster::{Cluster, ClusterError, NodeSeen, ObjectRef};
+
+/// Where cert-manager is installed when it is not there yet.
+const CERT_MANAGER: &str = "cert-manager";
 
 /// What came of looking at the cluster.
 #[derive(Debug, Clone)]
@@ -34,8 +38,7 @@ pub struct ExistingSeen {
     pub rights: Fact<Vec<Answered>>,
     pub nodes: Fact<Vec<NodeSeen>>,
     pub classes: Fact<Vec<IngressClass>>,
-    /// For each class the ready pods of its controller; `None` when how they look is not known.
-    pub controllers: Fact<Vec<(String, Option<usize>)>>,
+    pub controllers: Fact<Vec<ControllerSeen>>,
     pub releases: Fact<Vec<ReleaseSeen>>,
     pub cert_manager: Fact<CertManagerSeen>,
     pub api_services: Fact<Vec<ApiServiceSeen>>,
@@ -48,11 +51,17 @@ pub struct ExistingSeen {
 }
 
 impl ExistingSeen {
-    /// The one class that is the cluster's default.
-    pub fn default_class(&self) -> Option<&str> {
-        let mut defaults = self.classes.as_ref().ok()?.iter().filter(|class| class.default);
-        let first = defaults.next()?;
-        defaults.next().is_none().then_some(first.name.as_str())
+    /// What lets people in already, besides a Traefik that cowhand installed with this class.
+    pub fn occupants(&self, own_class: &str) -> Fact<Vec<Occupant>> {
+        let (classes, controllers) = (self.classes.clone()?, self.controllers.clone()?);
+        let releases = self.releases.clone()?;
+        let ours = releases.iter().find(|release| release.namespace == TRAEFIK && release.name == TRAEFIK);
+        Ok(occupants(&classes, &controllers, is_ours(ours).then_some((TRAEFIK, own_class))))
+    }
+
+    /// Whether cowhand installed the release that has its namespace's name.
+    pub fn is_ours(&self, name: &str) -> bool {
+        is_ours(self.release(name, name))
     }
 
     /// A Helm release by its namespace and name.
@@ -79,11 +88,13 @@ pub async fn existing(cluster: &Cluster) -> ClusterObserved {
     };
     let classes = ingress_classes(cluster).await.map_err(unseen);
     let releases = inhabitants::releases(cluster).await.map_err(unseen);
-    let (rights, nodes, controllers, cert_manager, api_services, aggregation, rancher, former, storage, built_by_rke) = tokio::join!(
-        rights(cluster),
+    let cert_manager = inhabitants::cert_manager(cluster).await;
+    let place = cert_manager.as_ref().ok().and_then(|found| found.controller.as_ref());
+    let issuing = place.map_or(CERT_MANAGER, |place| place.namespace.as_str());
+    let (rights, nodes, controllers, api_services, aggregation, rancher, former, storage, built_by_rke) = tokio::join!(
+        rights(cluster, issuing),
         cluster.nodes(),
-        inhabitants::controllers(cluster, classes.as_deref().unwrap_or_default()),
-        inhabitants::cert_manager(cluster),
+        controllers(cluster),
         api_services(cluster),
         aggregation(cluster),
         inhabitants::rancher(cluster),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::cluster::{IngressClass, NAMESPACE, RANCHER};
+use super::cluster::{NAMESPACE, RANCHER};
 use crate::cluster::{Cluster, ClusterError, Inhabitant, MADE_BY, ObjectRef};
 
 /// A Helm release as its newest record tells it.
@@ -28,6 +28,12 @@ pub async fn release(cluster: &Cluster, namespace: &str, name: &str) -> Result<O
     Ok(newest(&records).into_iter().next())
 }
 
+/// Whether cowhand installed the release, and so may upgrade and remove it. The only rule: `check`, `up` and `down` go by
+/// it. The namespace does not tell: somebody may have put a release of his own into one that cowhand made.
+pub fn is_ours(release: Option<&ReleaseSeen>) -> bool {
+    release.is_some_and(|release| release.ours)
+}
+
 fn newest(records: &[Inhabitant]) -> Vec<ReleaseSeen> {
     let mut newest: Vec<ReleaseSeen> = Vec::new();
     for record in records {
@@ -46,42 +52,6 @@ fn newest(records: &[Inhabitant]) -> Vec<ReleaseSeen> {
         }
     }
     newest
-}
-
-/// Controllers of ingress classes and the labels of their pods, as their own charts and manifests have them.
-const CONTROLLERS: &[(&str, &[&str])] = &[
-    (
-        "k8s.io/ingress-nginx",
-        &["app.kubernetes.io/name=ingress-nginx", "app=ingress-nginx", "app.kubernetes.io/name=rke2-ingress-nginx"],
-    ),
-    ("traefik.io/ingress-controller", &["app.kubernetes.io/name=traefik"]),
-    ("nginx.org/ingress-controller", &["app.kubernetes.io/name=nginx-ingress", "app=nginx-ingress"]),
-    ("haproxy-ingress.github.io/controller", &["app.kubernetes.io/name=haproxy-ingress"]),
-    ("haproxy.org/ingress-controller", &["app.kubernetes.io/name=kubernetes-ingress"]),
-    ("projectcontour.io/", &["app.kubernetes.io/name=contour", "app=contour"]),
-    ("ingress-controllers.konghq.com/kong", &["app.kubernetes.io/name=ingress", "app.kubernetes.io/name=kong"]),
-];
-
-/// For each class the number of its controller's ready pods; `None` for a controller that is not in the table.
-pub async fn controllers(
-    cluster: &Cluster,
-    classes: &[IngressClass],
-) -> Result<Vec<(String, Option<usize>)>, ClusterError> {
-    let mut found = Vec::new();
-    for class in classes {
-        let known = CONTROLLERS.iter().find(|(controller, _)| class.controller.starts_with(controller));
-        let Some((_, selectors)) = known else {
-            found.push((class.name.clone(), None));
-            continue;
-        };
-        let mut ready = 0;
-        for labels in *selectors {
-            let pods = cluster.list("v1", "Pod", None, Some(labels)).await?;
-            ready += pods.iter().filter(|pod| super::cluster::is_ready(pod)).count();
-        }
-        found.push((class.name.clone(), Some(ready)));
-    }
-    Ok(found)
 }
 
 /// What there is of cert-manager, by whomever.
@@ -145,8 +115,6 @@ pub struct RancherThere {
     pub release: Option<ReleaseSeen>,
     /// `cattle-cluster-agent` runs: the cluster is managed by a Rancher that is not in it.
     pub managed: bool,
-    /// The namespace is there, and cowhand made it.
-    pub namespace_ours: bool,
 }
 
 pub async fn rancher(cluster: &Cluster) -> Result<RancherThere, ClusterError> {
@@ -160,7 +128,6 @@ pub async fn rancher(cluster: &Cluster) -> Result<RancherThere, ClusterError> {
         image,
         release: release(cluster, NAMESPACE, RANCHER).await?,
         managed: cluster.get(&deployment("cattle-cluster-agent")).await?.is_some(),
-        namespace_ours: namespace_ours(cluster, NAMESPACE).await?,
     })
 }
 

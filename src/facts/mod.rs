@@ -3,6 +3,7 @@
 pub mod belongings;
 pub mod certificates;
 pub mod cluster;
+pub mod controllers;
 pub mod dns;
 pub mod etcd;
 pub mod existing;

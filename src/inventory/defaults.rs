@@ -1,4 +1,5 @@
-//! What is taken when the inventory does not say: every pinned version in this one file. As of 2026-11-22.
+//! What is taken when the inventory does not say: every pinned version in this one file. Which versions fit each other, and
+//! of what day that knowledge is, stands in `versions`; a test there holds what is pinned against it.
 
 use semver::Version;
 
@@ -7,6 +8,9 @@ use super::model::{Chart, ChartSource};
 /// RKE1's first 1.8 release; later ones default to Kubernetes images that need a subscription
 /// (github.com/rancher-archives/rke/releases, v1.8.14). RKE1 ended on 31 July 2025.
 pub const RKE_VERSION: &str = "v1.8.0";
+
+/// Whatever else is in PATH is passed over only when its major version differs.
+pub const HELM_VERSION: &str = "v3.18.6";
 
 /// Kubernetes in RKE's spelling, with publicly pullable images (same source).
 pub const KUBERNETES_VERSION: &str = "v1.32.2-rancher1-1";
@@ -19,9 +23,6 @@ pub const RANCHER_REPLICAS: u8 = 3;
 
 /// Where the Docker socket lies on every distribution that RKE supports.
 pub const DOCKER_SOCKET: &str = "/var/run/docker.sock";
-
-/// The first line of Rancher that cowhand does not know to run on RKE1.
-pub const FIRST_WITHOUT_RKE: Version = Version::new(2, 12, 0);
 
 /// The first Rancher whose chart knows `agentTLSMode`, which cowhand always decides (rancher/rancher#45628).
 pub const OLDEST_RANCHER: Version = Version::new(2, 9, 0);
@@ -36,31 +37,16 @@ pub fn traefik_chart() -> Chart {
     chart("https://traefik.github.io/charts", "traefik", "37.3.0")
 }
 
-/// cert-manager's chart, of a release that supports the Kubernetes versions of that Rancher line.
-/// Source: cert-manager.io/docs/releases (1.17: Kubernetes 1.29 to 1.33, 1.18 the same, 1.19: to 1.35, 1.21: to 1.36).
+/// cert-manager's chart, of a release that was tested with every Kubernetes of that Rancher line.
 pub fn cert_manager_chart(rancher: &Version) -> Chart {
     let version = match (rancher.major, rancher.minor) {
-        (2, ..=11) => "v1.17.4",
+        (2, ..=10) => "v1.16.5",
+        (2, 11) => "v1.17.4",
         (2, 12) => "v1.18.6",
         (2, 13) => "v1.19.4",
         _ => "v1.21.1",
     };
     chart("https://charts.jetstack.io", "cert-manager", version)
-}
-
-/// The first minor of Kubernetes 1 that the Rancher chart refuses (`kubeVersion` in Chart.yaml of the newest patch of each
-/// line, as of 2026-07-30); `None` for a line that is not known.
-pub fn kubernetes_bound(rancher: &Version) -> Option<u64> {
-    match (rancher.major, rancher.minor) {
-        (2, 9) => Some(31),
-        (2, 10) => Some(32),
-        (2, 11) => Some(33),
-        (2, 12) => Some(34),
-        (2, 13) => Some(35),
-        (2, 14) => Some(36),
-        (2, 15) => Some(37),
-        _ => None,
-    }
 }
 
 fn chart(url: &str, name: &str, version: &str) -> Chart {

@@ -21,6 +21,7 @@ mod ssh_config;
 mod suggest;
 mod syntax;
 mod tree;
+pub mod versions;
 
 use std::path::Path;
 

@@ -35,11 +35,10 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// The same, with the cluster's default ingress class where the file leaves the choice to the cluster.
-    pub fn with_default_class(mut self, class: &str) -> Inventory {
-        if self.ingress.class.is_empty() {
-            self.ingress.class = class.to_owned();
-        }
+    /// The same, with the ingress class that a cluster that is there has for Rancher, and what serves it.
+    pub fn with_class(mut self, name: &str, controller: &str) -> Inventory {
+        self.ingress.class = name.to_owned();
+        self.ingress.controller = Some(controller.to_owned());
         self
     }
 }
@@ -163,8 +162,10 @@ pub enum ChartSource {
 pub struct Ingress {
     pub provider: IngressProvider,
     /// Name of the IngressClass that Rancher's Ingress names. Empty: the default one of a cluster that is there already
-    /// (see [`Inventory::with_default_class`]).
+    /// (see [`Inventory::with_class`]).
     pub class: String,
+    /// `spec.controller` of that class, once a cluster that is there was looked at; no file says it.
+    pub controller: Option<String>,
     /// Used by `Traefik` only.
     pub chart: Chart,
     pub values: Values,

@@ -23,6 +23,13 @@ pub struct CertManagerFound {
     pub ours: bool,
 }
 
+impl CertManagerFound {
+    /// One that is not cowhand's and can be used: it is, and is left as it is.
+    pub fn is_somebody_elses(&self) -> bool {
+        self.crds && !self.ours
+    }
+}
+
 /// A cert-manager of somebody else's that cannot be used and must not be installed over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a cert-manager that is not cowhand's is in the cluster, without its definitions (CRDs)")]
@@ -55,7 +62,7 @@ pub fn plan(
     match (needed, inventory.cert_manager.install) {
         (false, _) => notes.push("this TLS set-up needs no cert-manager".into()),
         (true, CertManagerInstall::Never) => steps.push(ready),
-        (true, CertManagerInstall::Auto) if found.crds && !found.ours => {
+        (true, CertManagerInstall::Auto) if found.is_somebody_elses() => {
             notes.push("the cert-manager that is there already is used and left as it is".into());
             steps.push(ready);
         }

@@ -5,27 +5,56 @@ use serde_json::{Map, json};
 use super::playbook::Stage;
 use super::release::{self, ReleaseFound};
 use super::step::{ReleaseWanted, StagePlan, Step, Wait};
+pub use crate::facts::controllers::TRAEFIK;
 use crate::inventory::{IngressProvider, Inventory, Values};
 
-/// Namespace and release name of a Traefik that cowhand installs.
-pub const TRAEFIK: &str = "traefik";
+/// What is there where Traefik is to be installed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct IngressFound {
+    /// The release that cowhand made.
+    pub release: Option<ReleaseFound>,
+    /// A release of that name is there, by somebody else.
+    pub foreign: bool,
+    /// Whatever else lets people into a cluster that is there, as words.
+    pub others: Vec<String>,
+}
+
+/// An ingress of somebody else's, over or beside which none is installed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Foreign {
+    #[error("release {TRAEFIK}/{TRAEFIK} is in the cluster, and cowhand did not install it")]
+    Release,
+    #[error("an ingress is in the cluster already: {}", .0.join(", "))]
+    Others(Vec<String>),
+}
+
+impl Foreign {
+    pub fn hint(&self) -> &'static str {
+        "use it: `ingress: {provider: existing, class: …}`; or take it away first; cowhand installs no ingress over or beside another"
+    }
+}
 
 /// What the stage does. `tls_values` are the chart values that the TLS picture asks of Traefik.
-pub fn plan(inventory: &Inventory, tls_values: &Values, found: Option<&ReleaseFound>) -> StagePlan {
+///
+/// # Errors
+/// When somebody else's ingress is in the way.
+pub fn plan(inventory: &Inventory, tls_values: &Values, found: &IngressFound) -> Result<StagePlan, Foreign> {
     let mut steps = Vec::new();
     let mut notes = Vec::new();
     match inventory.ingress.provider {
         IngressProvider::Nginx => {}
+        IngressProvider::Traefik if found.foreign => return Err(Foreign::Release),
+        IngressProvider::Traefik if !found.others.is_empty() => return Err(Foreign::Others(found.others.clone())),
         IngressProvider::Traefik => {
             let wanted = traefik(inventory, tls_values);
-            steps.extend(release::step(wanted, found));
+            steps.extend(release::step(wanted, found.release.as_ref()));
         }
         IngressProvider::Existing => {
             notes.push(format!("the ingress class `{}` that is there serves Rancher", inventory.ingress.class));
         }
     }
     steps.extend(controller(inventory.ingress.provider).map(Step::Wait));
-    StagePlan { stage: Stage::Ingress, steps, notes }
+    Ok(StagePlan { stage: Stage::Ingress, steps, notes })
 }
 
 /// The controller's pods, where RKE or cowhand brings them.

@@ -1,6 +1,7 @@
 //! The picture of one TLS set-up: everything that plan, execute, verify and the README read off the table.
 
 mod advice;
+mod controller;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,7 +13,8 @@ use super::checksum::ca_checksum;
 use super::material::{Material, SecretSource};
 use super::objects::{self, INGRESS_SECRET, NAMESPACE, OwnObject, SolverClass};
 use super::table::{self, Cacerts, Cell, Origin, Passage, Recipe, Sense, Variant};
-use crate::inventory::{Acme, AgentTlsMode, IngressProvider, Inventory, PASSTHROUGH_ELSEWHERE, TlsMode, Values};
+use crate::inventory::{Acme, AgentTlsMode, Inventory, PASSTHROUGH_ELSEWHERE, TlsMode, Values};
+use controller::Controller;
 
 /// What one TLS set-up means for everybody else.
 #[derive(Debug, Clone)]
@@ -106,24 +108,18 @@ pub enum Trust {
 pub struct Refusal {
     pub reason: String,
     pub instead: String,
+    /// Only because nobody has seen yet what serves the ingress class.
+    pub until_seen: bool,
 }
 
 impl Refusal {
     pub fn new(reason: impl Into<String>, instead: impl Into<String>) -> Refusal {
-        Refusal { reason: reason.into(), instead: instead.into() }
+        Refusal { reason: reason.into(), instead: instead.into(), until_seen: false }
     }
 
     pub fn hint(&self) -> Option<String> {
         Some(self.instead.clone())
     }
-}
-
-/// Which ingress controller objects are written for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Controller {
-    Nginx,
-    Traefik,
-    Unknown,
 }
 
 /// Makes the picture. The material may lack only what is not made yet: the CA that cowhand itself makes.
@@ -137,7 +133,7 @@ pub fn picture(inventory: &Inventory, material: &Material) -> Result<Picture, Re
         Sense::Refused { reason, instead } => return Err(Refusal::new(reason, instead)),
     };
     advice::refuse_incomplete(inventory, material, cell, recipe)?;
-    let controller = controller(inventory);
+    let controller = Controller::of(inventory);
     let hands_out_ca = match recipe.cacerts {
         Cacerts::Given => true,
         Cacerts::GivenOrEmpty => tls.ca.is_some(),
@@ -165,19 +161,6 @@ pub fn picture(inventory: &Inventory, material: &Material) -> Result<Picture, Re
         trust: trust(cell, recipe, hands_out_ca, material),
         notes,
     })
-}
-
-fn controller(inventory: &Inventory) -> Controller {
-    match inventory.ingress.provider {
-        IngressProvider::Nginx => Controller::Nginx,
-        IngressProvider::Traefik => Controller::Traefik,
-        // all that is known of it is the name of its class
-        IngressProvider::Existing => match inventory.ingress.class.as_str() {
-            "nginx" => Controller::Nginx,
-            "traefik" => Controller::Traefik,
-            _ => Controller::Unknown,
-        },
-    }
 }
 
 /// What the chart's values follow from.
@@ -310,7 +293,7 @@ fn own_objects(setup: &Setup<'_>, material: &Material) -> Result<Vec<OwnObject>,
         Origin::Files | Origin::ChartIssuer | Origin::Balancer | Origin::PodCa | Origin::PodOwn => {}
     }
     match (cell.passage, controller) {
-        (Passage::Plain, _) | (Passage::Reencrypt, Controller::Nginx | Controller::Unknown) => {}
+        (Passage::Plain, _) | (Passage::Reencrypt, Controller::Nginx | Controller::Unknown | Controller::Unseen) => {}
         (Passage::Reencrypt, Controller::Traefik) => {
             all.push(objects::traefik_servers_transport());
             all.push(objects::traefik_redirect());
@@ -319,11 +302,8 @@ fn own_objects(setup: &Setup<'_>, material: &Material) -> Result<Vec<OwnObject>,
         (Passage::Passthrough, Controller::Nginx) => {
             all.push(objects::nginx_passthrough(hostname, &inventory.ingress.class));
         }
-        (Passage::Passthrough, Controller::Unknown) => {
-            return Err(Refusal::new(
-                format!("how the ingress class `{}` passes TLS through is not known", inventory.ingress.class),
-                "leave `passthrough` out, or use the class `nginx` or `traefik`",
-            ));
+        (Passage::Passthrough, Controller::Unknown | Controller::Unseen) => {
+            return Err(controller::no_passage(&inventory.ingress, controller == Controller::Unseen));
         }
     }
     Ok(all)
@@ -335,7 +315,7 @@ fn solver_class(inventory: &Inventory, controller: Controller) -> SolverClass<'_
     let class = inventory.ingress.class.as_str();
     match (controller, class) {
         (Controller::Nginx, "nginx") | (Controller::Traefik, "traefik") => return SolverClass::Annotation(class),
-        (Controller::Nginx | Controller::Traefik | Controller::Unknown, _) => {}
+        (Controller::Nginx | Controller::Traefik | Controller::Unknown | Controller::Unseen, _) => {}
     }
     let version = &inventory.cert_manager.chart.version;
     match semver::Version::parse(version.trim_start_matches('v')) {

@@ -25,7 +25,13 @@ fn inventory(tls: Tls, provider: IngressProvider, class: &str) -> Inventory {
         name: "prod".into(),
         nodes: Vec::new(),
         engine: Engine::Existing(Existing { kubeconfig: PathBuf::from("kubeconfig"), context: None }),
-        ingress: Ingress { provider, class: class.into(), chart: chart("37.0.0"), values: Values::new() },
+        ingress: Ingress {
+            provider,
+            class: class.into(),
+            controller: None,
+            chart: chart("37.0.0"),
+            values: Values::new(),
+        },
         cert_manager: CertManager { install: CertManagerInstall::Auto, chart: chart("v1.11.5"), values: Values::new() },
         rancher: Rancher {
             hostname: "rancher.example.com".into(),
@@ -282,6 +288,7 @@ fn what_cannot_work_is_refused_with_a_way_out() {
         inventory.rancher.tls.mode = TlsMode::Rancher;
     });
     assert!(reason.contains("`haproxy`"), "{reason}");
+    assert!(reason.contains("was not seen"), "{reason}");
     let reason = refuse(&|inventory| {
         inventory.rancher.tls.issuer = TlsIssuer::Ca;
         inventory.rancher.tls.ca = Some(PathBuf::from("ca.pem"));
@@ -335,4 +342,49 @@ fn a_public_ca_may_be_handed_to_strict_agents() {
     assert_eq!(picture.chart_values["privateCA"], true);
     assert_eq!(picture.chart_values["ingress"]["tls"]["source"], "letsEncrypt");
     assert!(matches!(picture.predicted, Predicted::Checksum(_)));
+}
+
+/// Class and `spec.controller` of a cluster that is there.
+fn served(cell: &Cell, class: &str, controller: Option<&str>) -> Result<Picture, Refusal> {
+    let given = given(cell);
+    let mut inventory = inventory(tls_of(cell, &given), IngressProvider::Existing, class);
+    inventory.ingress.controller = controller.map(str::to_owned);
+    picture(&inventory, &material(&given))
+}
+
+#[test]
+fn what_serves_the_class_counts_and_not_what_the_class_is_called() {
+    let through = cell(TlsMode::Rancher, TlsIssuer::Blank, Variant::ChartCa, Passage::Passthrough);
+    let kinds = |picture: Picture| -> Vec<String> {
+        picture.objects.iter().map(|one| one.manifest["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    let traefik = kinds(served(through, "web", Some("traefik.io/ingress-controller")).unwrap());
+    assert_eq!(traefik, ["IngressRouteTCP", "IngressRoute"]);
+    for nginx in ["k8s.io/ingress-nginx", "k8s.io/internal-ingress-nginx"] {
+        let picture = served(through, "traefik", Some(nginx)).unwrap();
+        assert_eq!(picture.objects[0].manifest["spec"]["ingressClassName"], "traefik");
+        assert_eq!(kinds(picture), ["Ingress"]);
+    }
+    let refusal = served(through, "nginx", Some("nginx.org/ingress-controller")).unwrap_err();
+    assert!(refusal.reason.contains("`nginx.org/ingress-controller`") && !refusal.until_seen, "{refusal}");
+    let again = cell(TlsMode::Rancher, TlsIssuer::Ca, Variant::MadeCa, Passage::Reencrypt);
+    let annotations = |picture: &Picture| picture.chart_values["service"]["annotations"].clone();
+    let internal = served(again, "traefik-internal", Some("traefik.io/ingress-controller")).unwrap();
+    assert!(annotations(&internal).to_string().contains("serversscheme"), "{}", annotations(&internal));
+    let other = served(again, "traefik", Some("k8s.io/ingress-nginx")).unwrap();
+    assert_eq!(annotations(&other), Value::Null);
+}
+
+#[test]
+fn before_anybody_looked_nothing_is_taken_for_known() {
+    let through = cell(TlsMode::Rancher, TlsIssuer::Blank, Variant::ChartCa, Passage::Passthrough);
+    for class in ["", "nginx"] {
+        let refusal = served(through, class, None).unwrap_err();
+        assert!(refusal.until_seen && !refusal.reason.contains("``"), "{refusal}");
+    }
+    // What the cluster cannot change is refused at once.
+    let mut inventory = inventory(tls_of(through, &given(through)), IngressProvider::Existing, "");
+    inventory.rancher.tls.agent_tls_mode = Some(AgentTlsMode::Strict);
+    inventory.rancher.tls.ca = Some(PathBuf::from("ca.pem"));
+    assert!(!picture(&inventory, &material(&given(through))).unwrap_err().until_seen);
 }

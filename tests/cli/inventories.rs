@@ -198,3 +198,21 @@ fn an_inventory_that_cannot_be_read_is_named() {
         assert!(said.err.contains(cause), "{}", said.err);
     }
 }
+
+#[test]
+fn passthrough_waits_for_the_cluster_to_say_what_serves_its_class() {
+    // Offline nobody knows; the check of the cluster and the plan do. A class by name is no better known.
+    for class in ["", "ingress: {class: web}\n"] {
+        let text = format!(
+            "name: shared\nengine: {{existing: {{kubeconfig: kubeconfig}}}}\n{class}rancher: {{hostname: rancher.example.com, \
+             version: 2.11.5, tls: {{mode: rancher, issuer: ca, passthrough: true}}}}\n"
+        );
+        let alone = folder(&[("inventory.yml", &text)]);
+        let said = cowhand(alone.path(), &["check", "--offline"]);
+        assert_eq!(said.code, 5, "only the kubeconfig is missing: {}", said.all());
+        assert!(said.out.contains("kubeconfig.usable") && !said.all().contains("ingress class"), "{}", said.all());
+        let said = cowhand(alone.path(), &["verify"]);
+        assert_eq!(said.code, 4, "{}", said.all());
+        assert!(!said.all().contains("TLS set-up"), "{}", said.all());
+    }
+}

@@ -1,5 +1,6 @@
 //! The binary as people call it: what it prints, where, and with which exit code. Nothing here reaches a machine.
 
+mod existing;
 mod exit_codes;
 mod help;
 mod init;

@@ -93,9 +93,9 @@ fn an_existing_cluster_says_its_default_ingress_class_itself() {
                 rancher: {hostname: r.example.com, tls: {mode: ingress, issuer: ca}}\n";
     let inventory = read(text.as_bytes()).unwrap();
     assert_eq!((inventory.ingress.provider, inventory.ingress.class.as_str()), (IngressProvider::Existing, ""));
-    assert_eq!(inventory.clone().with_default_class("traefik").ingress.class, "traefik");
-    let named = good("inventory/ha.yml").with_default_class("traefik");
-    assert_eq!(named.ingress.class, "nginx");
+    assert_eq!(inventory.ingress.controller, None, "only the cluster can say");
+    let fitted = inventory.with_class("web", "traefik.io/ingress-controller").ingress;
+    assert_eq!((fitted.class.as_str(), fitted.controller.as_deref()), ("web", Some("traefik.io/ingress-controller")));
 }
 
 #[test]

@@ -46,6 +46,19 @@ pub fn inventory(tls: &str, more: &str) -> String {
     )
 }
 
+/// A cluster that is there, without nodes.
+pub fn existing(tls: &str, more: &str) -> String {
+    format!(
+        "name: shared\n\
+         engine: {{existing: {{kubeconfig: kubeconfig}}}}\n\
+         {more}\
+         rancher:\n  \
+           hostname: rancher.example.com\n  \
+           version: 2.11.5\n  \
+           tls: {{{tls}}}\n"
+    )
+}
+
 /// The same with Rancher delivered by helm.
 pub fn by_helm(tls: &str, more: &str) -> String {
     inventory(tls, more).replace("  version: 2.11.5\n", "  version: 2.11.5\n  delivery: helm\n")

@@ -1,7 +1,7 @@
 //! The stages after the cluster, from an empty one, for TLS set-ups that differ most.
 
 use crate::world::{Cluster, Given, World};
-use crate::{by_helm, inventory, text};
+use crate::{by_helm, existing, inventory, text};
 
 pub const TRAEFIK: &str = "ingress: {provider: traefik}\n";
 pub const BALANCER: &str = "load_balancers: [10.0.0.5]\n";
@@ -11,16 +11,28 @@ pub const POD_FILES: &str =
     "mode: rancher, issuer: blank, passthrough: true, certificate: chain.pem, key: leaf.key, ca: root.pem";
 const OWN_ACME: &str = "mode: ingress, issuer: acme, ca: root.pem, \
     acme: {email: ops@example.com, server: 'https://acme.example.com/directory', server_ca: root.pem}";
+const LETS_ENCRYPT: &str = "mode: ingress, issuer: acme, acme: {email: ops@example.com, environment: staging}";
 const EXTERNAL: &str = "mode: external, issuer: blank";
 
 /// Name, inventory and TLS files: the set-ups that every law is held against.
 pub fn set_ups() -> Vec<(&'static str, String, Given)> {
-    let existing = by_helm(MADE_CA, "ingress: {class: nginx}\n")
-        .replace("engine: {rke: {kubernetes: v1.32.2-rancher1-1}}", "engine: {existing: {kubeconfig: kubeconfig}}");
+    let beside_nodes =
+        |ingress: &str| format!("ssh: {{user: rancher}}\nnodes: [10.0.0.11, 10.0.0.12, 10.0.0.13]\n{ingress}");
+    let class = |name: &str| format!("ingress: {{class: {name}}}\n");
     vec![
         ("ingress_ca_made", inventory(MADE_CA, ""), Given::CA),
         ("ingress_ca_made_traefik_helm", by_helm(MADE_CA, TRAEFIK), Given::CA),
-        ("ingress_ca_existing", existing, Given::CA),
+        ("ingress_ca_existing", existing(MADE_CA, &beside_nodes(&class("nginx"))), Given::CA),
+        ("existing_default_class", existing(MADE_CA, ""), Given::CA),
+        ("existing_named_class", existing(FILES, &class("f5")), Given::FILES),
+        ("existing_own_traefik", existing(MADE_CA, TRAEFIK), Given::CA),
+        ("existing_external", existing(EXTERNAL, &format!("{BALANCER}{}", class("internal"))), Given::NOTHING),
+        ("existing_acme", existing(OWN_ACME, &beside_nodes(&class("internal"))), Given::OWN_ACME),
+        ("existing_lets_encrypt", existing(LETS_ENCRYPT, &class("web")), Given::NOTHING),
+        ("existing_reencrypt", existing("mode: rancher, issuer: ca", &beside_nodes("")), Given::CA),
+        ("existing_passthrough_nginx", existing(POD_FILES, &class("nginx")), Given::FILES),
+        ("existing_passthrough", existing("mode: rancher, issuer: ca, passthrough: true", ""), Given::CA),
+        ("rke_ingress_of_others", inventory(MADE_CA, "ingress: {provider: existing, class: traefik}\n"), Given::CA),
         ("ingress_blank_private_ca", inventory(FILES, ""), Given::FILES),
         ("ingress_blank_rancher_makes", inventory("mode: ingress, issuer: blank", ""), Given::NOTHING),
         ("ingress_acme_own_server", inventory(OWN_ACME, TRAEFIK), Given::OWN_ACME),
@@ -37,6 +49,19 @@ fn from_an_empty_cluster_each_set_up_has_its_plan() {
     for (name, inventory, given) in set_ups() {
         let world = World::new(&inventory, given);
         insta::assert_snapshot!(format!("stages_{name}"), text(&world.plan(&Cluster::default())));
+    }
+}
+
+#[test]
+fn of_a_cluster_that_is_there_neither_the_ingress_nor_a_node_is_touched() {
+    let there = set_ups().into_iter().filter(|(_, inventory, _)| inventory.contains("existing: {kubeconfig"));
+    for (name, inventory, given) in there {
+        let own = inventory.contains(TRAEFIK);
+        let ingress = &World::new(&inventory, given).plan(&Cluster::default())[0];
+        assert_eq!(ingress.steps.iter().any(cowhand::plan::Step::changes), own, "{name}: {:?}", ingress.steps);
+        if !own && !inventory.contains("class: ") {
+            assert_eq!(ingress.notes, ["the ingress class `web` that is there serves Rancher"], "{name}");
+        }
     }
 }
 

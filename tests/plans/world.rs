@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use cowhand::cluster::split_for_addon;
-use cowhand::inventory::{CertManagerInstall, Delivery, Engine, Inventory, Values};
+use cowhand::inventory::{CertManagerInstall, Delivery, Engine, IngressProvider, Inventory, Values};
 use cowhand::plan::cert_manager::{self, CERT_MANAGER, CertManagerFound};
-use cowhand::plan::ingress::{self, TRAEFIK};
+use cowhand::plan::ingress::{self, Foreign, IngressFound, TRAEFIK};
 use cowhand::plan::leftovers::{self, bare_deployment};
 use cowhand::plan::rancher::{
     self, BOOTSTRAP_SECRET, LISTENER_SECRET, ListenerLeaf, NAMESPACE, RANCHER, RancherFound, RancherWanted,
@@ -23,6 +23,27 @@ pub struct World {
     pub inventory: Inventory,
     pub material: Material,
     pub picture: Picture,
+}
+
+/// What serves the ingress classes of the cluster that is there in these tests; `web` is its default.
+const CLASSES: &[(&str, &str)] = &[
+    ("web", "traefik.io/ingress-controller"),
+    ("nginx", "k8s.io/ingress-nginx"),
+    ("internal", "k8s.io/internal-ingress-nginx"),
+    ("f5", "nginx.org/ingress-controller"),
+];
+
+/// As the commands fit an inventory to that cluster.
+fn served(inventory: Inventory) -> Inventory {
+    match (&inventory.engine, inventory.ingress.provider) {
+        (Engine::Existing(_), IngressProvider::Existing) => {}
+        (Engine::Existing(_), IngressProvider::Traefik | IngressProvider::Nginx) | (Engine::Rke(_), _) => {
+            return inventory;
+        }
+    }
+    let wanted = if inventory.ingress.class.is_empty() { "web" } else { &inventory.ingress.class };
+    let (name, controller) = CLASSES.iter().find(|(name, _)| *name == wanted).expect("one of these classes");
+    inventory.with_class(name, controller)
 }
 
 /// TLS files, by their names in `tests/data/tls`.
@@ -63,7 +84,7 @@ impl Given {
 
 impl World {
     pub fn new(text: &str, given: Given) -> World {
-        let inventory = crate::read(text);
+        let inventory = served(crate::read(text));
         let material = given.material();
         let picture = picture(&inventory, &material).unwrap();
         World { inventory, material, picture }
@@ -92,7 +113,8 @@ impl World {
     /// The ingress, cert-manager and rancher stages, from what the cluster holds.
     pub fn plan(&self, cluster: &Cluster) -> Vec<StagePlan> {
         let traefik = cluster.release(TRAEFIK, &self.inventory.ingress.chart.version);
-        let ingress = ingress::plan(&self.inventory, &self.picture.ingress.traefik_values, traefik.as_ref());
+        let found = IngressFound { release: traefik, ..IngressFound::default() };
+        let ingress = ingress::plan(&self.inventory, &self.picture.ingress.traefik_values, &found).unwrap();
         let release = cluster.release(CERT_MANAGER, CERT_MANAGER_VERSION);
         let found = CertManagerFound { crds: release.is_some(), ours: release.is_some(), controller: None, release };
         let needed = self.picture.needs_cert_manager;
@@ -327,6 +349,21 @@ fn somebody_elses_cert_manager_is_used_or_refused_and_never_upgraded() {
     }
     let ours = CertManagerFound { crds: false, controller: None, release: Some(release()), ours: true };
     assert!(plan(&ours).unwrap().steps.iter().any(Step::changes));
+}
+
+#[test]
+fn no_ingress_is_installed_over_or_beside_somebody_elses_whatever_was_skipped() {
+    let world = World::new(&crate::by_helm("mode: ingress, issuer: ca", crate::stages::TRAEFIK), Given::CA);
+    let plan = |found: &IngressFound| ingress::plan(&world.inventory, &world.picture.ingress.traefik_values, found);
+    let release = Cluster::after(&world).release(TRAEFIK, "37.3.0");
+    assert!(release.is_some());
+    let theirs = IngressFound { foreign: true, ..IngressFound::default() };
+    assert_eq!(plan(&theirs), Err(Foreign::Release));
+    let beside = IngressFound { others: vec!["class nginx".into()], ..IngressFound::default() };
+    assert_eq!(plan(&beside).unwrap_err().to_string(), "an ingress is in the cluster already: class nginx");
+    assert!(plan(&beside).unwrap_err().hint().contains("provider: existing"));
+    let ours = IngressFound { release, ..IngressFound::default() };
+    assert!(!plan(&ours).unwrap().steps.iter().any(Step::changes));
 }
 
 #[test]

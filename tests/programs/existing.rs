@@ -38,7 +38,7 @@ async fn one_run_at_a_time_and_a_dead_one_frees_the_lock() {
 #[tokio::test]
 async fn the_admin_may_do_all_and_a_guest_next_to_nothing() {
     let admin = api().cluster().await;
-    assert!(rights(&admin).await.unwrap().iter().all(|one| one.denied.is_empty()));
+    assert!(rights(&admin, "cert-manager").await.unwrap().iter().all(|one| one.denied.is_empty()));
     let mut kubeconfig: Value = serde_json::from_str(&api().far).unwrap();
     kubeconfig["users"][0]["user"]["as"] = json!("guest");
     // What everybody has who logs in: to look around, and to ask for one's own rights.
@@ -54,12 +54,12 @@ async fn the_admin_may_do_all_and_a_guest_next_to_nothing() {
     let guest = Cluster::open(&access, api().route()).await.unwrap();
     // The API server itself hears of new roles a moment later.
     for _ in 0..100 {
-        if rights(&guest).await.is_ok() {
+        if rights(&guest, "cert-manager").await.is_ok() {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    let denied = rights(&guest).await.unwrap();
+    let denied = rights(&guest, "cert-manager").await.unwrap();
     assert!(denied.iter().all(|one| one.denied.len() == one.needed.verbs.len()), "{denied:?}");
     // What may not be seen says so, and is never taken for absent.
     let observed = existing(&guest).await;

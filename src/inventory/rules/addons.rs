@@ -49,7 +49,7 @@ pub(super) fn ingress(raw: RawIngress, engine: Option<&Engine>, judge: &mut Judg
         judge.mistake(&path.key("class"), format!("{} {reason}", quoted(&class)));
     }
     let chart = chart(raw.chart, &path.key("chart"), defaults::traefik_chart(), judge);
-    Ingress { provider, class, chart, values: raw.values }
+    Ingress { provider, class, controller: None, chart, values: raw.values }
 }
 
 fn only_for_traefik(values: &Values, chart: bool, path: &KeyPath, judge: &mut Judge) {

@@ -9,6 +9,7 @@ use crate::inventory::path::KeyPath;
 use crate::inventory::raw::RawRancher;
 use crate::inventory::reader::quoted;
 use crate::inventory::syntax;
+use crate::inventory::versions;
 
 use super::{addons, tls};
 
@@ -88,7 +89,7 @@ fn version(text: Option<String>, path: &KeyPath, engine: Option<&Engine>, judge:
                 "{text} is too old: cowhand decides what agents trust (agentTLSMode), which Rancher knows since 2.9"
             ),
         );
-    } else if matches!(engine, Some(Engine::Rke(_))) && line >= of(&defaults::FIRST_WITHOUT_RKE) {
+    } else if matches!(engine, Some(Engine::Rke(_))) && line > versions::LAST_RANCHER_ON_RKE {
         judge.mistake(
             path,
             format!(
@@ -105,11 +106,11 @@ fn version(text: Option<String>, path: &KeyPath, engine: Option<&Engine>, judge:
 /// The chart's `kubeVersion`: helm refuses anything newer.
 fn fits_kubernetes(version: &Version, path: &KeyPath, engine: Option<&Engine>, judge: &mut Judge) {
     let Some(Engine::Rke(rke)) = engine else { return };
-    let (Ok(minor), Some(bound)) = (syntax::rke_kubernetes(&rke.kubernetes), defaults::kubernetes_bound(version))
-    else {
+    let (Ok(minor), Some(rancher)) = (syntax::rke_kubernetes(&rke.kubernetes), versions::rancher_line(version)) else {
         return;
     };
-    if minor < bound {
+    let highest = rancher.highest;
+    if minor <= highest {
         return;
     }
     let (major, line) = (version.major, version.minor);
@@ -117,15 +118,14 @@ fn fits_kubernetes(version: &Version, path: &KeyPath, engine: Option<&Engine>, j
     if judge.has(&kubernetes) {
         judge.mistake(
             &kubernetes,
-            format!("{} is too new: Rancher {major}.{line} runs on Kubernetes up to 1.{}", rke.kubernetes, bound - 1),
+            format!("{} is too new: Rancher {major}.{line} runs on Kubernetes up to 1.{highest}", rke.kubernetes),
         );
     } else {
         judge.mistake(
             path,
             format!(
-                "Rancher {major}.{line} runs on Kubernetes up to 1.{}, and the default is {}; \
+                "Rancher {major}.{line} runs on Kubernetes up to 1.{highest}, and the default is {}; \
             set engine.rke.kubernetes to an older one",
-                bound - 1,
                 rke.kubernetes
             ),
         );

@@ -2,7 +2,8 @@
 
 use super::super::material::{Material, SecretSource};
 use super::super::table::{Cacerts, Cell, Origin, Passage, Recipe, Source, Variant};
-use super::{Controller, Refusal};
+use super::Refusal;
+use super::controller::{Controller, class_told};
 use crate::inventory::{AcmeEnvironment, AgentTlsMode, IngressProvider, Inventory, TlsMode};
 
 pub(super) fn refuse_incomplete(
@@ -105,11 +106,12 @@ pub(super) fn notes(inventory: &Inventory, cell: &Cell, recipe: Recipe, controll
         Passage::Plain => {}
         Passage::Reencrypt => {
             notes.push("between ingress and Rancher the traffic is encrypted, but the ingress does not verify Rancher's own certificate".into());
-            if controller == Controller::Unknown {
-                notes.push(format!(
-                    "whether the ingress class `{}` can speak TLS to Rancher is not known",
-                    inventory.ingress.class
-                ));
+            match controller {
+                Controller::Nginx | Controller::Traefik => {}
+                Controller::Unknown | Controller::Unseen => notes.push(format!(
+                    "whether the ingress class {} can speak TLS to Rancher is not known",
+                    class_told(&inventory.ingress)
+                )),
             }
         }
         Passage::Passthrough => {

@@ -140,10 +140,13 @@ def each_right_that_is_missing_is_named(s):
     whole = s.theirs.read_text()
     place = with_kubeconfig(s, "guest", whole[:whole.index("users:")] + f"users:\n- name: kube-admin-bare\n  user: {{token: {token}}}\n")
     done = s.cow("check", "--output", "json", inventory=place).must(5)
-    missing = {f["subject"]: f["seen"] for e in done.events("finding") for f in [e["finding"]] if f["check"] == "existing.rights"}
+    missing = {}
+    for f in [e["finding"] for e in done.events("finding") if e["finding"]["check"] == "existing.rights"]:
+        missing[f["subject"]] = f"{missing.get(f['subject'], '')} {f['seen']}"
     for resource, verb in [("secrets", "create"), ("namespaces", "create"), ("deployments.apps", "patch"), ("clusterrolebindings.rbac.authorization.k8s.io", "create"),
                            ("clusterroles.rbac.authorization.k8s.io/cluster-admin", "bind"), ("leases.coordination.k8s.io", "create"), ("ingresses.networking.k8s.io", "create"),
-                           ("customresourcedefinitions.apiextensions.k8s.io", "create"), ("validatingwebhookconfigurations.admissionregistration.k8s.io", "create")]:
+                           ("customresourcedefinitions.apiextensions.k8s.io", "create"), ("validatingwebhookconfigurations.admissionregistration.k8s.io", "create"),
+                           ("certificates/status.cert-manager.io", "patch"), ("jobs.batch", "watch")]:
         assert verb in missing.get(resource, ""), f"{resource}: {missing}"
     done.never_says(token)
     s.cow("up", "--output", "plain", inventory=place).must(5).says("existing.rights").never_says(token)
@@ -204,6 +207,61 @@ def up_again_changes_nothing(s):
     now = everything(s)
     assert not differences(before, now), differences(before, now)
     return f"{done.seconds:.1f} s"
+
+
+def given_nodes_are_looked_at_and_walked_from(s):
+    text = s.inventory.read_text()
+    nodes = "\n".join(f"- {{name: {n}, address: {a}}}" for n, a in s.nodes.items())
+    ssh = "{user: %s, identity_file: %s, known_hosts: %s}" % (s.environment["LAB_USER"], s.environment["LAB_KEY"], Path(s.environment["LAB_RUN"]) / "known_hosts")
+    s.inventory.write_text(f"{text}ssh: {ssh}\nnodes:\n{nodes}\n")
+    found = [e["finding"] for e in s.cow("check", "--output", "json", inventory=s.inventory).must().events("finding")]
+    for check in ["ssh.reachable", "dns.nodes", "clock.skew"]:
+        subjects = {f["subject"] for f in found if f["check"] == check and f["verdict"] == "pass"}
+        assert subjects >= set(s.nodes), f"{check}: {subjects}"
+    # How a machine must be for rke is nobody's business here.
+    assert not [f for f in found if f["check"].startswith(("docker.", "ports.", "node."))], found
+    before = everything(s)
+    s.cow("up", "--output", "plain", inventory=s.inventory).must().says("left as it is")
+    assert not differences(before, everything(s)), differences(before, everything(s))
+    findings = [e["finding"] for e in s.cow("verify", "--output", "json", inventory=s.inventory).must().events("finding")]
+    subjects = {f["subject"] for f in findings if f["check"] == "outside.trusted"}
+    assert set(s.nodes) <= subjects and all(any(x.startswith(f"{n}→dns ") for x in subjects) for n in s.nodes), subjects
+    s.inventory.write_text(text)
+    same_neighbours(s)
+
+
+def a_named_class_is_used_and_no_ingress_comes_beside_it(s):
+    text = s.inventory.read_text()
+    named = lambda name: text.replace("cert_manager:", f"ingress: {{class: {name}}}\ncert_manager:", 1)
+    # A second default, which nobody serves.
+    kube(s, "apply", "-f", "-", input="""
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: nginx, annotations: {ingressclass.kubernetes.io/is-default-class: "true"}}
+spec: {controller: example.com/nobody}
+""")
+    s.cow("check", "--output", "plain", inventory=s.inventory).must(5).says("2 ingress classes are the default one")
+    s.inventory.write_text(named("traefik"))
+    s.cow("check", "--output", "json", inventory=s.inventory).must().says("class traefik, of controller traefik.io/ingress-controller: 3 of its pods ready")
+    before = everything(s)
+    s.cow("up", "--output", "plain", inventory=s.inventory).must().says("class traefik, left as it is")
+    s.cow("verify", inventory=s.inventory).must()
+    assert not differences(before, everything(s)), differences(before, everything(s))
+    # What a class is called does not tell what serves it.
+    through = "mode: rancher, issuer: ca, passthrough: true"
+    s.inventory.write_text(named("nginx").replace("mode: ingress, issuer: ca", through))
+    for words in (["check"], ["plan"], ["verify"]):
+        s.cow(*words, inventory=s.inventory).must(3).says("example.com/nobody")
+    s.inventory.write_text(named("traefik").replace("mode: ingress, issuer: ca", through))
+    s.cow("check", inventory=s.inventory).must()
+    s.cow("plan", inventory=s.inventory).must().says("IngressRouteTCP")
+    s.inventory.write_text(text.replace("cert_manager:", "ingress: {provider: traefik}\ncert_manager:", 1))
+    s.cow("check", "--output", "plain", inventory=s.inventory).must(5).says("existing.ingress-class", "an ingress is there already")
+    s.cow("up", "--output", "plain", "--skip", "existing.ingress-class", inventory=s.inventory).must(5).says("cowhand did not install it")
+    assert not differences(before, everything(s)), differences(before, everything(s))
+    kube(s, "delete", "ingressclass/nginx")
+    s.inventory.write_text(text)
+    same_neighbours(s)
 
 
 def no_secret_is_anywhere(s):
@@ -298,6 +356,7 @@ def what_an_older_rancher_left_is_found(s):
 STEPS = [
     bare_rke_builds_a_cluster, others_move_in, a_kubeconfig_that_cannot_be_used_is_named_with_its_remedy, each_right_that_is_missing_is_named,
     check_is_green_and_touches_nothing, plan_says_all_and_changes_nothing, up_arrives_and_nobody_notices, a_browser_with_only_the_ca_trusts_every_node,
-    verify_status_and_kubeconfig_agree, up_again_changes_nothing, no_secret_is_anywhere, a_second_laptop_is_refused_until_the_first_is_gone,
+    verify_status_and_kubeconfig_agree, up_again_changes_nothing, given_nodes_are_looked_at_and_walked_from,
+    a_named_class_is_used_and_no_ingress_comes_beside_it, no_secret_is_anywhere, a_second_laptop_is_refused_until_the_first_is_gone,
     down_leaves_what_it_did_not_make, somebodys_cert_manager_and_objects_stay, a_rancher_of_somebody_else_is_left_alone, what_an_older_rancher_left_is_found,
 ]

@@ -1,8 +1,9 @@
-//! Which versions fit each other: a dated table with sources, for use without a network.
+//! Which versions fit each other: the one dated table, with sources, for use without a network. What is pinned
+//! (`defaults`), what an inventory may ask for (`rules`) and what the checks say are read off it.
 //!
-//! Sources: the data that rke carries (rancher/rke v1.8.0, data/data.json: K8sVersionInfo, K8sVersionDockerInfo), Chart.yaml of
-//! rancher/rancher at the tags (kubeVersion), cert-manager/website content/docs/releases, github.com/rancher-archives/rke
-//! releases, SUSE KB 000021513 (RKE's end of life).
+//! Sources: the data that rke carries (rancher/rke v1.8.0, data/data.json: K8sVersionInfo, K8sVersionDockerInfo,
+//! K8sVersionRKESystemImages), Chart.yaml of rancher/rancher at the tags (kubeVersion), cert-manager/website
+//! content/docs/releases, github.com/rancher-archives/rke releases, SUSE KB 000021513 (RKE's end of life).
 
 use std::fmt;
 
@@ -46,20 +47,17 @@ pub fn line_of(version: &str) -> Option<(u64, u64)> {
     Some((version.major, version.minor))
 }
 
-/// What RKE's data say of a Kubernetes minor: which RKE and which Rancher take it.
+/// What RKE's data say of a Kubernetes minor: which RKE supports it.
 #[derive(Debug, Clone, Copy)]
 pub struct KubernetesLine {
     pub minor: u64,
     pub rke: (Line, Line),
-    pub rancher: (Line, Line),
     /// Accepted Docker releases.
     pub docker: &'static [&'static str],
 }
 
 type Line = (u64, u64);
 
-const DOCKER_24: &[&str] =
-    &["1.13", "17.03", "17.06", "17.09", "18.06", "18.09", "19.03", "20.10", "23.0", "24.0", "25.0"];
 const DOCKER_27_4: &[&str] = &[
     "1.13", "17.03", "17.06", "17.09", "18.06", "18.09", "19.03", "20.10", "23.0", "24.0", "25.0", "26.0", "26.1",
     "27.0", "27.1", "27.2", "27.3", "27.4",
@@ -69,17 +67,44 @@ const DOCKER_27_5: &[&str] = &[
     "27.0", "27.1", "27.2", "27.3", "27.4", "27.5",
 ];
 
-/// Newest last. 1.30 to 1.32 have no upper end in the data; RKE ended with 1.8, and Rancher on it with 2.11.
+/// Newest last; older ones go with no Rancher that cowhand installs. 1.30 to 1.32 have no upper end in the data; RKE ended
+/// with 1.8.
 pub const KUBERNETES: &[KubernetesLine] = &[
-    KubernetesLine { minor: 25, rke: ((1, 4), (1, 5)), rancher: ((2, 7), (2, 8)), docker: DOCKER_24 },
-    KubernetesLine { minor: 26, rke: ((1, 4), (1, 5)), rancher: ((2, 7), (2, 8)), docker: DOCKER_24 },
-    KubernetesLine { minor: 27, rke: ((1, 5), (1, 6)), rancher: ((2, 8), (2, 9)), docker: DOCKER_27_4 },
-    KubernetesLine { minor: 28, rke: ((1, 5), (1, 7)), rancher: ((2, 8), (2, 10)), docker: DOCKER_27_5 },
-    KubernetesLine { minor: 29, rke: ((1, 6), (1, 7)), rancher: ((2, 9), (2, 10)), docker: DOCKER_27_5 },
-    KubernetesLine { minor: 30, rke: ((1, 6), (1, 8)), rancher: ((2, 9), (2, 11)), docker: DOCKER_27_5 },
-    KubernetesLine { minor: 31, rke: ((1, 7), (1, 8)), rancher: ((2, 10), (2, 11)), docker: DOCKER_27_5 },
-    KubernetesLine { minor: 32, rke: ((1, 8), (1, 8)), rancher: ((2, 11), (2, 11)), docker: DOCKER_27_5 },
+    KubernetesLine { minor: 27, rke: ((1, 5), (1, 6)), docker: DOCKER_27_4 },
+    KubernetesLine { minor: 28, rke: ((1, 5), (1, 7)), docker: DOCKER_27_5 },
+    KubernetesLine { minor: 29, rke: ((1, 6), (1, 7)), docker: DOCKER_27_5 },
+    KubernetesLine { minor: 30, rke: ((1, 6), (1, 8)), docker: DOCKER_27_5 },
+    KubernetesLine { minor: 31, rke: ((1, 7), (1, 8)), docker: DOCKER_27_5 },
+    KubernetesLine { minor: 32, rke: ((1, 8), (1, 8)), docker: DOCKER_27_5 },
 ];
+
+/// Every version of these minors that an rke release carries images for. Only v1.8.0 was read (its data/data.json,
+/// K8sVersionRKESystemImages); the lists of later releases are longer, of what length is not known here.
+const RKE_LISTS: &[(&str, &[&str])] = &[(
+    "v1.8.0",
+    &[
+        "v1.30.2-rancher1-1",
+        "v1.30.3-rancher1-1",
+        "v1.30.4-rancher1-1",
+        "v1.30.5-rancher1-1",
+        "v1.30.6-rancher1-1",
+        "v1.30.7-rancher1-1",
+        "v1.30.8-rancher1-1",
+        "v1.30.9-rancher1-1",
+        "v1.30.10-rancher1-1",
+        "v1.31.2-rancher2-1",
+        "v1.31.3-rancher1-1",
+        "v1.31.4-rancher1-1",
+        "v1.31.5-rancher1-1",
+        "v1.31.6-rancher1-1",
+        "v1.32.2-rancher1-1",
+    ],
+)];
+
+/// The Kubernetes versions that this rke release has images for; `None` when its list was not read.
+pub fn rke_list(rke: &str) -> Option<&'static [&'static str]> {
+    RKE_LISTS.iter().find(|(release, _)| *release == rke).map(|(_, list)| *list)
+}
 
 /// Added to RKE's data after v1.8.0 (rancher/kontainer-driver-metadata#1653 of 24 April 2025).
 const DOCKER_LATER: &[&str] = &["28.0", "28.1"];
@@ -131,24 +156,26 @@ pub fn needs_subscription(version: KubernetesVersion) -> bool {
     SUBSCRIPTION_ONLY.iter().any(|from| from.minor == version.minor && version.patch >= from.patch)
 }
 
-/// The highest Kubernetes minor that a Rancher's chart accepts (`kubeVersion` in its Chart.yaml), and the lowest that its
-/// support matrix names, where that was seen.
+/// The highest Kubernetes minor that a Rancher's chart accepts (`kubeVersion` in the Chart.yaml of its newest patch), and the
+/// lowest that the line supports. The chart itself has no lower end. Sources of the lower ends: 2.9 to 2.11 RKE's data
+/// (K8sVersionInfo, maxRancherVersion: 1.26 ends with 2.8, 1.27 with 2.9, 1.28 and 1.29 with 2.10); 2.12 its release notes
+/// ("Kubernetes v1.30 is no longer supported"); 2.13 to 2.15 rancher/rancher#51253, #53764, #55306.
 #[derive(Debug, Clone, Copy)]
 pub struct RancherLine {
     pub line: Line,
-    pub lowest: Option<u64>,
+    pub lowest: u64,
     pub highest: u64,
 }
 
+/// From the oldest that cowhand installs on.
 pub const RANCHER: &[RancherLine] = &[
-    RancherLine { line: (2, 8), lowest: None, highest: 28 },
-    RancherLine { line: (2, 9), lowest: None, highest: 30 },
-    RancherLine { line: (2, 10), lowest: None, highest: 31 },
-    RancherLine { line: (2, 11), lowest: Some(30), highest: 32 },
-    RancherLine { line: (2, 12), lowest: None, highest: 33 },
-    RancherLine { line: (2, 13), lowest: None, highest: 34 },
-    RancherLine { line: (2, 14), lowest: None, highest: 35 },
-    RancherLine { line: (2, 15), lowest: None, highest: 36 },
+    RancherLine { line: (2, 9), lowest: 27, highest: 30 },
+    RancherLine { line: (2, 10), lowest: 28, highest: 31 },
+    RancherLine { line: (2, 11), lowest: 30, highest: 32 },
+    RancherLine { line: (2, 12), lowest: 31, highest: 33 },
+    RancherLine { line: (2, 13), lowest: 32, highest: 34 },
+    RancherLine { line: (2, 14), lowest: 33, highest: 35 },
+    RancherLine { line: (2, 15), lowest: 34, highest: 36 },
 ];
 
 pub fn rancher_line(version: &semver::Version) -> Option<&'static RancherLine> {
@@ -169,6 +196,10 @@ pub const CERT_MANAGER: &[(Line, u64, u64)] = &[
     ((1, 20), 32, 35),
     ((1, 21), 33, 36),
 ];
+
+/// From this Rancher on its chart asks for at least this cert-manager, in its notes after installing
+/// (rancher/rancher: chart/templates/NOTES.txt, 2.14).
+pub const CERT_MANAGER_FOR_RANCHER: (Line, Line) = ((2, 14), (1, 15));
 
 /// Lines of cert-manager that were tested with a Kubernetes minor, newest last.
 pub fn cert_managers_for(minor: u64) -> impl Iterator<Item = Line> {
@@ -212,7 +243,36 @@ mod tests {
         assert!(RANCHER.is_sorted_by_key(|rancher| (rancher.line, rancher.highest)));
         assert!(AS_OF.parse::<jiff::civil::Date>().is_ok());
         for line in KUBERNETES {
-            assert!(line.rke.0 <= line.rke.1 && line.rancher.0 <= line.rancher.1, "{line:?}");
+            assert!(line.rke.0 <= line.rke.1, "{line:?}");
+        }
+        for (release, list) in RKE_LISTS {
+            let line = line_of(release).unwrap();
+            let minors: Vec<u64> = list.iter().map(|one| KubernetesVersion::read(one).unwrap().minor).collect();
+            let takes = KUBERNETES.iter().filter(|one| one.rke.0 <= line && line <= one.rke.1).map(|one| one.minor);
+            let mut listed = minors.clone();
+            listed.dedup();
+            assert!(minors.is_sorted() && listed.iter().copied().eq(takes), "{release}: {listed:?}");
+        }
+    }
+
+    #[test]
+    fn no_row_is_out_of_reach_and_what_is_pinned_is_in_the_table() {
+        use super::super::defaults;
+        let on_rke: Vec<&RancherLine> = RANCHER.iter().filter(|rancher| rancher.line <= LAST_RANCHER_ON_RKE).collect();
+        for line in KUBERNETES {
+            let fits = |rancher: &&RancherLine| (rancher.lowest..=rancher.highest).contains(&line.minor);
+            assert!(on_rke.iter().any(|rancher| fits(&rancher)), "no Rancher that cowhand installs takes {line:?}");
+        }
+        let oldest = (defaults::OLDEST_RANCHER.major, defaults::OLDEST_RANCHER.minor);
+        assert_eq!(RANCHER[0].line, oldest);
+        assert!(rke_list(defaults::RKE_VERSION).unwrap().contains(&defaults::KUBERNETES_VERSION));
+        for rancher in RANCHER {
+            let version = semver::Version::new(rancher.line.0, rancher.line.1, 0);
+            let chart = line_of(&defaults::cert_manager_chart(&version).version).unwrap();
+            for minor in rancher.lowest..=rancher.highest {
+                assert!(cert_managers_for(minor).any(|line| line == chart), "{version}: {chart:?} and 1.{minor}");
+            }
+            assert!(version < semver::Version::new(2, 14, 0) || chart >= CERT_MANAGER_FOR_RANCHER.1);
         }
     }
 }
