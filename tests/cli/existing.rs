@@ -1,7 +1,7 @@
 //! A cluster that is there, played by a small server that knows no more of Kubernetes than these commands ask of it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
@@ -46,18 +46,34 @@ fn there(controller: &'static str, ingress: &str, tls: &str) -> There {
             std::thread::spawn(move || serve(wire, controller, &heard));
         }
     });
+    let names = no_names();
     let kubeconfig = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\n\
          users: [{{name: u, user: {{token: x}}}}]\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n"
     );
     let inventory = format!(
         "name: shared\nengine: {{existing: {{kubeconfig: ./kubeconfig}}}}\nhelm: ./helm\n{ingress}\
-         rancher: {{hostname: rancher.example.test, version: 2.11.5, tls: {{{tls}}}}}\ndns: {{server: '127.0.0.1:9'}}\n"
+         rancher: {{hostname: rancher.example.test, version: 2.11.5, tls: {{{tls}}}}}\ndns: {{server: '127.0.0.1:{names}'}}\n"
     );
     let folder = super::folder(&[("kubeconfig", &kubeconfig), ("inventory.yml", &inventory), ("helm", HELM)]);
     let helm = folder.path().join("helm");
     std::fs::set_permissions(&helm, std::fs::Permissions::from_mode(0o700)).unwrap();
     There { folder, asked }
+}
+
+/// The port of a name server that knows no name (RFC 1035, 4.1.1: QR and RCODE 3).
+fn no_names() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut packet = [0; 512];
+        while let Ok((length, whence)) = socket.recv_from(&mut packet) {
+            packet[2] |= 0x80;
+            packet[3] = 0x83;
+            let _ = socket.send_to(&packet[..length], whence);
+        }
+    });
+    port
 }
 
 /// Answers as helm does where nothing is installed, and writes down what it was asked.
