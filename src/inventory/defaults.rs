@@ -1,4 +1,5 @@
-//! What is taken when the inventory does not say: every pinned version in this one file. As of 2026-11-22.
+//! What is taken when the inventory does not say: every version that an inventory can name. As of 2026-11-22.
+//! Helm's, which it cannot, stands in `commands/world.rs`.
 
 use semver::Version;
 
