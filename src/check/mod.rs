@@ -35,6 +35,8 @@ pub use run::{Report, SkipError, Skips, run_all};
 #[path = "bad_tests.rs"]
 mod bad;
 #[cfg(test)]
+mod run_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 #[path = "world_tests.rs"]
