@@ -73,7 +73,11 @@ Examples:
   cowhand check --offline --output json        # in a pipeline, without machines")]
     Check(commands::check::Check),
 
-    /// Show what `up` would do, step by step; changes nothing
+    /// Show what `up` would do, step by step; changes no machine and no cluster
+    ///
+    /// On this machine it writes nothing but what it fetches: rke and helm, where PATH has none that fits, into
+    /// ~/.cache/cowhand/tools, and charts into helm's own cache, .cowhand/helm beside the inventory. With
+    /// --accept-new-host-keys, known_hosts too.
     #[command(after_long_help = "\
 Examples:
   cowhand plan

@@ -11,10 +11,10 @@ use kube::client::ClientBuilder;
 use kube::client::retry::RetryPolicy;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use secrecy::zeroize::Zeroizing;
 use tokio::sync::Mutex;
 use tower::buffer::BufferLayer;
 use tower::retry::RetryLayer;
-use zeroize::Zeroizing;
 
 use super::ClusterError;
 use super::error::proof_failed;

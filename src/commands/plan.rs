@@ -1,4 +1,4 @@
-//! What `up` would do, step by step; nothing on any machine or disk changes.
+//! What `up` would do, step by step. No machine and no cluster changes; on this disk, only what is fetched on the way.
 
 use tokio_util::sync::CancellationToken;
 

@@ -76,7 +76,7 @@ impl<'a> World<'a> {
         };
         let config = plan::rke::cluster_yml(&self.site.inventory, rke, &additions);
         let file = self.site.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = plan::rke::text(&config, &file, &rke.version);
+        let text = plan::rke::text(&config, &self.site.inventory, &file, &rke.version);
         Some((config, text))
     }
 
@@ -178,7 +178,7 @@ pub async fn find(kind: ToolKind, from: &crate::inventory::Tool, version: &str, 
         tell.note(format!("{why}; {} is used instead", path.display()));
     }
     found.map_err(|error| {
-        // Before anything is changed.
+        // No machine and no cluster is changed yet.
         Failure::with_cause(Exit::ChecksFailed, format!("{} is not at hand", kind.name()), &error)
             .maybe_hint(error.hint())
     })

@@ -1,4 +1,5 @@
-//! What rke's log says: its lines read, its progress, the warnings that matter, its last words explained. Pure.
+//! What rke's log says: its lines read, its progress, the warnings that matter, its last words
+//! (`rke_explain` says what they mean). Pure.
 //!
 //! rke writes everything to stdout, as logfmt or, on a terminal, as `INFO[0000] text`, and it ends with exit code 0
 //! after failed user addons and after hosts that it dropped (rancher/rke: cmd/up.go, cluster/addons.go,

@@ -33,7 +33,7 @@ impl ClusterObserved {
 pub struct ExistingSeen {
     /// e.g. `v1.32.2`.
     pub version: String,
-    /// RKE keeps its state in the cluster: `full-cluster-state` in kube-system.
+    /// RKE deploys its add-ons by Jobs `rke-…` in kube-system.
     pub built_by_rke: Fact<bool>,
     pub rights: Fact<Vec<Answered>>,
     pub nodes: Fact<Vec<NodeSeen>>,

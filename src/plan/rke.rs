@@ -77,14 +77,35 @@ pub fn noted_digest(config: &Map<String, Value>) -> Option<&str> {
 }
 
 /// The file's text: a header that says from what it was made, then the keys in a stable order.
-pub fn text(cluster_yml: &Map<String, Value>, inventory_file: &str, rke_version: &str) -> String {
+pub fn text(
+    cluster_yml: &Map<String, Value>,
+    inventory: &Inventory,
+    inventory_file: &str,
+    rke_version: &str,
+) -> String {
     // Serialising a JSON map cannot fail: every key is a string and every value is finite.
     let body = serde_yaml::to_string(cluster_yml).unwrap_or_default();
     format!(
         "# Made by cowhand from {inventory_file} for rke {rke_version}. Change the inventory, not this file: the next\n\
          # `cowhand up` writes it anew. It works by hand as well: `rke up --config cluster.yml`, beside cluster.rkestate.\n\
-         {body}"
+         {}{body}",
+        lacking(inventory)
     )
+}
+
+/// What somebody has to know who runs rke by hand: it does not read what ssh and cowhand read.
+fn lacking(inventory: &Inventory) -> &'static str {
+    let elsewhere = |node: &Node| {
+        let jumps = node.ssh.jump.as_ref().map_or(0, Vec::len);
+        node.ssh.user.is_none() || node.ssh.host.is_some() || node.ssh.config.is_some() || jumps > 1
+    };
+    match inventory.nodes.iter().any(elsewhere) {
+        true => {
+            "# By hand, rke reads no ssh configuration, goes to `address`, and takes one jump host for all nodes: look through\n\
+             # user, port and bastion_host below. What `ssh:` in the inventory does not say, stands there as root, 22 and none.\n"
+        }
+        false => "",
+    }
 }
 
 /// Keys that only say how a plain rke reaches the nodes; cowhand goes its own way, and the cluster is the same by any.

@@ -4,7 +4,7 @@
 //! (encoding/pem), so a byte order mark or an indented paste silently loses it. Reading here finds such blocks and says so.
 
 use rustls::pki_types::pem::{PemObject, SectionKind};
-use zeroize::Zeroizing;
+use secrecy::zeroize::Zeroizing;
 
 /// All blocks of a file in order, and what was odd about its form.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,6 @@
 //! The table of TLS set-ups: mode × issuer × variant, each cell with its recipe or with the reason why there is none.
 //!
-//! This is the one place that knows which set-ups exist; the picture, the checks, `verify` and the README read it.
+//! This is the one place that knows which set-ups exist; the picture, the checks and `verify` read it.
 
 use serde::Serialize;
 

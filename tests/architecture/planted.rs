@@ -83,3 +83,16 @@ fn what_has_no_place_is_seen() {
     assert_eq!(has_a_place(".", ".ci"), None);
     assert_eq!(has_a_place("src", "report"), None);
 }
+
+#[test]
+fn long_functions_are_seen_and_tables_may_be_long() {
+    let function = |lines: usize| format!("fn a() {{\n{}}}\n", "    b();\n".repeat(lines - 2));
+    let long = function(LONGEST_FUNCTION + 1);
+    assert_eq!(count(functions_are_short, "src/plan/a.rs", &long), 1);
+    assert_eq!(count(functions_are_short, "src/plan/a.rs", &function(LONGEST_FUNCTION).repeat(2)), 0);
+    assert_eq!(count(functions_are_short, "src/plan/a.rs", &format!("trait A {{ fn b(); }}\n{}", "\n".repeat(99))), 0);
+    let template = format!("fn a() -> String {{\n\"{}\".into()\n}}\n", "b\n".repeat(99));
+    assert_eq!(count(functions_are_short, "src/plan/a.rs", &template), 0);
+    assert_eq!(count(functions_are_short, "src/plan/tests.rs", &long), 0);
+    assert_eq!(count(files_are_short, LONG_TABLES[0], &"\n".repeat(LONGEST_FILE + 1)), 0);
+}

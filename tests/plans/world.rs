@@ -106,7 +106,7 @@ impl World {
             nginx_arguments: strings(&self.picture.ingress.rke_extra_args),
         };
         let config = rke::cluster_yml(&self.inventory, rke, &additions);
-        let text = rke::text(&config, "inventory.yml", &rke.version);
+        let text = rke::text(&config, &self.inventory, "inventory.yml", &rke.version);
         (config, text)
     }
 

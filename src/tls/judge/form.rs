@@ -1,6 +1,6 @@
 //! The files themselves: is each what its name says, and in what shape.
 
-use zeroize::Zeroizing;
+use secrecy::zeroize::Zeroizing;
 
 use super::super::certificate;
 use super::super::key::{NotAKey, PrivateKeyFacts, read_private_key};

@@ -15,9 +15,9 @@ mod strict;
 mod tests;
 
 use jiff::Timestamp;
+use secrecy::zeroize::Zeroizing;
 use serde::Serialize;
 use x509_parser::prelude::X509Certificate;
-use zeroize::Zeroizing;
 
 use super::certificate::{self, is_ca, name_text};
 use super::key::{Fit, PrivateKeyFacts, fits};

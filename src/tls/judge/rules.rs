@@ -1,4 +1,4 @@
-//! Every rule that certificates are judged by. `check --list` and the README print this table.
+//! Every rule that certificates are judged by. `check --list` prints this table.
 
 use serde::Serialize;
 
