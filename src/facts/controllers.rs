@@ -153,8 +153,11 @@ mod tests {
         assert_eq!(occupants(&[], &[traefik("theirs")], None), [unnamed("theirs")]);
         let own = class("traefik", "traefik.io/ingress-controller");
         let ours = Some(("traefik", "traefik"));
-        assert_eq!(occupants(&[own.clone()], &[traefik("traefik")], ours), []);
-        assert_eq!(occupants(&[own.clone()], &[traefik("traefik"), traefik("theirs")], ours), [unnamed("theirs")]);
+        assert_eq!(occupants(std::slice::from_ref(&own), &[traefik("traefik")], ours), []);
+        assert_eq!(
+            occupants(std::slice::from_ref(&own), &[traefik("traefik"), traefik("theirs")], ours),
+            [unnamed("theirs")]
+        );
         // One that a class names is told by the class alone.
         assert_eq!(occupants(&[own], &[traefik("theirs")], None), [Occupant::Class("traefik".into())]);
     }
