@@ -78,17 +78,6 @@ fn checks_that_failed() {
 }
 
 #[test]
-fn a_step_that_failed() {
-    let inventory = at_port(nobody());
-    let folder = folder(&[("inventory.yml", &inventory)]);
-    // What cannot be read as a file, whoever runs the tests.
-    std::fs::create_dir(folder.path().join("cluster.rkestate")).unwrap();
-    let said = cowhand(folder.path(), &["recover-state"]);
-    assert_eq!(said.code, 6, "{}", said.all());
-    assert!(said.err.contains("cluster.rkestate cannot be read"), "{}", said.err);
-}
-
-#[test]
 fn interrupted() {
     // It takes the connection and says nothing, so the run waits for its greeting.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

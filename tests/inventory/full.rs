@@ -64,7 +64,15 @@ fn others() -> Vec<Other> {
             &[("/rancher/tls/mode", json!("external")), ("/rancher/tls/issuer", json!("blank"))],
             ACME,
         ),
-        other("external (at a load balancer)", &[("/rancher/tls/mode", json!("rancher"))], &[]),
+        other(
+            "external (at a load balancer)",
+            &[
+                ("/rancher/tls/mode", json!("rancher")),
+                ("/rancher/version", json!("2.11.5")),
+                ("/rancher/chart/version", json!("2.11.5")),
+            ],
+            &[],
+        ),
         other("ca (yours, or a made one)", &[("/rancher/tls/issuer", json!("ca"))], TLS_FILES),
         other("ca (yours, or a made one)", &[("/rancher/tls/issuer", json!("blank"))], TLS_FILES),
         other(

@@ -315,10 +315,11 @@ impl Cluster {
         let other = has_certificate && by_ca && self.issued.as_deref() != world.material.ca();
         let given = self.secrets.get("tls-rancher-ingress").is_some_and(|secret| !secret.is_empty());
         let issued = rancher::by_chart(&world.picture) || before.iter().any(|one| one["kind"] == "Certificate");
+        let signs = matches!(world.picture.cell.recipe().map(|one| one.origin), Some(Origin::PodCa | Origin::PodOwn));
         found.listener_leaf = match &self.leaf {
-            None => ListenerLeaf::Absent,
-            Some(ca) if Some(ca.as_str()) == world.material.ca() => ListenerLeaf::OfTheCa,
-            Some(_) => ListenerLeaf::OfAnother,
+            Some(ca) if signs && Some(ca.as_str()) == world.material.ca() => ListenerLeaf::OfTheCa,
+            Some(_) if signs => ListenerLeaf::OfAnother,
+            Some(_) | None => ListenerLeaf::Absent,
         };
         found.stale = (other || given && issued).then(|| "another CA".to_owned());
         found
