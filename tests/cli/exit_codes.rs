@@ -79,10 +79,10 @@ fn checks_that_failed() {
 
 #[test]
 fn interrupted() {
-    // It takes the connection and says nothing, so the run waits for its greeting.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let folder = folder(&[("inventory.yml", &at_port(silent.local_addr().unwrap().port()))]);
     for signal in ["INT", "TERM"] {
+        // It takes the connection and says nothing, so the run waits for its greeting; and each run has one of its own.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let folder = folder(&[("inventory.yml", &at_port(silent.local_addr().unwrap().port()))]);
         let mut child = Command::new(assert_cmd::cargo::cargo_bin("cowhand"))
             .args(["check"])
             .current_dir(folder.path())
