@@ -159,7 +159,7 @@ fn each_or_of_the_file_is_tried_here() {
     }
     // What an `or:` names in words is one of the values that are set for it.
     for words in [
-        "or: external (at a load balancer), rancher (in its pods)",
+        "or: external (at a load balancer), rancher (in its pods; from 2.11.5)",
         "or: ca (yours, or a made one), blank",
         "or: nginx (RKE's own, default with rke), existing",
     ] {

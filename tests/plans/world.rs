@@ -160,6 +160,20 @@ impl World {
         (parts.addon, parts.later)
     }
 
+    /// The CA by which Rancher's own listener signs, where clients see what it signed.
+    fn listeners_ca(&self) -> Option<String> {
+        match self.picture.cell.recipe()?.origin {
+            Origin::PodCa => self.material.ca().map(str::to_owned),
+            Origin::PodOwn => Some("Rancher's own".into()),
+            Origin::CaIssuer
+            | Origin::AcmeIssuer
+            | Origin::ChartIssuer
+            | Origin::Files
+            | Origin::Balancer
+            | Origin::PodFiles => None,
+        }
+    }
+
     fn secret(&self, step: &SecretStep) -> Vec<Option<String>> {
         let text = |from: &SecretFrom| match from {
             SecretFrom::Tls(source) => self.material.text(*source).map(|text| text.expose_secret().to_owned()),
@@ -215,10 +229,9 @@ impl Cluster {
 
     /// As Rancher's listener does: a certificate that is there is kept, whoever signed it.
     fn start_pods(&mut self, world: &World) {
-        let origin = world.picture.cell.recipe().map(|recipe| recipe.origin);
-        if origin == Some(Origin::PodCa) {
-            self.pods_ca = world.material.ca().map(str::to_owned);
-            self.leaf = self.leaf.take().or_else(|| self.pods_ca.clone());
+        if let Some(ca) = world.listeners_ca() {
+            self.leaf.get_or_insert_with(|| ca.clone());
+            self.pods_ca = Some(ca);
         }
     }
 
@@ -247,7 +260,7 @@ impl Cluster {
                 self.objects.retain(|there| !gone.contains(&rancher::identity(there)));
                 self.addon.retain(|there| !gone.contains(&rancher::identity(there)));
                 // Pods that know another CA write their certificate back.
-                let wanted = world.material.ca() == self.pods_ca.as_deref();
+                let wanted = world.listeners_ca() == self.pods_ca;
                 if wanted && gone.contains(&format!("Secret/{LISTENER_SECRET}")) {
                     self.leaf = None;
                 }
@@ -284,7 +297,13 @@ impl Cluster {
     fn found(&self, world: &World, wanted: &RancherWanted<'_>) -> RancherFound {
         let mut found = RancherFound { namespace: self.namespace, ..RancherFound::default() };
         for step in rancher::secrets(&world.picture) {
-            let Some(there) = self.secrets.get(&step.name) else { continue };
+            let Some(there) = self.secrets.get(&step.name) else {
+                // Where none is given, Rancher keeps the CA that it makes there.
+                if step.name == "tls-rancher" && self.pods_ca.is_some() {
+                    found.secrets_changed.push(step.name);
+                }
+                continue;
+            };
             let same = *there == world.secret(&step);
             if same { &mut found.secrets_as_wanted } else { &mut found.secrets_changed }.push(step.name);
         }
@@ -315,11 +334,10 @@ impl Cluster {
         let other = has_certificate && by_ca && self.issued.as_deref() != world.material.ca();
         let given = self.secrets.get("tls-rancher-ingress").is_some_and(|secret| !secret.is_empty());
         let issued = rancher::by_chart(&world.picture) || before.iter().any(|one| one["kind"] == "Certificate");
-        let signs = matches!(world.picture.cell.recipe().map(|one| one.origin), Some(Origin::PodCa | Origin::PodOwn));
-        found.listener_leaf = match &self.leaf {
-            Some(ca) if signs && Some(ca.as_str()) == world.material.ca() => ListenerLeaf::OfTheCa,
-            Some(_) if signs => ListenerLeaf::OfAnother,
-            Some(_) | None => ListenerLeaf::Absent,
+        found.listener_leaf = match (&self.leaf, world.listeners_ca()) {
+            (Some(signer), Some(ca)) if *signer == ca => ListenerLeaf::OfTheCa,
+            (Some(_), Some(_)) => ListenerLeaf::OfAnother,
+            (None, _) | (_, None) => ListenerLeaf::Absent,
         };
         found.stale = (other || given && issued).then(|| "another CA".to_owned());
         found
