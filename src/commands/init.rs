@@ -80,7 +80,6 @@ fn request(wanted: &Init) -> Result<(InitRequest, Vec<PassedOver>), Failure> {
         nodes: wanted.nodes.iter().map(|said| node(said)).collect::<Result<_, _>>()?,
         user: wanted.user.clone(),
         hostname: wanted.hostname.clone(),
-        ..InitRequest::default()
     };
     if let Some(file) = &wanted.from_ssh_config {
         let text = ssh_config(file)?;

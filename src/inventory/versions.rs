@@ -261,7 +261,7 @@ mod tests {
         let on_rke: Vec<&RancherLine> = RANCHER.iter().filter(|rancher| rancher.line <= LAST_RANCHER_ON_RKE).collect();
         for line in KUBERNETES {
             let fits = |rancher: &&RancherLine| (rancher.lowest..=rancher.highest).contains(&line.minor);
-            assert!(on_rke.iter().any(|rancher| fits(rancher)), "no Rancher that cowhand installs takes {line:?}");
+            assert!(on_rke.iter().any(fits), "no Rancher that cowhand installs takes {line:?}");
         }
         let oldest = (defaults::OLDEST_RANCHER.major, defaults::OLDEST_RANCHER.minor);
         assert_eq!(RANCHER[0].line, oldest);
