@@ -123,7 +123,12 @@ def as_the_table_says(s, cell):
     assert not left, f"a secret of an earlier set-up is still there: {left}"
     known = s.kubectl(s.inventory, "api-resources", "-o", "name").split()   # without cert-manager there are no issuers
     kinds = ",".join(kind for kind in KINDS if kind in known)
-    objects = {re.sub(r"\..*/", "/", name) for name in s.kubectl(s.inventory, "-n", NAMESPACE, "get", kinds, "-o", "name").split()}
+
+    def there():
+        return {re.sub(r"\..*/", "/", name) for name in s.kubectl(s.inventory, "-n", NAMESPACE, "get", kinds, "-o", "name").split()}
+    # cert-manager takes its solvers away a moment after the certificate is there.
+    until(60, lambda: not any("cm-acme-http-solver" in one for one in there()))
+    objects = there()
     expected = cell.objects | (set() if cell.passage == "passthrough" else {"ingress/rancher"})
     assert objects == expected, f"objects {sorted(objects)}, expected {sorted(expected)}"
     values = given_values(s, cell)
