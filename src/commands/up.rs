@@ -190,22 +190,8 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
             Stage::Cluster | Stage::Ingress | Stage::CertManager | Stage::Rancher => {}
         }
         let began = start(tell, stage);
-        let outcome = async {
-            if stage == Stage::Rancher {
-                let late = guarded(stop, agents.ask_late(&world, reached.as_ref(), replace_ca)).await?;
-                late.into_iter().for_each(|note| tell.note(note));
-            }
-            let plan = guarded(stop, stages::plan(&world, stage, reached.as_ref())).await?;
-            for note in &plan.notes {
-                tell.note(note);
-            }
-            let changes = plan.steps.iter().any(crate::plan::Step::changes);
-            run.carry_out(stage, &plan.steps, &mut reached).await?;
-            let text = guarded(stop, settle(&run, stage, reached.as_ref())).await?;
-            Ok::<_, Failure>((changes, text))
-        }
-        .instrument(tracing::info_span!("stage", name = stage.name()))
-        .await;
+        let span = tracing::info_span!("stage", name = stage.name());
+        let outcome = play(&run, stage, &mut reached, &mut agents, replace_ca).instrument(span).await;
         match outcome {
             Ok((changes, text)) => {
                 changed |= changes;
@@ -218,6 +204,31 @@ async fn act(site: &Site, machines: &Machines, _cleared: &check::Cleared, acting
         }
     }
     Ok(Exit::Done)
+}
+
+/// Plans a stage from what is there now, carries it out and looks again: whether it had something to change, and what stands.
+async fn play(
+    run: &Run<'_>,
+    stage: Stage,
+    reached: &mut Option<Reached>,
+    agents: &mut Agents,
+    replace_ca: bool,
+) -> Result<(bool, String), Failure> {
+    let Run { world, stop, tell, .. } = *run;
+    let late = match stage {
+        Stage::Rancher => guarded(stop, agents.ask_late(world, reached.as_ref(), replace_ca)).await?,
+        Stage::Check | Stage::Cluster | Stage::Ingress | Stage::CertManager | Stage::Verify | Stage::Remove => {
+            Vec::new()
+        }
+    };
+    let plan = guarded(stop, stages::plan(world, stage, reached.as_ref())).await?;
+    for note in late.iter().chain(&plan.notes) {
+        tell.note(note);
+    }
+    let changes = plan.steps.iter().any(crate::plan::Step::changes);
+    run.carry_out(stage, &plan.steps, reached).await?;
+    let text = guarded(stop, settle(run, stage, reached.as_ref())).await?;
+    Ok((changes, text))
 }
 
 /// A refusal when something is changed already: its code would say that nothing was.
