@@ -185,6 +185,11 @@ fn the_rights_that_are_asked_for_go_by_the_set_up_and_by_what_is_there() {
         says(&installs, "secrets in cert-manager")
             && says(&installs, "clusterissuers.cert-manager.io in the whole cluster")
     );
+    // Whose it is, and whether it is there, could not be seen: then it may have to be installed.
+    let unseen = missing(|world| {
+        world.cluster().cert_manager = Err(facts::Unseen("forbidden".into()));
+    });
+    assert!(says(&unseen, "create, patch, update and delete customresourcedefinitions"), "{unseen:#?}");
     let traefik = |passthrough: bool| {
         missing(move |world| {
             world.cluster().classes.as_mut().unwrap()[0].controller = "traefik.io/ingress-controller".into();

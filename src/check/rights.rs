@@ -42,7 +42,7 @@ fn is_needed(context: &Context, seen: &ExistingSeen, purpose: Purpose) -> bool {
     let tls = &inventory.rancher.tls;
     let issues = needs_cert_manager(context);
     let definitions = seen.cert_manager.as_ref().map_or(true, |found| found.crds);
-    let theirs = definitions && !seen.is_ours("cert-manager");
+    let theirs = seen.cert_manager.as_ref().is_ok_and(|found| found.crds) && !seen.is_ours("cert-manager");
     let installs = issues && inventory.cert_manager.install == CertManagerInstall::Auto && !theirs;
     let own_traefik = inventory.ingress.provider == IngressProvider::Traefik;
     let is_traefik = |class: &IngressClass| class.controller.starts_with("traefik.io/");
