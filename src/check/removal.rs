@@ -28,6 +28,11 @@ pub fn removal(context: &Context, skips: &Skips) -> Vec<Finding> {
 fn ours(context: &Context) -> Vec<Answer> {
     context.each_node(|node, reached| {
         let facts = &reached.facts;
+        if let Err(unseen) = &facts.root {
+            let fix =
+                format!("let the user on {} use sudo without a password: to remove a cluster takes root", node.name);
+            return Answer::unknown("whether this user may act as root", unseen, fix);
+        }
         if let Err(unseen) = &facts.containers {
             return Answer::unknown("the containers", unseen, docker_fix(node));
         }

@@ -132,13 +132,13 @@ async fn take_away(site: &Site, machines: &Machines, stop: &CancellationToken, t
     if let Some(note) = site.workspace.mend_state().map_err(unwritten)? {
         tell.warning(note);
     }
-    if site.workspace.cluster_state().exists() {
-        let before = on_all(machines, async |machine| sweep.before(&machine.connection, &machine.node.name).await);
-        guarded(stop, before).await?;
-        Remover { site, machines, stop, tell }.rke_remove().await?;
-    } else {
-        tell.note("there is no cluster.rkestate: only what lies on the nodes is removed");
+    if !site.workspace.cluster_state().exists() {
+        let found = on_all(machines, async |machine| sweep.look(&machine.connection, &machine.node.name).await);
+        return nothing_there(site, &told(machines, guarded(stop, found).await?, tell));
     }
+    let before = on_all(machines, async |machine| sweep.before(&machine.connection, &machine.node.name).await);
+    guarded(stop, before).await?;
+    Remover { site, machines, stop, tell }.rke_remove().await?;
     tell.progress(Stage::Remove, "taking away what rke leaves on the nodes");
     let swept = on_all(machines, async |machine| sweep.after(&machine.connection, &machine.node.name).await);
     let left = told(machines, guarded(stop, swept).await?, tell);
@@ -147,23 +147,23 @@ async fn take_away(site: &Site, machines: &Machines, stop: &CancellationToken, t
             .because(left.join("\n"))
             .hint("a reboot of the node ends what holds it; then `cowhand down` again"));
     }
-    forget(site)?;
-    Ok(format!("nothing of `{}` is left on {} nodes", site.inventory.name, machines.reached.len()))
-}
-
-/// The workspace of a cluster that is gone: its state, kubeconfig and cluster.yml go.
-fn forget(site: &Site) -> Result<(), Failure> {
     site.workspace.forget_cluster().map_err(unwritten)?;
-    let file = site.workspace.cluster_yml();
-    if !file.exists() {
-        return Ok(());
-    }
-    std::fs::remove_file(&file)
-        .map_err(|error| Failure::with_cause(Exit::StepFailed, format!("{} cannot be removed", file.display()), &error))
+    Ok(format!("nothing of `{}` is left on {} nodes", site.inventory.name, machines.reached.len()))
 }
 
 fn unwritten(error: WorkspaceError) -> Failure {
     Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint())
+}
+
+/// Without a state file nothing proves that what lies on the nodes, under whatever name, was made by this workspace.
+fn nothing_there(site: &Site, found: &[String]) -> Result<String, Failure> {
+    if found.is_empty() {
+        return Ok(format!("there was nothing of `{}` to remove", site.inventory.name));
+    }
+    Err(Failure::new(Exit::ChecksFailed, "this may not be removed: there is no cluster.rkestate here, and nothing else tells whose it is")
+        .because(found.join("\n"))
+        .hint("if it is yours, put that cluster's cluster.rkestate here, or fetch it with `cowhand recover-state` while its API answers; \
+               if nobody needs it, remove it by hand; nothing was touched"))
 }
 
 /// What is on the machines, once all of it is seen to be this workspace's own.
@@ -247,5 +247,17 @@ mod tests {
         assert_eq!(failure.exit, Exit::ChecksFailed);
         assert_eq!(failure.because, ["n1: docker hangs\nn2: docker hangs"]);
         assert_eq!(failure.hint.unwrap(), "restart it\n`cowhand check` looks at n1 again; nothing was touched");
+    }
+
+    #[test]
+    fn without_a_state_file_whatever_is_there_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::of_test(folder.path());
+        assert_eq!(nothing_there(&site, &[]).unwrap(), "there was nothing of `prod` to remove");
+        let failure = nothing_there(&site, &["n1: container nginx-proxy".into()]).unwrap_err();
+        assert_eq!(
+            (failure.exit, failure.because),
+            (Exit::ChecksFailed, vec!["n1: container nginx-proxy".to_string()])
+        );
     }
 }

@@ -191,11 +191,25 @@ impl Run<'_> {
         let name = step.to_string();
         self.tell.event(Event::StepStarted { stage, step: name.clone(), text: step.text() });
         let workspace = &self.world.site.workspace;
+        self.keep_former(&workspace.cluster_yml(), text)?;
         self.write(&workspace.cluster_yml(), text)?;
         self.keep_rancher_values()?;
         self.begin_anew(config, reached).await?;
         self.rke(stage, Verb::Up, config).await?;
         self.tell.event(Event::StepFinished { stage, step: name, seconds: began.elapsed().as_secs_f64() });
+        Ok(())
+    }
+
+    /// A cluster.yml with something else in it may be somebody's work.
+    fn keep_former(&self, file: &Path, text: &str) -> Result<(), Failure> {
+        if std::fs::read(file).is_ok_and(|there| there == text.as_bytes()) {
+            return Ok(());
+        }
+        let kept = self.world.site.workspace.keep_aside(file);
+        let kept = kept.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))?;
+        if let Some(kept) = kept {
+            self.tell.note(format!("the former cluster.yml is kept as {}", kept.display()));
+        }
         Ok(())
     }
 

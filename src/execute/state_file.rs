@@ -118,11 +118,14 @@ impl Workspace {
         Ok(None)
     }
 
-    /// After the cluster was removed: its state and its kubeconfig go. The copies stay for people under another name:
+    /// After the cluster was removed: its state, kubeconfig and cluster.yml go. Copies stay for people under another name:
     /// none of them may ever be put back over the cluster that comes next.
     pub fn forget_cluster(&self) -> Done<()> {
         self.keep_state_aside()?;
-        for path in [self.cluster_state(), self.kubeconfig()] {
+        // Somebody may have put one of his own there.
+        self.keep_aside(&self.kubeconfig())?;
+        self.keep_aside(&self.cluster_yml())?;
+        for path in [self.cluster_state(), self.kubeconfig(), self.cluster_yml()] {
             match fs::remove_file(&path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}

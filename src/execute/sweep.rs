@@ -70,6 +70,12 @@ impl Sweep {
         self.run(remote, node, "before").await.map(drop)
     }
 
+    /// Only looks: what would be taken away.
+    pub async fn look<R: Remote>(&self, remote: &R, node: &str) -> Result<Swept, SweepError> {
+        let said = self.run(remote, node, "look").await?;
+        swept(&said).ok_or_else(|| SweepError::CutOff { node: node.into() })
+    }
+
     /// Takes away what is left of the cluster, and looks again.
     pub async fn after<R: Remote>(&self, remote: &R, node: &str) -> Result<Swept, SweepError> {
         let said = self.run(remote, node, "after").await?;

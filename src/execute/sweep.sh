@@ -2,7 +2,7 @@
 # Only what Kubernetes and RKE's network plugins made goes. etcd snapshots in /opt/rke/etcd-snapshots stay: they may be
 # the last copy of somebody's cluster.
 #
-# $1: `before` rke remove, which empties the folders of CNI, or `after` it. $2: the pods' networks, $3: the nodes' addresses,
+# $1: `before` rke remove, which empties the folders of CNI, `after` it, or `look`, which changes nothing. $2: the pods' networks, $3: the nodes' addresses,
 # each with blanks between. $4: a folder in the place of /, for tests.
 # After `== left` a line says what is still there; `kept …` what stays on purpose.
 set -u
@@ -110,60 +110,68 @@ if [ "$step" = before ]; then
   exit 0
 fi
 
-if [ -d "$kept" ]; then
-  # Folder by folder: a copy takes the rights of its own folders along, which are none of /etc or /.
-  back=true
-  for folder in etc/cni opt/cni var/lib/cni; do
-    [ -d "$kept/$folder" ] || continue
-    mkdir -p "$root/$folder" && cp -a "$kept/$folder/." "$root/$folder/" || back=false
+take_away() {
+  if [ -d "$kept" ]; then
+    # Folder by folder: a copy takes the rights of its own folders along, which are none of /etc or /.
+    back=true
+    for folder in etc/cni opt/cni var/lib/cni; do
+      [ -d "$kept/$folder" ] || continue
+      mkdir -p "$root/$folder" && cp -a "$kept/$folder/." "$root/$folder/" || back=false
+    done
+    ! $back || rm -rf "$kept"
+  fi
+
+  pods_left=$(docker ps -aq --filter label=io.kubernetes.pod.name) && [ -n "$pods_left" ] && docker rm -fv $pods_left >/dev/null
+  for name in $(docker ps -a --filter label=io.rancher.rke.container.name --format '{{.Names}}'); do
+    docker rm -fv "$name" >/dev/null
   done
-  ! $back || rm -rf "$kept"
-fi
+  for name in $names; do
+    docker rm -fv "$name" >/dev/null 2>&1
+  done
+  mounts | while read -r mount; do umount "$mount" 2>/dev/null || umount -l "$mount"; done
 
-pods_left=$(docker ps -aq --filter label=io.kubernetes.pod.name) && [ -n "$pods_left" ] && docker rm -fv $pods_left >/dev/null
-for name in $(docker ps -a --filter label=io.rancher.rke.container.name --format '{{.Names}}'); do
-  docker rm -fv "$name" >/dev/null
-done
-for name in $names; do
-  docker rm -fv "$name" >/dev/null 2>&1
-done
-mounts | while read -r mount; do umount "$mount" 2>/dev/null || umount -l "$mount"; done
+  ip route show 2>/dev/null | pod_routes | while read -r route; do ip route delete $route 2>/dev/null; done
+  ip -o link show master cni0 2>/dev/null | awk '{ sub(/[@:].*/, "", $2); print $2 }' | while read -r link; do ip link delete "$link" 2>/dev/null; done
+  ip -o link show 2>/dev/null | cluster_links | while read -r link; do ip link delete "$link" 2>/dev/null; done
 
-ip route show 2>/dev/null | pod_routes | while read -r route; do ip route delete $route 2>/dev/null; done
-ip -o link show master cni0 2>/dev/null | awk '{ sub(/[@:].*/, "", $2); print $2 }' | while read -r link; do ip link delete "$link" 2>/dev/null; done
-ip -o link show 2>/dev/null | cluster_links | while read -r link; do ip link delete "$link" 2>/dev/null; done
+  foreign=$(foreign_configs)
+  shared=
+  [ -n "$foreign" ] || shared='|CNI-'
+  for family in iptables ip6tables; do
+    all=$(save "$family") && [ -n "$all" ] || continue
+    rules=$(printf '%s\n' "$all" | foreign_rules "$shared")
+    [ "$rules" = "$all" ] || printf '%s\n' "$rules" | "$family-restore"
+  done
 
+  for file in $own_configs calico-tls; do rm -rf "$configs/$file"; done
+  if [ -n "$foreign" ]; then
+    rm -rf "$states/flannel" "$states/networks/cbr0" "$states/networks/k8s-pod-network"
+  else
+    for file in $own_plugins; do rm -f "$plugins/$file"; done
+    rm -rf "$states"
+  fi
+  rmdir "$configs" "$root/etc/cni" "$plugins" "$root/opt/cni" 2>/dev/null
+  for folder in /etc/kubernetes /var/lib/calico /run/calico /run/flannel /var/lib/cri-dockerd /var/lib/rancher/rke \
+    /var/log/containers /var/log/pods /var/log/kube-audit /opt/rke/etcd-snapshots-restore; do
+    rm -rf "$root$folder"
+  done
+  for folder in /var/lib/etcd /var/lib/kubelet; do
+    [ ! -d "$root$folder" ] || find "$root$folder" -mindepth 1 -delete
+  done
+  rmdir "$root/var/lib/rancher" "$root/opt/rke/etcd-snapshots" "$root/opt/rke" 2>/dev/null
+  # Ours is held on until the end of this run; see the lock's own words on a file that is gone.
+  rm -f "$root"/tmp/cowhand-*.lock
+}
+[ "$step" = look ] || take_away
 foreign=$(foreign_configs)
-shared=
-[ -n "$foreign" ] || shared='|CNI-'
-for family in iptables ip6tables; do
-  all=$(save "$family") && [ -n "$all" ] || continue
-  rules=$(printf '%s\n' "$all" | foreign_rules "$shared")
-  [ "$rules" = "$all" ] || printf '%s\n' "$rules" | "$family-restore"
-done
-
-for file in $own_configs calico-tls; do rm -rf "$configs/$file"; done
-if [ -n "$foreign" ]; then
-  rm -rf "$states/flannel" "$states/networks/cbr0" "$states/networks/k8s-pod-network"
-else
-  for file in $own_plugins; do rm -f "$plugins/$file"; done
-  rm -rf "$states"
-fi
-rmdir "$configs" "$root/etc/cni" "$plugins" "$root/opt/cni" 2>/dev/null
-for folder in /etc/kubernetes /var/lib/calico /run/calico /run/flannel /var/lib/cri-dockerd /var/lib/rancher/rke \
-  /var/log/containers /var/log/pods /var/log/kube-audit /opt/rke/etcd-snapshots-restore; do
-  rm -rf "$root$folder"
-done
-for folder in /var/lib/etcd /var/lib/kubelet; do
-  [ ! -d "$root$folder" ] || find "$root$folder" -mindepth 1 -delete
-done
-rmdir "$root/var/lib/rancher" "$root/opt/rke/etcd-snapshots" "$root/opt/rke" 2>/dev/null
-# Ours is held on until the end of this run; see the lock's own words on a file that is gone.
-rm -f "$root"/tmp/cowhand-*.lock
 
 echo "== left"
 if there=$(docker ps -a --format '{{.Names}}' 2>&1); then
-  printf '%s\n' "$there" | of_cluster | sed 's/^/container /'
+  {
+    printf '%s\n' "$there" | of_cluster
+    docker ps -a --filter label=io.kubernetes.pod.name --format '{{.Names}}'
+    docker ps -a --filter label=io.rancher.rke.container.name --format '{{.Names}}'
+  } | sort -u | sed 's/^/container /'
 else
   printf 'perhaps containers: docker ps fails: %s\n' "$(printf '%s' "$there" | tr '\n' ' ')"
 fi
@@ -179,11 +187,12 @@ for folder in /etc/kubernetes /var/lib/calico /var/lib/rancher/rke; do
   [ ! -e "$root$folder" ] || echo "folder $folder"
 done
 [ -n "$foreign" ] || [ ! -e "$states" ] || echo "folder /var/lib/cni"
-for folder in /var/lib/etcd /var/lib/kubelet; do
+for folder in /var/lib/etcd /var/lib/kubelet /run/calico /run/flannel /var/lib/cri-dockerd /var/log/containers /var/log/pods; do
   [ -z "$(ls -A "$root$folder" 2>/dev/null)" ] || echo "files in $folder"
 done
 for lock in "$root"/tmp/cowhand-*.lock; do
-  [ ! -e "$lock" ] || echo "file ${lock#"$root"}"
+  # While this only looks, its own run holds one.
+  [ "$step" = look ] || [ ! -e "$lock" ] || echo "file ${lock#"$root"}"
 done
 [ ! -e "$kept" ] || echo "folder /var/lib/cowhand-kept: another network's files, taken aside before rke remove"
 for folder in /etc/cni /opt/cni; do

@@ -260,3 +260,14 @@ async fn a_sweep_that_was_cut_off_is_no_clean_node() {
     let error = Sweep::new(&rke(serde_json::json!({})), []).after(&machine, "n1").await.unwrap_err();
     assert!(error.to_string().contains("n1") && error.hint().is_some(), "{error}");
 }
+
+#[test]
+fn a_look_names_what_would_go_and_takes_nothing() {
+    let node = Node::new();
+    node.write("containers", "nginx-proxy\nmine\n");
+    node.write("root/var/lib/kubelet/pods/x", "");
+    node.write("root/tmp/cowhand-node.lock", "");
+    let seen = swept(&node.run("look")).unwrap();
+    assert_eq!(seen.left, ["container nginx-proxy", "files in /var/lib/kubelet"]);
+    assert_eq!((node.calls("docker rm"), node.has("var/lib/kubelet/pods/x")), (Vec::new(), true));
+}

@@ -146,7 +146,7 @@ def each_right_that_is_missing_is_named(s):
     for resource, verb in [("secrets", "create"), ("namespaces", "create"), ("deployments.apps", "patch"), ("clusterrolebindings.rbac.authorization.k8s.io", "create"),
                            ("clusterroles.rbac.authorization.k8s.io/cluster-admin", "bind"), ("leases.coordination.k8s.io", "create"), ("ingresses.networking.k8s.io", "create"),
                            ("customresourcedefinitions.apiextensions.k8s.io", "create"), ("validatingwebhookconfigurations.admissionregistration.k8s.io", "create"),
-                           ("certificates/status.cert-manager.io", "patch"), ("jobs.batch", "watch")]:
+                           ("certificates/status.cert-manager.io", "patch"), ("jobs.batch", "create")]:
         assert verb in missing.get(resource, ""), f"{resource}: {missing}"
     done.never_says(token)
     s.cow("up", "--output", "plain", inventory=place).must(5).says("existing.rights").never_says(token)
