@@ -197,7 +197,7 @@ fn deployment(found: &Value) -> Seen {
         return Seen::NotYet(format!("{updated} of {wanted} updated"));
     }
     if total > updated {
-        return Seen::NotYet(format!("{} old ones still running", total - updated));
+        return Seen::NotYet(format!("old pods still running: {}", total - updated));
     }
     if available < wanted {
         return Seen::NotYet(format!("{available} of {wanted} ready"));

@@ -18,7 +18,7 @@ fn a_deployment_is_ready_only_in_its_newest_shape() {
     assert_eq!(shape(2, 3, 3, 3), Seen::Met("3 of 3 ready".into()));
     assert_eq!(not_yet(shape(1, 3, 3, 3)), "its change is not taken up yet");
     assert_eq!(not_yet(shape(2, 1, 3, 4)), "1 of 3 updated");
-    assert_eq!(not_yet(shape(2, 3, 3, 4)), "1 old ones still running");
+    assert_eq!(not_yet(shape(2, 3, 3, 4)), "old pods still running: 1");
     assert_eq!(not_yet(shape(2, 3, 2, 3)), "2 of 3 ready");
     assert_eq!(not_yet(deployment(&json!({"metadata": {"generation": 1}}))), "its change is not taken up yet");
 }

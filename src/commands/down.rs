@@ -132,6 +132,7 @@ async fn take_away(site: &Site, machines: &Machines, stop: &CancellationToken, t
     if let Some(note) = site.workspace.mend_state().map_err(unwritten)? {
         tell.warning(note);
     }
+    refuse_another(site)?;
     if !site.workspace.cluster_state().exists() {
         let found = on_all(machines, async |machine| sweep.look(&machine.connection, &machine.node.name).await);
         return nothing_there(site, &told(machines, guarded(stop, found).await?, tell));
@@ -153,6 +154,22 @@ async fn take_away(site: &Site, machines: &Machines, stop: &CancellationToken, t
 
 fn unwritten(error: WorkspaceError) -> Failure {
     Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint())
+}
+
+/// The name that was typed is the inventory's; what goes is the cluster of the state file.
+fn refuse_another(site: &Site) -> Result<(), Failure> {
+    let state = world::state(site);
+    match state.as_ref().and_then(|state| state.cluster_name()) {
+        Some(name) if name != site.inventory.name => Err(Failure::new(
+            Exit::ChecksFailed,
+            format!(
+                "the cluster of the cluster.rkestate here is `{name}`, and the inventory's is `{}`",
+                site.inventory.name
+            ),
+        )
+        .hint(format!("`name: {name}` in the inventory, if that cluster is to go; nothing was touched"))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Without a state file nothing proves that what lies on the nodes, under whatever name, was made by this workspace.
@@ -247,6 +264,25 @@ mod tests {
         assert_eq!(failure.exit, Exit::ChecksFailed);
         assert_eq!(failure.because, ["n1: docker hangs\nn2: docker hangs"]);
         assert_eq!(failure.hint.unwrap(), "restart it\n`cowhand check` looks at n1 again; nothing was touched");
+    }
+
+    #[test]
+    fn a_cluster_of_another_name_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::of_test(folder.path());
+        let write = |name: &str| {
+            let config = serde_json::json!({"clusterName": name});
+            let half =
+                serde_json::json!({"rkeConfig": config, "certificatesBundle": {"kube-ca": {"certificatePEM": "PEM"}}});
+            let text = serde_json::json!({"desiredState": half, "currentState": half}).to_string();
+            std::fs::write(site.workspace.cluster_state(), text).unwrap();
+        };
+        write("prod");
+        assert_eq!(refuse_another(&site), Ok(()));
+        write("other");
+        let failure = refuse_another(&site).unwrap_err();
+        assert_eq!(failure.exit, Exit::ChecksFailed);
+        assert!(failure.error.contains("`other`") && failure.hint.unwrap().contains("`name: other`"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What cowhand makes once and a cluster then lives by: the CA that it signs with, and the first login's password.
 //! A folder that lost them gets them back from the cluster; new ones are never made over those.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretSlice};
 
 use super::machines::Machines;
@@ -34,7 +35,7 @@ pub async fn refuse_another_ca(site: &Site, machines: &Machines) -> Result<(), F
     );
     let hint = match site.rke() {
         Some(_) => {
-            "`cowhand recover-state --force` brings it back from the cluster; `cowhand up --replace-ca` makes a new one all the same"
+            "`cowhand recover-state` brings it back from the cluster; `cowhand up --replace-ca` makes a new one all the same"
         }
         None => {
             "copy ca.pem and secrets/ from the folder that made it, or give a CA as `tls.ca` and `tls.ca_key`; `cowhand up --replace-ca` makes a new one all the same"
@@ -53,7 +54,7 @@ fn refuse_unseen(site: &Site) -> Result<(), Failure> {
     let unseen = "whether Rancher's certificate is from a CA that cowhand made cannot be seen: the API does not answer, and this folder has no CA";
     Err(Failure::new(Exit::ChecksFailed, unseen).hint(
         "copy ca.pem and secrets/ca-key.pem back from where they are kept, or see that the API answers (`docker logs kube-apiserver` \
-         on a control plane), then `cowhand recover-state --force` brings them back; `cowhand up --replace-ca` makes a new CA all the same",
+         on a control plane), then `cowhand recover-state` brings them back; `cowhand up --replace-ca` makes a new CA all the same",
     ))
 }
 
@@ -71,29 +72,51 @@ pub async fn bring_back(site: &Site, reached: &Reached) -> Result<Vec<PathBuf>, 
     let mut written = Vec::new();
     let read = async |name: &str| reached.cluster.read_secret(NAMESPACE, name).await.map_err(unseen);
     if let Some((certificate, key)) = site.made_ca()
-        && !certificate.exists()
-        && !key.exists()
+        && !(certificate.exists() && key.exists())
         && let Some(data) = read(tls::CA_ISSUER).await?
         && let (Some(pem), Some(key_pem)) = (data.get("tls.crt"), data.get("tls.key"))
         && tls::check_ca(pem.expose_secret(), key_pem.expose_secret()).is_ok()
+        && is_part_of(&certificate, pem)
+        && is_part_of(&key, key_pem)
     {
-        write(site, &key, key_pem, Secrecy::Private)?;
-        write(site, &certificate, pem, Secrecy::Open)?;
-        written.extend([certificate, key]);
+        for (path, bytes, secrecy) in [(key, key_pem, Secrecy::Private), (certificate, pem, Secrecy::Open)] {
+            if !path.exists() {
+                write(site, &path, bytes, secrecy)?;
+                written.push(path);
+            }
+        }
     }
-    let password = site.password_file();
-    if site.inventory.rancher.bootstrap_password.is_none()
-        && !password.exists()
-        && let Some(data) = read(BOOTSTRAP_SECRET).await?
-        && let Some(bytes) = data.get("bootstrapPassword")
-    {
-        write(site, &password, bytes, Secrecy::Private)?;
-        written.push(password);
-    }
+    written.extend(restore_password(site, reached).await?);
     Ok(written)
 }
 
-fn write(site: &Site, path: &std::path::Path, bytes: &SecretSlice<u8>, secrecy: Secrecy) -> Result<(), Failure> {
+/// Whether the half that is here is the cluster's, or is not here at all.
+fn is_part_of(path: &Path, bytes: &SecretSlice<u8>) -> bool {
+    !path.exists()
+        || std::fs::read(path)
+            .map(Zeroizing::new)
+            .is_ok_and(|there| there.trim_ascii() == bytes.expose_secret().trim_ascii())
+}
+
+/// Writes the first login's password that the cluster goes by, where this folder lost it: a new one would be of no use.
+pub async fn restore_password(site: &Site, reached: &Reached) -> Result<Option<PathBuf>, Failure> {
+    let file = site.password_file();
+    if site.inventory.rancher.bootstrap_password.is_some() || file.exists() {
+        return Ok(None);
+    }
+    let data = reached.cluster.read_secret(NAMESPACE, BOOTSTRAP_SECRET).await.map_err(unseen)?;
+    let Some(bytes) = data.as_ref().and_then(|data| data.get("bootstrapPassword")) else { return Ok(None) };
+    write(site, &file, bytes, Secrecy::Private)?;
+    Ok(Some(file))
+}
+
+/// What this folder lacks of that which a cluster may give back.
+pub fn lacks(site: &Site) -> bool {
+    let ca = site.made_ca().is_some_and(|(certificate, key)| !(certificate.exists() && key.exists()));
+    ca || (site.inventory.rancher.bootstrap_password.is_none() && !site.password_file().exists())
+}
+
+fn write(site: &Site, path: &Path, bytes: &SecretSlice<u8>, secrecy: Secrecy) -> Result<(), Failure> {
     let written: Result<(), WorkspaceError> = site.workspace.write(path, bytes.expose_secret(), secrecy);
     written.map_err(|error| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint()))
 }

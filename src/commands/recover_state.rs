@@ -11,7 +11,7 @@ use secrecy::zeroize::Zeroizing;
 use super::machines::{Machine, Machines};
 use super::run::{guarded, untouched};
 use super::site::Site;
-use super::{Answer, Connect, Context, keepsakes, world};
+use super::{Answer, Connect, Context, keepsakes, verify, world};
 use crate::execute::{Lock, Secrecy, StateFile, WorkspaceError};
 use crate::inventory::Inventory;
 use crate::plan::applied::State;
@@ -30,7 +30,10 @@ pub struct RecoverState {
 
 pub async fn run(context: &Context, wanted: RecoverState) -> Answer {
     let site = Site::open(context)?;
-    refuse(&site, wanted.force)?;
+    if refuse(&site, wanted.force)? == Needs::Keepsakes {
+        context.log_into(&site.workspace, "recover-state");
+        return keepsakes_alone(context, &site, &wanted).await;
+    }
     context.log_into(&site.workspace, "recover-state");
     let (machines, (text, node)) = guarded(&context.stop, async {
         let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
@@ -53,8 +56,46 @@ pub async fn run(context: &Context, wanted: RecoverState) -> Answer {
     Ok(Exit::Done)
 }
 
+/// What is to be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    State,
+    /// The state is whole; the made CA or the first login's password is not.
+    Keepsakes,
+}
+
+/// The made CA and the first login's password, beside a state file that stays as it is.
+async fn keepsakes_alone(context: &Context, site: &Site, wanted: &RecoverState) -> Answer {
+    let _lock = locked(site)?;
+    let written = guarded(&context.stop, async {
+        let machines = Machines::connect(&site.inventory, &wanted.connect, context, None).await;
+        let reached = world::reach(site, &machines).await?.ok_or_else(|| verify::nothing_there(site))?;
+        let written = keepsakes::bring_back(site, &reached).await?;
+        machines.disconnect().await;
+        Ok(written)
+    });
+    let written = written.await?;
+    if written.is_empty() {
+        return Err(Failure::new(
+            Exit::ChecksFailed,
+            "the cluster has nothing that this folder lacks; nothing was changed",
+        )
+        .hint("a CA of which one half is here is completed only when that half is the cluster's"));
+    }
+    let written: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
+    context.console.talk(&format!("{} recovered from the cluster", written.join(", ")));
+    Ok(Exit::Done)
+}
+
+/// The workspace for this run alone.
+fn locked(site: &Site) -> Result<Lock, Failure> {
+    let refused = |error: &(dyn std::error::Error + 'static)| Failure::of(Exit::ChecksFailed, error);
+    site.workspace.prepare().map_err(|error| refused(&error).maybe_hint(error.hint()))?;
+    Lock::take(&site.workspace.lock(), "recover-state").map_err(|error| refused(&error).maybe_hint(error.hint()))
+}
+
 /// Where there is nothing to recover.
-fn refuse(site: &Site, force: bool) -> Result<(), Failure> {
+fn refuse(site: &Site, force: bool) -> Result<Needs, Failure> {
     if site.rke().is_none() {
         return Err(Failure::new(
             Exit::Usage,
@@ -65,6 +106,9 @@ fn refuse(site: &Site, force: bool) -> Result<(), Failure> {
     let there = site.workspace.state_file();
     let there = there.map_err(|error| Failure::of(Exit::ChecksFailed, &error).maybe_hint(error.hint()))?;
     if there == StateFile::Whole && !force {
+        if keepsakes::lacks(site) {
+            return Ok(Needs::Keepsakes);
+        }
         let path = site.workspace.cluster_state();
         return Err(Failure::new(
             Exit::ChecksFailed,
@@ -72,7 +116,7 @@ fn refuse(site: &Site, force: bool) -> Result<(), Failure> {
         )
         .hint("--force replaces it by the cluster's own copy; the one that is there is kept in .cowhand/state"));
     }
-    Ok(())
+    Ok(Needs::State)
 }
 
 /// A wrong address leads to somebody else's cluster, and its state would make it this folder's.
@@ -107,11 +151,8 @@ fn refuse_strangers(inventory: &Inventory, state: &State) -> Result<(), Failure>
 /// Puts state and kubeconfig in place; what was there is kept aside first. The lock is held until it is dropped.
 fn write(site: &Site, state: &State, text: &str) -> Result<(Vec<PathBuf>, Lock), Failure> {
     let workspace = &site.workspace;
-    let refused = |error: &(dyn std::error::Error + 'static)| Failure::of(Exit::ChecksFailed, error);
     let step = |error: WorkspaceError| Failure::of(Exit::StepFailed, &error).maybe_hint(error.hint());
-    workspace.prepare().map_err(|error| refused(&error).maybe_hint(error.hint()))?;
-    let lock = Lock::take(&workspace.lock(), "recover-state");
-    let lock = lock.map_err(|error| refused(&error).maybe_hint(error.hint()))?;
+    let lock = locked(site)?;
     workspace.keep_state_aside().map_err(step)?;
     let mut written = vec![workspace.cluster_state()];
     workspace.write(&workspace.cluster_state(), text.as_bytes(), Secrecy::Private).map_err(step)?;
@@ -229,7 +270,14 @@ mod tests {
         // Another run holds the lock: nothing was changed, and the exit code says so.
         assert_eq!(write(&site, &parsed, &text).err().unwrap().exit, Exit::ChecksFailed);
         drop(lock);
+        // The state is whole, and what cowhand made is not here.
+        assert_eq!(refuse(&site, false), Ok(Needs::Keepsakes));
+        let (certificate, key) = site.made_ca().unwrap();
+        for file in [certificate, key, site.password_file()] {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "").unwrap();
+        }
         assert_eq!(refuse(&site, false).unwrap_err().exit, Exit::ChecksFailed);
-        assert!(refuse(&site, true).is_ok());
+        assert_eq!(refuse(&site, true), Ok(Needs::State));
     }
 }

@@ -220,7 +220,7 @@ fn refuse_half(certificate: &Path, has_certificate: bool, key: &Path, has_key: b
     let (there, missing) = if has_certificate { (certificate, key) } else { (key, certificate) };
     let error = format!("{} is there, but {} is not", there.display(), missing.display());
     Err(Failure::new(Exit::Inventory, error)
-        .hint("put the missing one back; if the CA serves nobody yet, move the other one away and a new CA is made"))
+        .hint("`cowhand recover-state` brings the missing one back from the cluster that lives by it; if the CA serves nobody yet, move the other one away and a new CA is made"))
 }
 
 /// No certificate, key or state file comes near this; a device and a disk image do.

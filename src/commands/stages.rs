@@ -41,7 +41,22 @@ pub async fn plan(world: &World<'_>, stage: Stage, reached: Option<&Reached>) ->
 pub async fn refuse(world: &World<'_>, reached: Option<&Reached>) -> Result<(), Failure> {
     traefik_in_the_way(world, reached).await?;
     addon_taken_out(world)?;
+    unsupported(world)?;
     cert_manager(world, reached).await.map(drop)
+}
+
+/// Changes that would harm a living cluster.
+fn unsupported(world: &World<'_>) -> Result<(), Failure> {
+    let found = match (world.state(), world.cluster_yml()) {
+        (Some(state), Some((config, _))) => state.unsupported(&config),
+        (None, _) | (_, None) => Vec::new(),
+    };
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::ChecksFailed, "RKE cannot change this in a living cluster without harm")
+        .because(found.join("\n"))
+        .hint("take it back in the inventory; a cluster that is to be otherwise is built anew: `cowhand down` with the former inventory, then `cowhand up`"))
 }
 
 async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePlan, Failure> {
@@ -51,6 +66,7 @@ async fn cluster(world: &World<'_>, reached: Option<&Reached>) -> Result<StagePl
     notes.extend(agents::notes(world, reached).await?);
     traefik_in_the_way(world, reached).await?;
     addon_taken_out(world)?;
+    unsupported(world)?;
     let state = world.state();
     if let Some((config, cluster_yml)) = world.cluster_yml() {
         let because = reasons(world, state.as_ref(), reached, &config).await?;

@@ -159,6 +159,11 @@ async fn begin<'a>(
     stages::refuse(&world, reached.as_ref()).await?;
     let mut agents = Agents::ask(&world, reached.as_ref(), replace_ca).await?;
     // From here on something is changed.
+    if let Some(reached) = &reached
+        && let Some(path) = keepsakes::restore_password(site, reached).await?
+    {
+        tell.note(format!("{} was lost; it is what the cluster has again", path.display()));
+    }
     let missing = prepare::plan(site).steps;
     if !missing.is_empty() {
         prepare::carry_out(site, &missing)?;

@@ -99,6 +99,31 @@ impl State {
             .find(|text| !text.is_empty())
     }
 
+    /// What is wanted otherwise than it is, and RKE would do to a living cluster without undoing harm: an older Kubernetes
+    /// (kubernetes.io: version-skew-policy, no downgrade), another network plugin under running pods, another name.
+    pub fn unsupported(&self, wanted: &Map<String, Value>) -> Vec<String> {
+        let Some(applied) = &self.current.config else { return Vec::new() };
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_string();
+        let mut found = Vec::new();
+        let (there, asked) = (text(applied.get("kubernetesVersion")), text(wanted.get("kubernetes_version")));
+        let version = |text: &str| semver::Version::parse(text.trim_start_matches('v')).ok();
+        let older = |a: semver::Version, b: semver::Version| (a.major, a.minor, a.patch) < (b.major, b.minor, b.patch);
+        if version(&asked).zip(version(&there)).is_some_and(|(asked, there)| older(asked, there)) {
+            found.push(format!("kubernetes {there} runs, and {asked} is older"));
+        }
+        let plugin = |config: &Map<String, Value>| text(config.get("network").and_then(|one| one.get("plugin")));
+        let (there, asked) = (plugin(applied), plugin(wanted));
+        if !there.is_empty() && !asked.is_empty() && there != asked {
+            found.push(format!("the network plugin {there} carries the pods, and {asked} is asked for"));
+        }
+        let (there, asked) = (text(applied.get("clusterName")), text(wanted.get("cluster_name")));
+        if !there.is_empty() && !asked.is_empty() && there != asked {
+            found.push(format!("the cluster is called {there}, and the inventory says {asked}"));
+        }
+        found.extend(renamed(applied, wanted));
+        found
+    }
+
     /// Where what RKE last applied does not contain what is wanted: `services.etcd.backup_config.retention: 6 -> 28`.
     ///
     /// Empty means that a further `rke up` would be asked for nothing new. The control plane is recorded before
@@ -117,6 +142,21 @@ impl State {
         noted(wanted, applied, &mut found);
         found
     }
+}
+
+/// Nodes of the same address under another name: the old Node object would stay behind, dead.
+fn renamed(applied: &Map<String, Value>, wanted: &Map<String, Value>) -> Vec<String> {
+    let nodes = |config: &Map<String, Value>, key: &str| -> Vec<(String, String)> {
+        let text = |node: &Value, key: &str| node.get(key).and_then(Value::as_str).unwrap_or_default().to_lowercase();
+        let nodes = config.get("nodes").and_then(Value::as_array).into_iter().flatten();
+        nodes.map(|node| (text(node, "address"), text(node, key))).filter(|(_, name)| !name.is_empty()).collect()
+    };
+    let there = nodes(applied, "hostnameOverride");
+    let renamed = nodes(wanted, "hostname_override").into_iter().filter_map(|(address, asked)| {
+        let (_, name) = there.iter().find(|(known, name)| *known == address && *name != asked)?;
+        Some(format!("the node at {address} is called {name}, and the inventory says {asked}"))
+    });
+    renamed.collect()
 }
 
 /// How rke reached the nodes: through cowhand's front then, by another way perhaps by hand.
@@ -274,6 +314,38 @@ mod tests {
 
     fn wanted(value: Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn what_a_living_cluster_cannot_become_is_named() {
+        let applied = state(json!({
+            "clusterName": "lab", "kubernetesVersion": "v1.32.2-rancher1-1", "network": {"plugin": "flannel"},
+            "nodes": [{"address": "10.0.0.1", "hostnameOverride": "n1"}, {"address": "10.0.0.2", "hostnameOverride": "n2"}],
+        }));
+        let asked = |name: &str, version: &str, plugin: &str, node: &str| {
+            let nodes = json!([{"address": "10.0.0.1", "hostname_override": node}, {"address": "10.0.0.3", "hostname_override": "n3"}]);
+            let config = json!({"cluster_name": name, "kubernetes_version": version, "network": {"plugin": plugin}, "nodes": nodes});
+            applied.unsupported(&wanted(config))
+        };
+        assert!(asked("lab", "v1.32.2-rancher1-1", "flannel", "N1").is_empty());
+        assert!(asked("lab", "v1.32.10-rancher1-1", "flannel", "n1").is_empty());
+        assert_eq!(
+            asked("prod", "v1.31.6-rancher1-1", "canal", "n9"),
+            [
+                "kubernetes v1.32.2-rancher1-1 runs, and v1.31.6-rancher1-1 is older",
+                "the network plugin flannel carries the pods, and canal is asked for",
+                "the cluster is called lab, and the inventory says prod",
+                "the node at 10.0.0.1 is called n1, and the inventory says n9",
+            ]
+        );
+        // A run that was cut off before anything was applied binds nobody.
+        assert!(
+            State::parse(r#"{"desiredState": {"certificatesBundle": {"kube-ca": {"certificatePEM": "PEM"}}}}"#)
+                .ok()
+                .unwrap()
+                .unsupported(&wanted(json!({"cluster_name": "other"})))
+                .is_empty()
+        );
     }
 
     #[test]

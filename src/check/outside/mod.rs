@@ -78,7 +78,7 @@ pub fn shut(way: &str, why: &str) -> Finding {
     finding(REACHED, way.into(), (Verdict::Warn, format!("not walked: {why}")))
 }
 
-/// As many replicas as were asked for, on as many nodes, while there are enough that take pods.
+/// As many replicas as were asked for, on as many nodes, while there are enough that take pods; never all on one of them.
 pub fn judge_replicas(wanted: usize, on: &[String], ready_nodes: usize) -> Finding {
     let mut nodes = on.to_vec();
     nodes.sort_unstable();
@@ -90,7 +90,9 @@ pub fn judge_replicas(wanted: usize, on: &[String], ready_nodes: usize) -> Findi
         (true, spread) if spread >= ready_nodes => {
             (Verdict::Warn, format!("{said}; no more than {ready_nodes} nodes are Ready and take pods"))
         }
-        (true, _) => (Verdict::Fail, format!("{said}, while {ready_nodes} nodes are Ready and take pods")),
+        (true, 1) => (Verdict::Fail, format!("{said}, while {ready_nodes} nodes are Ready and take pods")),
+        // The chart only prefers other nodes: a rolling change may leave two beside each other.
+        (true, _) => (Verdict::Warn, format!("{said}, while {ready_nodes} nodes are Ready and take pods")),
     };
     finding(REPLICAS, "rancher".into(), verdict)
 }

@@ -314,13 +314,14 @@ fn a_node_without_ssh_and_a_way_that_stays_shut_are_named() {
 }
 
 #[test]
-fn replicas_beside_each_other_fail_while_there_are_nodes_for_them() {
+fn replicas_beside_each_other_are_told_and_all_on_one_node_fail() {
     let judged = |on: [&str; 3], nodes| judge_replicas(3, &on.map(String::from), nodes);
     assert_eq!(judged(["n1", "n2", "n3"], 3).verdict, Verdict::Pass);
     assert_eq!(judged(["n1", "n1", "n1"], 3).verdict, Verdict::Fail);
-    assert_eq!(judged(["n1", "n2", "n1"], 3).verdict, Verdict::Fail);
+    assert_eq!(judged(["n1", "n2", "n1"], 3).verdict, Verdict::Warn);
     let two = judged(["n1", "n2", "n1"], 2);
     assert_eq!(two.verdict, Verdict::Warn);
+    assert_eq!(judged(["n1", "n1", "n1"], 1).verdict, Verdict::Warn);
     assert_eq!(two.seen, "3 of 3 replicas ready, on n1, n2; no more than 2 nodes are Ready and take pods");
     assert_eq!(judge_replicas(3, &["n1".into(), "n2".into()], 3).verdict, Verdict::Fail);
     assert_eq!(judge_replicas(1, &["n1".into()], 3).verdict, Verdict::Pass);

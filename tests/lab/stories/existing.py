@@ -244,7 +244,7 @@ spec: {controller: example.com/nobody}
     s.inventory.write_text(named("traefik"))
     s.cow("check", "--output", "json", inventory=s.inventory).must().says("class traefik, of controller traefik.io/ingress-controller: 3 of its pods ready")
     before = everything(s)
-    s.cow("up", "--output", "plain", inventory=s.inventory).must().says("class traefik, left as it is")
+    s.cow("up", "--output", "plain", inventory=s.inventory).must().says("class traefik is served by traefik.io/ingress-controller, left as it is")
     s.cow("verify", inventory=s.inventory).must()
     assert not differences(before, everything(s)), differences(before, everything(s))
     # What a class is called does not tell what serves it.
