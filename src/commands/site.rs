@@ -106,12 +106,13 @@ impl Site {
     /// What the workspace knows of the cluster: its state file's CAs, never its keys.
     pub fn workspace_facts(&self) -> Result<WorkspaceFacts, Failure> {
         let path = self.workspace.cluster_state();
-        let bytes = self.workspace.state_bytes().map_err(|error| Failure::of(Exit::StepFailed, &error))?;
+        let unread = |error| Failure::of(Exit::ChecksFailed, &error);
+        let bytes = self.workspace.state_bytes().map_err(unread)?;
         let state = match bytes {
             None => facts::StateFile::Absent,
             Some(bytes) => facts::StateFile::read(path, &String::from_utf8_lossy(&bytes)),
         };
-        Ok(WorkspaceFacts { state })
+        Ok(WorkspaceFacts { state, broken: self.workspace.to_mend().map_err(unread)? })
     }
 
     /// The TLS files that the inventory names, and the CA made earlier. One that is named and not there is a mistake, and
