@@ -118,9 +118,19 @@ impl Site {
     /// The TLS files that the inventory names, and the CA made earlier. One that is named and not there is a mistake, and
     /// so is an absent file of the first login's password; all of them are told at once.
     pub fn tls_files(&self) -> Result<TlsFiles, Failure> {
+        self.files_with(Vec::new())
+    }
+
+    /// The same for whoever plans or checks an installation: that needs the charts of this disk, too.
+    pub fn installed_files(&self) -> Result<TlsFiles, Failure> {
+        let charts = super::charts::unfit(&self.inventory).into_iter();
+        self.files_with(charts.map(|(key, why)| self.at(&key, &why)).collect())
+    }
+
+    /// `unread` is what was missed already.
+    fn files_with(&self, mut unread: Vec<String>) -> Result<TlsFiles, Failure> {
         let rancher = &self.inventory.rancher;
         let tls = &rancher.tls;
-        let mut unread = Vec::new();
         let mut named = |key: &str, path: Option<&Path>| {
             let key = format!("rancher.{key}");
             let read = read(path?).map_err(|error| unread.push(self.unread(&key, path, &error)));
@@ -148,10 +158,14 @@ impl Site {
 
     /// Says which line of the inventory names a file that cannot be read.
     fn unread(&self, key: &str, path: Option<&Path>, error: &std::io::Error) -> String {
+        self.at(key, &format!("{} cannot be read: {error}", path.unwrap_or(Path::new("")).display()))
+    }
+
+    /// What is wrong with what this key of the inventory names, with its line.
+    fn at(&self, key: &str, why: &str) -> String {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
         let place = crate::inventory::place_of(&text, key).map(|place| format!(":{}:{}", place.line, place.column));
-        let at = format!("{}{}", self.file.display(), place.unwrap_or_default());
-        format!("{at}  {key}: {} cannot be read: {error}", path.unwrap_or(Path::new("")).display())
+        format!("{}{}  {key}: {why}", self.file.display(), place.unwrap_or_default())
     }
 
     /// What the certificate judge says of them, by this machine's clock and the nodes'.
