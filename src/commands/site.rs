@@ -124,7 +124,28 @@ impl Site {
     /// The same for whoever plans or checks an installation: that needs the charts of this disk, too.
     pub fn installed_files(&self) -> Result<TlsFiles, Failure> {
         let charts = super::charts::unfit(&self.inventory).into_iter();
-        self.files_with(charts.map(|(key, why)| self.at(&key, &why)).collect())
+        let files = self.files_with(charts.map(|(key, why)| self.at(&key, &why)).collect())?;
+        self.refuse_no_password()?;
+        Ok(files)
+    }
+
+    /// A file without a password in it is never written over: Rancher would come up with one that nobody knows.
+    fn refuse_no_password(&self) -> Result<(), Failure> {
+        let file = self.password_file();
+        if self.password()?.is_some() || read_optional(&file)?.is_none() {
+            return Ok(());
+        }
+        let (at, hint) = match self.inventory.rancher.bootstrap_password {
+            Some(_) => {
+                let empty = format!("{} is empty", file.display());
+                (self.at("rancher.bootstrap_password", &empty), "write the password of the first login into it")
+            }
+            None => (
+                format!("{}, the file of the first login's password, is empty", file.display()),
+                "write the password into it, or remove it: `cowhand up` then makes one",
+            ),
+        };
+        Err(Failure::new(Exit::Inventory, at).hint(hint))
     }
 
     /// `unread` is what was missed already.
@@ -245,7 +266,9 @@ fn read_optional(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     match read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::with_cause(Exit::StepFailed, format!("{} cannot be read", path.display()), &error)),
+        Err(error) => {
+            Err(Failure::with_cause(Exit::ChecksFailed, format!("{} cannot be read", path.display()), &error))
+        }
     }
 }
 

@@ -218,6 +218,33 @@ fn charts_that_are_none_are_told_at_once_with_their_lines_before_anything_is_rea
 }
 
 #[test]
+fn a_password_file_without_a_password_is_refused_with_its_name() {
+    let text = |own: &str| {
+        format!(
+            "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine: {{rke: {{kubernetes: v1.32.2-rancher1-1}}}}\nrancher:\n  \
+             hostname: rancher.example.com\n  version: 2.11.3\n  tls: {{mode: ingress, issuer: ca}}\n{own}"
+        )
+    };
+    let (made, own) = (text(""), text("  bootstrap_password: ./own\n"));
+    let alone = folder(&[("inventory.yml", &made), ("own", " \n")]);
+    std::fs::create_dir(alone.path().join("secrets")).unwrap();
+    let file = alone.path().join("secrets/bootstrap-password");
+    for empty in ["", " \n"] {
+        std::fs::write(&file, empty).unwrap();
+        let said = cowhand(alone.path(), &["check", "--offline"]);
+        assert_eq!(said.code, 3, "{}", said.all());
+        assert!(said.err.contains("secrets/bootstrap-password, the file of the first login"), "{}", said.err);
+    }
+    std::fs::write(&file, "short\n").unwrap();
+    assert_eq!(cowhand(alone.path(), &["check", "--offline"]).code, 0);
+    std::fs::write(alone.path().join("inventory.yml"), &own).unwrap();
+    let said = cowhand(alone.path(), &["check", "--offline"]);
+    assert_eq!(said.code, 3, "{}", said.all());
+    assert!(said.err.contains("inventory.yml:8:23  rancher.bootstrap_password: "), "{}", said.err);
+    assert!(said.err.contains("/own is empty"), "{}", said.err);
+}
+
+#[test]
 fn an_inventory_that_cannot_be_read_is_named() {
     let empty = folder(&[]);
     for (name, cause) in [("missing.yml", "No such file"), (".", "Is a directory"), ("/dev/zero", "larger than 4 MiB")]
