@@ -17,7 +17,9 @@ pub const FOREIGN_CLUSTER: Check = Check {
 
 fn foreign_cluster(context: &Context) -> Vec<Answer> {
     let state = &context.workspace.state;
-    context.each_node(|node, reached| {
+    let broken = context.workspace.broken.iter().filter(|_| context.rke().is_some());
+    let broken = broken.map(|(seen, will)| Answer::warn(seen, will));
+    let nodes = context.each_node(|node, reached| {
         let facts = &reached.facts;
         match (&facts.containers, &facts.authority) {
             (Ok(_), _) if !facts.runs_cluster() => Answer::pass("no cluster runs here"),
@@ -45,7 +47,8 @@ fn foreign_cluster(context: &Context) -> Vec<Answer> {
                 format!("let Docker on {} be seen: see docker.present and ssh.docker-socket", node.name),
             ),
         }
-    })
+    });
+    nodes.into_iter().chain(broken).collect()
 }
 
 fn foreign(node: &Node, authority: &CaFingerprint, state: &StateFile) -> Answer {

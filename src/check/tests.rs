@@ -158,6 +158,13 @@ fn our_own_cluster_passes_another_does_not() {
     assert_eq!(world.say("cluster.foreign")[0].verdict, Verdict::Fail);
     world.workspace.state = StateFile::Unreadable { path: PathBuf::from("cluster.rkestate"), reason: "EOF".into() };
     assert!(world.say("cluster.foreign")[0].seen.contains("cannot be read: EOF"));
+
+    // On machines without a cluster it is no obstacle, and no secret either.
+    let mut world = World::good();
+    world.workspace.broken = Some(("cluster.rkestate is empty".into(), "`cowhand up` moves it aside".into()));
+    let said = world.say("cluster.foreign");
+    let warned: Vec<_> = said.iter().filter(|finding| finding.verdict == Verdict::Warn).collect();
+    assert!(warned.len() == 1 && warned[0].seen.contains("is empty") && warned[0].fix.contains("aside"), "{said:?}");
 }
 
 #[test]

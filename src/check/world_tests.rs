@@ -189,7 +189,7 @@ impl World {
         World {
             inventory: inventory(),
             observed: Observed { nodes: nodes.collect() },
-            workspace: WorkspaceFacts { state: StateFile::Absent },
+            workspace: WorkspaceFacts { state: StateFile::Absent, broken: None },
             name: Ok((1..=3).map(|index| IpAddr::from([10, 0, 0, 10 + index])).collect()),
             kubeconfig: None,
             cluster: None,

@@ -14,7 +14,7 @@ use super::up::{finish, finished, start};
 use super::{Answer, Connect, Context, Skip, world};
 use crate::check;
 use crate::execute::{Event, Outcome, Stage, Sweep, SweepError, Swept, Tell, WorkspaceError};
-use crate::facts::Observed;
+use crate::facts::{Observed, WorkspaceFacts};
 use crate::report::{Exit, Failure, Shower, TerminalAsk};
 
 /// What was said to `down`.
@@ -187,7 +187,8 @@ fn nothing_there(site: &Site, found: &[String]) -> Result<String, Failure> {
 async fn judged(site: &Site, machines: &Machines) -> Result<Observed, Failure> {
     let inventory = &site.inventory;
     let observed = crate::facts::gather(&inventory.nodes, &inventory.rancher.hostname, &machines.answers).await;
-    let workspace = site.workspace_facts()?;
+    // What `up` would do about a broken state file is beside the point here.
+    let workspace = WorkspaceFacts { broken: None, ..site.workspace_facts()? };
     let context = check::Context {
         inventory,
         observed: Some(&observed),

@@ -15,28 +15,35 @@ pub fn find_inventory(folder: &Path) -> Result<PathBuf, Failure> {
         Failure::with_cause(Exit::Usage, "the current folder cannot be read", &error)
             .hint("name the inventory with -i FILE")
     })?;
-    let is_inventory =
-        |path: &&PathBuf| std::fs::read(path).is_ok_and(|bytes| looks_like_one(&String::from_utf8_lossy(&bytes)));
-    let found: Vec<&PathBuf> = files.iter().filter(is_inventory).collect();
+    let (mut found, mut others, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+    for path in &files {
+        match std::fs::read(path) {
+            Ok(bytes) if looks_like_one(&String::from_utf8_lossy(&bytes)) => found.push(path),
+            Ok(_) => others.push(path),
+            Err(error) => unread.push(format!("{} cannot be read: {error}", list(&[path]))),
+        }
+    }
     match found.as_slice() {
         [one] => Ok((*one).clone()),
-        [] => Err(none(&files)),
+        [] => Err(none(&others, unread)),
         several => Err(Failure::new(Exit::Usage, format!("{} inventories are in the current folder", several.len()))
             .because(list(several))
             .hint("name one of them with -i FILE")),
     }
 }
 
-fn none(files: &[PathBuf]) -> Failure {
+fn none(others: &[&PathBuf], unread: Vec<String>) -> Failure {
     let failure = Failure::new(Exit::Usage, "no inventory is in the current folder");
-    let failure = match files {
-        [] => failure.because("it holds no *.yml or *.yaml file"),
+    let failure = match others {
+        [] if unread.is_empty() => failure.because("it holds no *.yml or *.yaml file"),
+        [] => failure,
         some => failure.because(format!(
             "no top-level key {} in\n{}",
             KEYS.map(|key| format!("`{key}`")).join(", "),
-            list(&some.iter().collect::<Vec<_>>())
+            list(some)
         )),
     };
+    let failure = unread.into_iter().fold(failure, Failure::because);
     failure.hint("name it with -i FILE, or let `cowhand init --help` show how to write one")
 }
 
@@ -53,7 +60,7 @@ fn yaml_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         let path = entry?.path();
         let yaml = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if yaml && !name.starts_with('.') && !is_of_rke(&name) && path.is_file() {
+        if yaml && !name.starts_with('.') && !is_of_rke(&name) && (path.is_file() || path.is_dir()) {
             files.push(path.strip_prefix(".").unwrap_or(&path).to_owned());
         }
     }
@@ -104,6 +111,20 @@ mod tests {
         let failure = find_inventory(folder(&[RKE, ("values.yaml", "a: 1")]).path()).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert_eq!(failure.because, ["no top-level key `nodes`, `rancher`, `engine` in\nvalues.yaml"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_apart_from_what_is_no_inventory() {
+        let folder = folder(&[("values.yaml", "a: 1")]);
+        std::fs::create_dir(folder.path().join("x.yml")).unwrap();
+        let because = find_inventory(folder.path()).unwrap_err().because;
+        assert_eq!(because.len(), 2, "{because:?}");
+        assert!(because[0].ends_with("in\nvalues.yaml"), "{because:?}");
+        assert!(because[1].starts_with("x.yml cannot be read: Is a directory"), "{because:?}");
+        std::fs::remove_file(folder.path().join("values.yaml")).unwrap();
+        assert_eq!(find_inventory(folder.path()).unwrap_err().because.len(), 1);
+        std::fs::write(folder.path().join("ha.yml"), "nodes: []").unwrap();
+        assert_eq!(find_inventory(folder.path()).unwrap(), folder.path().join("ha.yml"));
     }
 
     #[test]

@@ -46,9 +46,8 @@ pub async fn refuse_another_ca(site: &Site, machines: &Machines) -> Result<(), F
 
 /// Where RKE has begun a cluster, an API that is silent may serve Rancher with a CA whose files this folder lost.
 fn refuse_unseen(site: &Site) -> Result<(), Failure> {
-    let state = site.workspace.state_bytes();
-    let state = state.map_err(|error| Failure::of(Exit::ChecksFailed, &error).maybe_hint(error.hint()))?;
-    if state.is_none() {
+    let begun = site.workspace.will_have_state();
+    if !begun.map_err(|error| Failure::of(Exit::ChecksFailed, &error).maybe_hint(error.hint()))? {
         return Ok(());
     }
     let unseen = "whether Rancher's certificate is from a CA that cowhand made cannot be seen: the API does not answer, and this folder has no CA";
@@ -135,6 +134,13 @@ mod tests {
         let failure = refuse_another_ca(&site, &machines).await.unwrap_err();
         assert_eq!(failure.exit, Exit::ChecksFailed);
         assert!(failure.error.contains("cannot be seen") && failure.hint.unwrap().contains("ca-key.pem"));
+        // One that `up` will put aside is no cluster's.
+        for broken in ["", "{}", "{\"desi"] {
+            std::fs::write(site.workspace.cluster_state(), broken).unwrap();
+            refuse_another_ca(&site, &machines).await.unwrap();
+            let (seen, will) = site.workspace_facts().unwrap().broken.unwrap();
+            assert!(seen.contains("/cluster.rkestate is ") && will.contains("`cowhand up` moves it"), "{seen}: {will}");
+        }
         // With its CA in the folder nothing is made, and a cluster that is ill may be mended.
         let (certificate, key) = site.made_ca().unwrap();
         std::fs::create_dir_all(key.parent().unwrap()).unwrap();

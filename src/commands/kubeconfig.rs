@@ -29,11 +29,11 @@ pub async fn run(context: &Context, wanted: Kubeconfig) -> Answer {
             (true, true) => "`cowhand up` writes it again from cluster.rkestate",
             (true, false) => "`cowhand up` makes the cluster and writes it",
         };
-        return Err(Failure::new(Exit::Unreachable, format!("there is no {}", path.display())).hint(hint));
+        return Err(Failure::new(Exit::ChecksFailed, format!("there is no {}", path.display())).hint(hint));
     }
     if wanted.print {
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            Failure::with_cause(Exit::Unreachable, format!("{} cannot be read", path.display()), &error)
+            Failure::with_cause(Exit::ChecksFailed, format!("{} cannot be read", path.display()), &error)
         })?;
         context.console.raw(&text)?;
     } else if wanted.path {

@@ -24,7 +24,7 @@ pub fn skips(site: &Site, skip: &Skip) -> Result<Skips, Failure> {
 
 /// Gathers the facts and runs all checks; without machines only those that need none.
 pub async fn look(site: &Site, machines: Option<&Machines>, skips: &Skips) -> Result<Looked, Failure> {
-    let files = site.tls_files()?;
+    let files = site.installed_files()?;
     let (observed, name) = match machines {
         None => (None, None),
         Some(machines) => {

@@ -80,7 +80,7 @@ impl Machines {
         });
         let forward = Forward::start(doors.collect()).await;
         forward
-            .map_err(|error| Failure::with_cause(Exit::StepFailed, "no port on this machine could be opened", &error))
+            .map_err(|error| Failure::with_cause(Exit::Unreachable, "no port on this machine could be opened", &error))
     }
 
     /// The nodes as rke will ask for them.

@@ -18,6 +18,7 @@ pub mod verify;
 
 mod agents;
 mod alone;
+mod charts;
 mod find_inventory;
 mod former;
 mod look;

@@ -64,6 +64,8 @@ async fn plans(
     let world = World::see(site, &machines, tell).await?;
     let reached = world.reach().await?;
     let mut plans = vec![prepare::plan(site)];
+    let broken = site.rke().and(site.workspace_facts()?.broken);
+    plans[0].notes.extend(broken.map(|(seen, will)| format!("{seen}: {will}")));
     for stage in playbook::up() {
         plans.push(stages::plan(&world, stage, reached.as_ref()).await?);
     }

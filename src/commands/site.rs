@@ -106,20 +106,52 @@ impl Site {
     /// What the workspace knows of the cluster: its state file's CAs, never its keys.
     pub fn workspace_facts(&self) -> Result<WorkspaceFacts, Failure> {
         let path = self.workspace.cluster_state();
-        let bytes = self.workspace.state_bytes().map_err(|error| Failure::of(Exit::StepFailed, &error))?;
+        let unread = |error| Failure::of(Exit::ChecksFailed, &error);
+        let bytes = self.workspace.state_bytes().map_err(unread)?;
         let state = match bytes {
             None => facts::StateFile::Absent,
             Some(bytes) => facts::StateFile::read(path, &String::from_utf8_lossy(&bytes)),
         };
-        Ok(WorkspaceFacts { state })
+        Ok(WorkspaceFacts { state, broken: self.workspace.to_mend().map_err(unread)? })
     }
 
     /// The TLS files that the inventory names, and the CA made earlier. One that is named and not there is a mistake, and
     /// so is an absent file of the first login's password; all of them are told at once.
     pub fn tls_files(&self) -> Result<TlsFiles, Failure> {
+        self.files_with(Vec::new())
+    }
+
+    /// The same for whoever plans or checks an installation: that needs the charts of this disk, too.
+    pub fn installed_files(&self) -> Result<TlsFiles, Failure> {
+        let charts = super::charts::unfit(&self.inventory).into_iter();
+        let files = self.files_with(charts.map(|(key, why)| self.at(&key, &why)).collect())?;
+        self.refuse_no_password()?;
+        Ok(files)
+    }
+
+    /// A file without a password in it is never written over: Rancher would come up with one that nobody knows.
+    fn refuse_no_password(&self) -> Result<(), Failure> {
+        let file = self.password_file();
+        if self.password()?.is_some() || read_optional(&file)?.is_none() {
+            return Ok(());
+        }
+        let (at, hint) = match self.inventory.rancher.bootstrap_password {
+            Some(_) => {
+                let empty = format!("{} is empty", file.display());
+                (self.at("rancher.bootstrap_password", &empty), "write the password of the first login into it")
+            }
+            None => (
+                format!("{}, the file of the first login's password, is empty", file.display()),
+                "write the password into it, or remove it: `cowhand up` then makes one",
+            ),
+        };
+        Err(Failure::new(Exit::Inventory, at).hint(hint))
+    }
+
+    /// `unread` is what was missed already.
+    fn files_with(&self, mut unread: Vec<String>) -> Result<TlsFiles, Failure> {
         let rancher = &self.inventory.rancher;
         let tls = &rancher.tls;
-        let mut unread = Vec::new();
         let mut named = |key: &str, path: Option<&Path>| {
             let key = format!("rancher.{key}");
             let read = read(path?).map_err(|error| unread.push(self.unread(&key, path, &error)));
@@ -147,10 +179,14 @@ impl Site {
 
     /// Says which line of the inventory names a file that cannot be read.
     fn unread(&self, key: &str, path: Option<&Path>, error: &std::io::Error) -> String {
+        self.at(key, &format!("{} cannot be read: {error}", path.unwrap_or(Path::new("")).display()))
+    }
+
+    /// What is wrong with what this key of the inventory names, with its line.
+    fn at(&self, key: &str, why: &str) -> String {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
         let place = crate::inventory::place_of(&text, key).map(|place| format!(":{}:{}", place.line, place.column));
-        let at = format!("{}{}", self.file.display(), place.unwrap_or_default());
-        format!("{at}  {key}: {} cannot be read: {error}", path.unwrap_or(Path::new("")).display())
+        format!("{}{}  {key}: {why}", self.file.display(), place.unwrap_or_default())
     }
 
     /// What the certificate judge says of them, by this machine's clock and the nodes'.
@@ -230,7 +266,9 @@ fn read_optional(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     match read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::with_cause(Exit::StepFailed, format!("{} cannot be read", path.display()), &error)),
+        Err(error) => {
+            Err(Failure::with_cause(Exit::ChecksFailed, format!("{} cannot be read", path.display()), &error))
+        }
     }
 }
 

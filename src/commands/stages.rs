@@ -335,6 +335,7 @@ pub(super) fn unseen(error: ClusterError) -> Failure {
     Failure::with_cause(Exit::Unreachable, "the cluster cannot be looked at", &error).maybe_hint(error.hint())
 }
 
+/// As every other refusal of a plan; within `up` it counts as a failed step once something was changed.
 fn helm_failed(error: &HelmError) -> Failure {
-    Failure::with_cause(Exit::StepFailed, "helm cannot be asked", error).maybe_hint(error.hint())
+    Failure::with_cause(Exit::ChecksFailed, "helm cannot be asked", error).maybe_hint(error.hint())
 }

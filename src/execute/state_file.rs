@@ -96,6 +96,28 @@ impl Workspace {
         Ok(Some(format!("{} was {why} and no whole copy was kept; it is at {} now", path.display(), broken.display())))
     }
 
+    /// What is wrong with the state file, and what [`Workspace::mend_state`] will do about it; `None` when nothing is.
+    pub fn to_mend(&self) -> Done<Option<(String, String)>> {
+        let StateFile::Broken { why } = self.state_file()? else { return Ok(None) };
+        let will = match self.newest_whole_copy()? {
+            Some((copy, _)) => format!("`cowhand up` puts {} back", copy.display()),
+            None => format!(
+                "no whole copy was kept: `cowhand up` moves it to {} and makes a new cluster; if there is one already, put its whole state file back first",
+                self.states().display()
+            ),
+        };
+        Ok(Some((format!("{} is {why}", self.cluster_state().display()), will)))
+    }
+
+    /// Whether the next run will have a whole state, its own or a copy that it puts back.
+    pub fn will_have_state(&self) -> Done<bool> {
+        Ok(match self.state_file()? {
+            StateFile::Absent => false,
+            StateFile::Whole => true,
+            StateFile::Broken { .. } => self.newest_whole_copy()?.is_some(),
+        })
+    }
+
     /// RKE's state as the next run will have it: a broken file counts for the copy that [`Workspace::mend_state`] will
     /// put back, if there is one. Nothing is written.
     pub fn state_bytes(&self) -> Done<Option<Zeroizing<Vec<u8>>>> {

@@ -48,6 +48,8 @@ impl fmt::Debug for CaFingerprint {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceFacts {
     pub state: StateFile,
+    /// What is wrong with that file as it lies there, and what `up` will do about it.
+    pub broken: Option<(String, String)>,
 }
 
 /// RKE's `cluster.rkestate`.

@@ -225,3 +225,13 @@ fn a_plan_asks_for_each_chart_once() {
     assert_eq!(shown.len(), 1, "{log}");
     assert!(shown[0].contains("cert-manager"), "{log}");
 }
+
+#[test]
+fn a_plan_that_helm_fails_says_that_nothing_was_changed() {
+    let there = there("traefik.io/ingress-controller", "", "mode: ingress, issuer: ca");
+    let failing = HELM.replace("show) ", "show) echo 'the repository is away' >&2; exit 1;");
+    std::fs::write(there.folder.path().join("helm"), failing).unwrap();
+    let said = there.cow(&["plan"]);
+    assert_eq!(said.code, 5, "{}", said.all());
+    assert!(said.err.contains("the repository is away"), "{}", said.err);
+}

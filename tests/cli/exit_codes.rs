@@ -67,6 +67,18 @@ fn a_machine_that_cannot_be_reached() {
 }
 
 #[test]
+fn a_kubeconfig_that_is_not_there_is_no_connection_that_failed() {
+    for engine in
+        [GOOD.to_owned(), GOOD.replace("{rke: {kubernetes: v1.32.2-rancher1-1}}", "{existing: {kubeconfig: ./no}}")]
+    {
+        let nodes = if engine.contains("rke") { "nodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\n" } else { "" };
+        let said = run(&format!("name: prod\n{nodes}{engine}"), &["kubeconfig"]);
+        assert_eq!(said.code, 5, "{}", said.all());
+        assert!(said.err.starts_with("error: there is no /"), "{}", said.err);
+    }
+}
+
+#[test]
 fn checks_that_failed() {
     let old = format!(
         "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\n{}",

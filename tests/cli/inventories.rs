@@ -188,6 +188,63 @@ fn a_missing_tls_file_is_told_with_its_line() {
 }
 
 #[test]
+fn charts_that_are_none_are_told_at_once_with_their_lines_before_anything_is_reached() {
+    let nodes = [1, 2, 3].map(|n| format!("{{address: 10.0.0.{n}, ssh: {{host: 127.0.0.1, port: 1}}}}")).join(", ");
+    let text = "name: prod\nnodes: [NODES]\nengine: {rke: {kubernetes: v1.32.2-rancher1-1}}\n\
+        ingress:\n  provider: traefik\n  chart:\n    path: ./missing\ncert_manager:\n  chart:\n    path: ./other\nrancher:\n  \
+        hostname: rancher.example.com\n  version: 2.11.3\n  tls: {mode: ingress, issuer: ca}\n  chart:\n    path: ./empty\n";
+    let alone = folder(&[("inventory.yml", &text.replace("NODES", &nodes))]);
+    for (name, about) in [("other", Some("name: nginx\n")), ("empty", None)] {
+        std::fs::create_dir(alone.path().join(name)).unwrap();
+        about.iter().for_each(|about| std::fs::write(alone.path().join(name).join("Chart.yaml"), about).unwrap());
+    }
+    for words in [&["check", "--offline"][..], &["plan"], &["up"]] {
+        let said = cowhand(alone.path(), words);
+        assert_eq!(said.code, 3, "{words:?}: {}", said.all());
+        for expected in [
+            ":7:11  ingress.chart.path: ",
+            "/missing cannot be read as a chart: No such file",
+            ":10:11  cert_manager.chart.path: ",
+            "/other is the chart \"nginx\", not cert-manager: `helm pull",
+            ":16:11  rancher.chart.path: ",
+            "/empty is no chart, it has no Chart.yaml: `helm pull",
+        ] {
+            assert!(said.err.contains(expected), "{words:?}, {expected}: {}", said.err);
+        }
+    }
+    std::fs::write(alone.path().join("other/Chart.yaml"), "name: cert-manager\n").unwrap();
+    let said = cowhand(alone.path(), &["check", "--offline"]);
+    assert!(said.code == 3 && !said.err.contains("cert_manager"), "{}", said.err);
+}
+
+#[test]
+fn a_password_file_without_a_password_is_refused_with_its_name() {
+    let text = |own: &str| {
+        format!(
+            "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine: {{rke: {{kubernetes: v1.32.2-rancher1-1}}}}\nrancher:\n  \
+             hostname: rancher.example.com\n  version: 2.11.3\n  tls: {{mode: ingress, issuer: ca}}\n{own}"
+        )
+    };
+    let (made, own) = (text(""), text("  bootstrap_password: ./own\n"));
+    let alone = folder(&[("inventory.yml", &made), ("own", " \n")]);
+    std::fs::create_dir(alone.path().join("secrets")).unwrap();
+    let file = alone.path().join("secrets/bootstrap-password");
+    for empty in ["", " \n"] {
+        std::fs::write(&file, empty).unwrap();
+        let said = cowhand(alone.path(), &["check", "--offline"]);
+        assert_eq!(said.code, 3, "{}", said.all());
+        assert!(said.err.contains("secrets/bootstrap-password, the file of the first login"), "{}", said.err);
+    }
+    std::fs::write(&file, "short\n").unwrap();
+    assert_eq!(cowhand(alone.path(), &["check", "--offline"]).code, 0);
+    std::fs::write(alone.path().join("inventory.yml"), &own).unwrap();
+    let said = cowhand(alone.path(), &["check", "--offline"]);
+    assert_eq!(said.code, 3, "{}", said.all());
+    assert!(said.err.contains("inventory.yml:8:23  rancher.bootstrap_password: "), "{}", said.err);
+    assert!(said.err.contains("/own is empty"), "{}", said.err);
+}
+
+#[test]
 fn an_inventory_that_cannot_be_read_is_named() {
     let empty = folder(&[]);
     for (name, cause) in [("missing.yml", "No such file"), (".", "Is a directory"), ("/dev/zero", "larger than 4 MiB")]
