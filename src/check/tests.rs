@@ -200,6 +200,19 @@ fn remains_are_told_apart_by_the_harm_they_do() {
 }
 
 #[test]
+fn a_port_that_a_container_publishes_is_freed_by_stopping_that_container() {
+    let mut world = World::good();
+    listen(world.n2(), 443, Some("docker-proxy"));
+    assert_eq!(
+        world.say("ports.free")[0].fix,
+        "on n2, a container publishes it: `docker ps --filter publish=443`, stop that one"
+    );
+    let mut world = World::good();
+    listen(world.n2(), 443, Some("apache2"));
+    assert!(world.say("ports.free")[0].fix.contains("disable --now apache2"));
+}
+
+#[test]
 fn ports_held_by_processes_that_only_root_sees() {
     let mut world = World::good();
     listen(world.n2(), 6443, None);
