@@ -3,7 +3,7 @@
 use crate::facts::{CaFingerprint, ContainerState, Fact, FolderState, Leftover, Reached, StateFile};
 use crate::inventory::Node;
 
-use super::context::and_list;
+use super::context::{and_list, refused_user, unasked};
 use super::{Answer, Check, Context};
 
 pub const FOREIGN_CLUSTER: Check = Check {
@@ -38,6 +38,10 @@ fn foreign_cluster(context: &Context) -> Vec<Answer> {
             (Err(_), Ok(None)) => Answer::pass("no trace of a cluster"),
             (Err(_), Ok(Some(authority))) if state.knows(authority) => {
                 Answer::pass(format!("only traces of this workspace's cluster (CA {})", authority.short()))
+            }
+            (Err(unseen), Ok(Some(_)) | Err(_)) if refused_user(reached).is_some() => {
+                let (why, fix) = unasked(node, reached, unseen);
+                Answer::unknown("whether a cluster runs here", &why, fix)
             }
             (Err(unseen), Ok(Some(_)) | Err(_)) => Answer::unknown(
                 "whether a cluster runs here",

@@ -252,6 +252,37 @@ fn docker_is_seen_by_any_way_that_shows_it() {
 }
 
 #[test]
+fn a_user_whom_docker_refuses_is_told_once_and_of_the_group() {
+    let refused = Unseen("permission denied while trying to connect to the Docker daemon socket".into());
+    let mut world = World::with("quirk-docker-permission");
+    let reached = world.n2();
+    reached.facts.root = Err(Unseen("sudo: a password is required".into()));
+    (reached.facts.docker, reached.facts.containers) = (Err(refused.clone()), Err(refused.clone()));
+    reached.facts.docker_as_root = Err(refused);
+    reached.facts.authority = Err(Unseen("the login user may not read it".into()));
+    reached.docker_through_ssh = Err(Unseen("nothing answers there".into()));
+    assert!(world.say("node.sudo-or-docker-group")[0].fix.contains("usermod -aG docker"));
+    for id in [
+        "docker.present",
+        "docker.version",
+        "docker.too-new",
+        "docker.storage",
+        "docker.log-driver",
+        "ssh.docker-socket",
+        "cluster.foreign",
+    ] {
+        let said = &world.say(id)[0];
+        assert_eq!(said.fix, "see node.sudo-or-docker-group", "{said:?}");
+        assert!(said.seen.ends_with("is not in the group docker") && said.verdict != Verdict::Fail, "{said:?}");
+    }
+    // with sudo the socket is where it is told
+    world.n2().facts.root = Ok(());
+    let said = &world.say("ssh.docker-socket")[0];
+    assert!(said.seen.starts_with("permission denied") && said.fix.contains("usermod -aG docker"), "{said:?}");
+    assert_eq!(world.say("docker.storage")[0].fix, "see ssh.docker-socket");
+}
+
+#[test]
 fn fixes_name_what_is_wrong_on_this_very_node() {
     let mut world = World::good();
     world.n2().facts.sshd.as_mut().unwrap().allow_tcp_forwarding = Some("no".into());
