@@ -200,6 +200,29 @@ fn remains_are_told_apart_by_the_harm_they_do() {
 }
 
 #[test]
+fn a_node_of_another_distribution_is_not_to_be_cleaned_by_hand() {
+    let mut world = World::good();
+    leave(world.n2(), "/etc/kubernetes");
+    let path = "/etc/kubernetes/manifests/kube-apiserver.yaml".to_owned();
+    world.n2().facts.traces.as_mut().unwrap().push(facts::Trace { path, running: false });
+    let said = &world.say("leftover.cluster")[0];
+    assert_eq!(said.verdict, Verdict::Fail);
+    assert_eq!(said.fix, "see node.other-distribution first: that one's own removal cleans n2");
+    assert!(world.say("node.other-distribution")[0].fix.contains("kubeadm reset"));
+}
+
+#[test]
+fn the_ca_of_what_somebody_left_is_named_and_no_risk_is_offered() {
+    let mut world = World::good();
+    leave(world.n2(), "/etc/kubernetes");
+    world.n2().facts.authority = Ok(Some(authority()));
+    let seen = &world.say("leftover.cluster")[0].seen;
+    assert!(seen.contains(&format!("of a cluster with the CA {}", authority().short())), "{seen}");
+    let hint = gate(world.report()).unwrap_err().hint().unwrap();
+    assert_eq!(hint, "`cowhand explain leftover.cluster` tells more");
+}
+
+#[test]
 fn a_port_that_a_container_publishes_is_freed_by_stopping_that_container() {
     let mut world = World::good();
     listen(world.n2(), 443, Some("docker-proxy"));
