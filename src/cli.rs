@@ -75,13 +75,15 @@ Examples:
 
     /// Show what `up` would do, step by step; changes no machine and no cluster
     ///
+    /// Every step is told with its text, with and without -v.
+    ///
     /// On this machine it writes nothing but what it fetches: rke and helm, where PATH has none that fits, into
     /// ~/.cache/cowhand/tools, and charts into helm's own cache, .cowhand/helm beside the inventory. With
     /// --accept-new-host-keys, known_hosts too.
     #[command(after_long_help = "\
 Examples:
   cowhand plan
-  cowhand plan -v                              # with the text of every step")]
+  cowhand plan --output json | jq '.value[]? | select(.changes).step'")]
     Plan(commands::plan::Plan),
 
     /// Make it so: check, cluster, ingress, cert-manager, Rancher, verify

@@ -111,6 +111,32 @@ pub(super) fn docker_api(reached: &Reached) -> Fact<&DockerApi> {
     }
 }
 
+/// Why Docker could not be asked, and what to do: where it refused the login user, another finding says how to let the
+/// user in, and one cause is told once.
+pub(super) fn unasked(node: &Node, reached: &Reached, unseen: &Unseen) -> (Unseen, String) {
+    match refused_user(reached) {
+        Some(user) => {
+            (Unseen(format!("{user} is not in the group docker")), format!("see {}", refusal_told_by(reached)))
+        }
+        None => (unseen.clone(), format!("let Docker run on {}", node.name)),
+    }
+}
+
+/// The login user, where Docker is there and refused it for want of the group.
+pub(super) fn refused_user(reached: &Reached) -> Option<&str> {
+    let user = reached.facts.user.as_ref().ok().filter(|user| !user.is_root() && !user.in_docker_group())?;
+    let refused = |unseen: &Unseen| unseen.0.to_lowercase().contains("permission denied");
+    reached.facts.docker.as_ref().is_err_and(refused).then_some(user.name.as_str())
+}
+
+/// Who may use sudo passes the check of the user, so Docker's own socket is what complains.
+fn refusal_told_by(reached: &Reached) -> &'static str {
+    match reached.facts.root {
+        Ok(()) => "ssh.docker-socket",
+        Err(_) => "node.sudo-or-docker-group",
+    }
+}
+
 /// `a, b and c`.
 pub(super) fn and_list<T: ToString>(words: impl IntoIterator<Item = T>) -> String {
     let words: Vec<String> = words.into_iter().map(|word| word.to_string()).collect();

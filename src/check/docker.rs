@@ -1,9 +1,9 @@
 //! Docker, as RKE and its Kubernetes need it.
 
-use crate::facts::{DockerApi, Unseen};
+use crate::facts::{DockerApi, Reached, Unseen};
 use crate::inventory::{Node, Rke};
 
-use super::context::{and_list, docker_api};
+use super::context::{and_list, docker_api, refused_user, unasked};
 use super::{Answer, Check, Context};
 use crate::inventory::versions::{self, DockerSupport, KubernetesVersion};
 
@@ -29,10 +29,16 @@ fn present(context: &Context) -> Vec<Answer> {
                 node.name
             ),
         ),
+        Err(unseen) if refused_user(reached).is_some() => unknown("Docker", node, reached, &unseen),
         Err(unseen) => {
             Answer::fail(unseen.to_string(), format!("on {}, `sudo systemctl enable --now docker`", node.name))
         }
     })
+}
+
+fn unknown(what: &str, node: &Node, reached: &Reached, unseen: &Unseen) -> Answer {
+    let (why, fix) = unasked(node, reached, unseen);
+    Answer::unknown(what, &why, fix)
 }
 
 pub const VERSION: Check = Check {
@@ -48,7 +54,7 @@ fn version(context: &Context) -> Vec<Answer> {
     let Some(rke) = context.rke() else { return Vec::new() };
     context.each_node(|node, reached| match docker_api(reached) {
         Ok(api) => judge_version(node, api, rke),
-        Err(unseen) => Answer::unknown("Docker's version", &unseen, format!("let Docker run on {}", node.name)),
+        Err(unseen) => unknown("Docker's version", node, reached, &unseen),
     })
 }
 
@@ -98,9 +104,7 @@ fn too_new(context: &Context) -> Vec<Answer> {
     context.each_node(|node, reached| {
         let api = match docker_api(reached) {
             Ok(api) => api,
-            Err(unseen) => {
-                return Answer::unknown("Docker's oldest API", &unseen, format!("let Docker run on {}", node.name));
-            }
+            Err(unseen) => return unknown("Docker's oldest API", node, reached, &unseen),
         };
         let (newest_major, newest_minor) = NEWEST_API_OF_RKE;
         match api.oldest_api() {
@@ -150,7 +154,7 @@ fn storage(context: &Context) -> Vec<Answer> {
         );
         let docker = match &reached.facts.docker {
             Ok(docker) => docker,
-            Err(unseen) => return Answer::unknown("the storage driver", unseen, format!("let Docker run on {}", node.name)),
+            Err(unseen) => return unknown("the storage driver", node, reached, unseen),
         };
         let driver = docker.storage_driver.as_str();
         if docker.storage_status.iter().any(|(key, value)| key == "Supports d_type" && value == "false") {
@@ -207,7 +211,10 @@ fn log_driver(context: &Context) -> Vec<Answer> {
         match &reached.facts.docker {
             Ok(docker) if docker.log_driver == "json-file" => Answer::pass("json-file"),
             Ok(docker) => Answer::warn(format!("`{}`: `kubectl logs` may show nothing", docker.log_driver), fix),
-            Err(unseen) => Answer::unseen_advice("the log driver", unseen, format!("let Docker run on {}", node.name)),
+            Err(unseen) => {
+                let (why, fix) = unasked(node, reached, unseen);
+                Answer::unseen_advice("the log driver", &why, fix)
+            }
         }
     })
 }

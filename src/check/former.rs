@@ -3,8 +3,8 @@
 use crate::facts::{CaFingerprint, ContainerState, Fact, FolderState, Leftover, Reached, StateFile};
 use crate::inventory::Node;
 
-use super::context::and_list;
-use super::{Answer, Check, Context};
+use super::context::{and_list, refused_user, unasked};
+use super::{Answer, Check, Context, Verdict};
 
 pub const FOREIGN_CLUSTER: Check = Check {
     id: "cluster.foreign",
@@ -40,6 +40,10 @@ fn foreign_cluster(context: &Context) -> Vec<Answer> {
             (Err(_), Ok(None)) => Answer::pass("no trace of a cluster"),
             (Err(_), Ok(Some(authority))) if state.knows(authority) => {
                 Answer::pass(format!("only traces of this workspace's cluster (CA {})", authority.short()))
+            }
+            (Err(unseen), Ok(Some(_)) | Err(_)) if refused_user(reached).is_some() => {
+                let (why, fix) = unasked(node, reached, unseen);
+                Answer::unknown("whether a cluster runs here", &why, fix)
             }
             (Err(unseen), Ok(Some(_)) | Err(_)) => Answer::unknown(
                 "whether a cluster runs here",
@@ -118,8 +122,28 @@ fn leftovers(context: &Context) -> Vec<Answer> {
             .filter(|folder| folder.state == FolderState::Full || hidden(folder.path.as_str(), folder.state))
             .map(|folder| folder.path.as_str())
             .collect();
-        judge(node, &full, &stopped(reached))
+        let answer = judge(node, &full, &stopped(reached));
+        match (answer.verdict, &facts.traces) {
+            (Verdict::Pass, _) => answer,
+            // by hand these commands would destroy what that distribution runs
+            (_, Ok(traces)) if !traces.is_empty() => {
+                let fix = format!("see node.other-distribution first: that one's own removal cleans {}", node.name);
+                Answer { fix, ..answer }
+            }
+            (_, Ok(_) | Err(_)) => whose(answer, reached),
+        }
     })
+}
+
+/// Names the CA of what is there: it may be somebody's cluster that is only stopped.
+fn whose(answer: Answer, reached: &Reached) -> Answer {
+    match &reached.facts.authority {
+        Ok(Some(authority)) => {
+            let whose = format!("of a cluster with the CA {}, which this workspace does not know", authority.short());
+            Answer { seen: format!("{}; {whose}", answer.seen), ..answer }
+        }
+        Ok(None) | Err(_) => answer,
+    }
 }
 
 /// What a cluster left on a machine that cannot be had back: full folders, and containers that stopped.

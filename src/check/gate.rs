@@ -3,6 +3,9 @@
 use super::Report;
 use super::run::NEVER_SKIPPED;
 
+/// May be skipped, but nobody is led to it: behind them may be somebody else's cluster.
+const NOT_OFFERED: &[&str] = &["leftover.cluster", "node.other-distribution"];
+
 /// Proof that nothing blocks. Only [`gate`] makes it, and whatever changes a machine asks for it.
 #[derive(Debug)]
 pub struct Cleared {
@@ -32,7 +35,7 @@ impl Blocked {
 
     pub fn hint(&self) -> Option<String> {
         let first = self.ids().first().copied()?;
-        Some(match NEVER_SKIPPED.contains(&first) {
+        Some(match NEVER_SKIPPED.contains(&first) || NOT_OFFERED.contains(&first) {
             true => format!("`cowhand explain {first}` tells more"),
             false => {
                 format!(

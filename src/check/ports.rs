@@ -138,8 +138,12 @@ fn fix(node: &Node, taken: &[&Listener]) -> String {
     if of("rke-etcd-backup") {
         return format!("on {}, `docker rm -f etcd-Serve-backup`", node.name);
     }
-    match taken.iter().find_map(|listener| listener.process.as_deref()) {
-        Some(service) => {
+    match taken.iter().find_map(|listener| Some((listener.process.as_deref()?, listener.port))) {
+        // Docker's own, one for each published port, and no service
+        Some(("docker-proxy", port)) => {
+            format!("on {}, a container publishes it: `docker ps --filter publish={port}`, stop that one", node.name)
+        }
+        Some((service, _)) => {
             format!("on {}, stop it: `sudo systemctl disable --now {service}`, or move it to another port", node.name)
         }
         None => format!("on {}, `sudo ss -lntup` shows what it is; stop it or move it", node.name),

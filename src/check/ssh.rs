@@ -3,6 +3,7 @@
 use crate::facts::{Outcome, Reached};
 use crate::inventory::Node;
 
+use super::context::{refused_user, unasked};
 use super::{Answer, Check, Context};
 
 /// What the user's own words are on the node, or a stand-in.
@@ -96,6 +97,10 @@ fn docker_socket(context: &Context) -> Vec<Answer> {
             Err(unseen) => unseen,
         };
         let facts = &reached.facts;
+        if refused_user(reached).is_some() && facts.root.is_err() {
+            let (why, fix) = unasked(node, reached, unseen);
+            return Answer::unknown("Docker through SSH", &why, fix);
+        }
         let fix = if facts.docker_command.is_err() && facts.docker_as_root.is_err() {
             format!("install Docker on {}, then look again", node.name)
         } else if facts.user.as_ref().is_ok_and(|user| !user.is_root() && !user.in_docker_group()) {
@@ -108,6 +113,8 @@ fn docker_socket(context: &Context) -> Vec<Answer> {
         // sshd gives the same answer for a socket that is not there and for one that it may not forward
         let seen = match &facts.docker {
             Ok(docker) => format!("Docker {} answers on the node, but not through SSH: {unseen}", docker.api.version),
+            // and for one that the user may not open, of which Docker's command tells more
+            Err(refused) if refused_user(reached).is_some() => refused.to_string(),
             Err(_) => unseen.to_string(),
         };
         Answer::fail(seen, fix)

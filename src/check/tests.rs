@@ -207,6 +207,42 @@ fn remains_are_told_apart_by_the_harm_they_do() {
 }
 
 #[test]
+fn a_node_of_another_distribution_is_not_to_be_cleaned_by_hand() {
+    let mut world = World::good();
+    leave(world.n2(), "/etc/kubernetes");
+    let path = "/etc/kubernetes/manifests/kube-apiserver.yaml".to_owned();
+    world.n2().facts.traces.as_mut().unwrap().push(facts::Trace { path, running: false });
+    let said = &world.say("leftover.cluster")[0];
+    assert_eq!(said.verdict, Verdict::Fail);
+    assert_eq!(said.fix, "see node.other-distribution first: that one's own removal cleans n2");
+    assert!(world.say("node.other-distribution")[0].fix.contains("kubeadm reset"));
+}
+
+#[test]
+fn the_ca_of_what_somebody_left_is_named_and_no_risk_is_offered() {
+    let mut world = World::good();
+    leave(world.n2(), "/etc/kubernetes");
+    world.n2().facts.authority = Ok(Some(authority()));
+    let seen = &world.say("leftover.cluster")[0].seen;
+    assert!(seen.contains(&format!("of a cluster with the CA {}", authority().short())), "{seen}");
+    let hint = gate(world.report()).unwrap_err().hint().unwrap();
+    assert_eq!(hint, "`cowhand explain leftover.cluster` tells more");
+}
+
+#[test]
+fn a_port_that_a_container_publishes_is_freed_by_stopping_that_container() {
+    let mut world = World::good();
+    listen(world.n2(), 443, Some("docker-proxy"));
+    assert_eq!(
+        world.say("ports.free")[0].fix,
+        "on n2, a container publishes it: `docker ps --filter publish=443`, stop that one"
+    );
+    let mut world = World::good();
+    listen(world.n2(), 443, Some("apache2"));
+    assert!(world.say("ports.free")[0].fix.contains("disable --now apache2"));
+}
+
+#[test]
 fn ports_held_by_processes_that_only_root_sees() {
     let mut world = World::good();
     listen(world.n2(), 6443, None);
@@ -243,6 +279,37 @@ fn docker_is_seen_by_any_way_that_shows_it() {
     assert_eq!(world.say("docker.version")[0].verdict, Verdict::Pass);
     assert_eq!(World::with("quirk-docker-permission").say("docker.version")[0].verdict, Verdict::Pass);
     assert_eq!(World::with("quirk-docker-hangs").say("docker.version")[0].verdict, Verdict::Unknown);
+}
+
+#[test]
+fn a_user_whom_docker_refuses_is_told_once_and_of_the_group() {
+    let refused = Unseen("permission denied while trying to connect to the Docker daemon socket".into());
+    let mut world = World::with("quirk-docker-permission");
+    let reached = world.n2();
+    reached.facts.root = Err(Unseen("sudo: a password is required".into()));
+    (reached.facts.docker, reached.facts.containers) = (Err(refused.clone()), Err(refused.clone()));
+    reached.facts.docker_as_root = Err(refused);
+    reached.facts.authority = Err(Unseen("the login user may not read it".into()));
+    reached.docker_through_ssh = Err(Unseen("nothing answers there".into()));
+    assert!(world.say("node.sudo-or-docker-group")[0].fix.contains("usermod -aG docker"));
+    for id in [
+        "docker.present",
+        "docker.version",
+        "docker.too-new",
+        "docker.storage",
+        "docker.log-driver",
+        "ssh.docker-socket",
+        "cluster.foreign",
+    ] {
+        let said = &world.say(id)[0];
+        assert_eq!(said.fix, "see node.sudo-or-docker-group", "{said:?}");
+        assert!(said.seen.ends_with("is not in the group docker") && said.verdict != Verdict::Fail, "{said:?}");
+    }
+    // with sudo the socket is where it is told
+    world.n2().facts.root = Ok(());
+    let said = &world.say("ssh.docker-socket")[0];
+    assert!(said.seen.starts_with("permission denied") && said.fix.contains("usermod -aG docker"), "{said:?}");
+    assert_eq!(world.say("docker.storage")[0].fix, "see ssh.docker-socket");
 }
 
 #[test]

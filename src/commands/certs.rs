@@ -62,7 +62,7 @@ pub async fn run(context: &Context, wanted: Certs) -> Answer {
 fn judged(seen: &Certificates, days: i64) -> Answer {
     let ending = rows(seen).into_iter().filter(|row| row.one.certificate.days_left < days);
     let ending: Vec<String> = ending.map(|row| line(&row)).collect();
-    let unseen = seen.unseen.iter().map(|one| format!("{} was not seen: {}", one.place, one.why));
+    let unseen = seen.unseen.iter().map(|one| format!("not seen: {}: {}", one.place, one.why));
     let why: Vec<String> = ending.iter().cloned().chain(unseen).collect();
     if why.is_empty() {
         return Ok(Exit::Done);
@@ -242,7 +242,10 @@ fn text(seen: &Certificates, look: &Look) -> String {
         let (subject, issuer) = (of.subject.clone(), of.issuer.clone());
         table.row([days, subject, names, issuer, row.renewer.words().into(), places(&row)]);
     }
-    let mut text = table.text(look);
+    let mut text = match seen.certificates.is_empty() {
+        true => "no certificate was seen\n".to_owned(),
+        false => table.text(look),
+    };
     let ending: Vec<Row<'_>> = rows(seen).into_iter().filter(|row| row.one.certificate.days_left < SOON).collect();
     if !ending.is_empty() || !seen.unseen.is_empty() {
         text.push('\n');
@@ -282,6 +285,15 @@ mod tests {
             "{}",
             line(&rows[0])
         );
+    }
+
+    #[test]
+    fn without_a_certificate_there_is_no_table() {
+        let mut seen = Certificates::default();
+        seen.not_seen("the cluster's secrets and webhooks", "no answer");
+        let told = "not seen: the cluster's secrets and webhooks: no answer";
+        assert_eq!(text(&seen, &Look::PLAIN), format!("no certificate was seen\n\n{told}\n"));
+        assert!(judged(&seen, 0).unwrap_err().text(&Look::PLAIN).contains(told));
     }
 
     #[test]

@@ -252,13 +252,15 @@ fn services(sections: &Sections) -> Services {
     }
 }
 
-/// nft: `type filter hook input priority filter; policy drop;`, iptables: `-P INPUT DROP`.
+/// nft: `type filter hook input priority filter; policy drop;`, iptables: `-P INPUT DROP`; last, `asked nft`: without
+/// that line nobody answered.
 fn input_policy(sections: &Sections) -> Fact<InputPolicy> {
     let lines = as_root(sections, "input-policy")?;
     let drops = |line: &&&str| line.contains("policy drop") || line.trim() == "-P INPUT DROP";
     Ok(match lines.iter().find(drops) {
         Some(line) => InputPolicy::Drop(line.trim().to_owned()),
-        None => InputPolicy::Accept,
+        None if lines.iter().any(|line| line.starts_with("asked ")) => InputPolicy::Accept,
+        None => return Err(Unseen("no packet filter answered".into())),
     })
 }
 

@@ -183,11 +183,22 @@ if [ "$1" = root ]; then
     echo ==sshd
     sshd -T -C "user=$2,host=$3,addr=$3" 2>/dev/null | grep -E "^(allowtcpforwarding|allowstreamlocalforwarding|disableforwarding|maxsessions|permitopen) " || echo "!sshd -T gave nothing"
     echo ==input-policy
-    if [ -d /sys/module/nf_tables ] && command -v nft >/dev/null 2>&1; then
-        nft list chains 2>/dev/null | grep "hook input"
-    elif [ -d /sys/module/nf_tables ] || [ -d /sys/module/ip_tables ]; then
-        iptables -S INPUT 2>/dev/null | grep "^-P"
+    # Asked, not guessed from /sys/module, where nothing stands for what is built into the kernel. nft does not see what
+    # the legacy iptables keep; the kernel names those tables, and only then, or without nft, iptables are asked.
+    seen=
+    if command -v nft >/dev/null 2>&1 && chains=$(nft list chains 2>/dev/null); then
+        seen=nft
+        printf "%s\n" "$chains" | grep "hook input"
     fi
+    if [ -z "$seen" ] || grep -qs filter /proc/net/ip_tables_names; then
+        for program in iptables-legacy iptables; do
+            if command -v "$program" >/dev/null 2>&1 && rules=$("$program" -S INPUT 2>/dev/null); then
+                seen="$seen $program"
+                printf "%s\n" "$rules" | grep "^-P"
+            fi
+        done
+    fi
+    if [ -n "$seen" ]; then echo "asked $seen"; else echo "!neither nft nor iptables answers"; fi
 fi'
 
 root_probe() {

@@ -140,6 +140,39 @@ fn a_certificate_that_may_not_be_read_is_not_a_machine_without_one() {
     assert_eq!(parse(none).authority, Ok(None));
 }
 
+#[test]
+fn a_packet_filter_that_nobody_asked_is_not_one_that_accepts() {
+    let policy = |lines: &str| parse(&format!("==input-policy\n{lines}==end\n")).input_policy;
+    assert_eq!(reason(&policy("")), "no packet filter answered");
+    assert_eq!(reason(&policy("!neither nft nor iptables answers\n")), "neither nft nor iptables answers");
+    assert_eq!(policy("-P INPUT DROP\nasked iptables\n"), Ok(InputPolicy::Drop("-P INPUT DROP".into())));
+    assert_eq!(policy("-P INPUT ACCEPT\nasked iptables\n"), Ok(InputPolicy::Accept));
+}
+
+/// What the script sees for root where `nft` and `iptables` are these scripts; it looks into no /sys/module.
+fn policy_with(nft: &str, iptables: &str) -> Fact<InputPolicy> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let id = "[ \"$1\" != -un ] || exec echo root; echo 'uid=0(root) gid=0(root) groups=0(root)'";
+    for (name, text) in [("id", id), ("nft", nft), ("iptables", iptables), ("iptables-legacy", "exit 1")] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    parse(&run(&["env", &format!("PATH={path}"), "dash"], "localhost")).input_policy
+}
+
+#[test]
+fn the_script_asks_the_packet_filter_itself() {
+    let dropping = "echo '-P INPUT DROP'";
+    assert_eq!(policy_with("exit 1", dropping), Ok(InputPolicy::Drop("-P INPUT DROP".into())));
+    let chain = "type filter hook input priority filter; policy drop;";
+    assert_eq!(policy_with(&format!("echo '{chain}'"), "exit 1"), Ok(InputPolicy::Drop(chain.into())));
+    assert_eq!(policy_with("exit 0", "exit 1"), Ok(InputPolicy::Accept));
+    assert_eq!(reason(&policy_with("exit 1", "exit 1")), "neither nft nor iptables answers");
+}
+
 /// The script as it is sent: on stdin of the shell, with its two words.
 fn run(shell: &[&str], name: &str) -> String {
     let mut child = Command::new(shell[0])

@@ -178,13 +178,13 @@ impl Bars {
 
     /// The last picture, in which nothing works any more: what had not ended is marked as stopped. Returns what is
     /// still to be written: for stderr the end of the list's last line, for stdout the results. A run of one stage
-    /// leaves no list: its command prints the answer itself.
+    /// leaves no list: its command prints the answer itself. Not so `down`, whose answer is its line.
     pub(super) fn end(&mut self) -> (&'static str, String) {
         for (_, bar) in self.downloads.drain(..) {
             self.list.remove(&bar);
         }
         self.hide();
-        let stays = self.lines.len() > 1;
+        let stays = self.lines.len() > 1 || self.lines.iter().any(|line| line.stage == Stage::Remove);
         for line in &mut self.lines {
             if !stays {
                 self.list.remove(&line.bar);
@@ -381,6 +381,21 @@ mod tests {
         let (bars, terminal) = play(&events, TERMINAL, Verbosity::Normal);
         assert!(terminal.contents().contains("2 of 3 nodes answered"));
         assert_eq!(end(bars, &terminal).0, "below");
+    }
+
+    #[test]
+    fn down_leaves_its_line_because_nothing_else_says_that_all_is_gone() {
+        let stage = Stage::Remove;
+        let text = "nothing of lab is left on 3 nodes".to_owned();
+        let events = [
+            Event::RunStarted { command: "down", cluster: "lab".into(), summary: String::new(), stages: vec![stage] },
+            Event::StageStarted { stage },
+            Event::StageFinished { stage, outcome: Outcome::Changed, text, seconds: 9.0 },
+        ];
+        let (bars, terminal) = play(&events, TERMINAL, Verbosity::Normal);
+        let screen = end(bars, &terminal).0;
+        assert!(screen.contains("✓ remove") && screen.contains("nothing of lab is left on 3 nodes"), "{screen}");
+        assert!(screen.ends_with("\nbelow"), "{screen}");
     }
 
     #[test]

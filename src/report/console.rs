@@ -122,8 +122,12 @@ impl Console {
     /// Why the command did not do what was asked: on stderr, or in JSON as the event `failure` on stdout.
     pub fn failure(&self, failure: &Failure) {
         match self.output {
-            // The exit code still says it when stdout is gone.
-            Output::Json => drop(write_out(&json_line("failure", failure))),
+            // Where stdout takes nothing, a code without a word would leave everybody in the dark.
+            Output::Json => {
+                if write_out(&json_line("failure", failure)).is_err() {
+                    write_err(&failure.text(&self.err));
+                }
+            }
             Output::Bars | Output::Plain => write_err(&failure.text(&self.err)),
         }
     }
@@ -152,7 +156,7 @@ fn write_out(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::with_cause(Exit::Usage, "the answer cannot be written to standard output", &error))
+            Err(Failure::with_cause(Exit::ChecksFailed, "the answer cannot be written to standard output", &error))
         }
         Ok(()) | Err(_) => Ok(()),
     }

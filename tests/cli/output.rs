@@ -67,12 +67,20 @@ fn a_reader_that_has_read_enough_is_no_failure() {
 #[test]
 fn a_full_disk_is_a_failure() {
     let cowhand = assert_cmd::cargo::cargo_bin("cowhand");
-    let script = format!("'{}' completions bash >/dev/full", cowhand.display());
-    let bash = assert_cmd::Command::new("bash").args(["-c", &script]).output().unwrap();
-    // Nothing was touched.
-    assert_eq!(bash.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&bash.stderr).into_owned();
-    assert!(said.starts_with("error: the answer cannot be written to standard output\n  because: "), "{said}");
+    let folder = folder(&[(
+        "inventory.yml",
+        "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine: {rke: {version: v1.8.0, kubernetes: v1.32.2-rancher1-1}}\n\
+         rancher: {hostname: r.example.com, version: 2.11.3, tls: {mode: ingress, issuer: ca}}\n",
+    )]);
+    // In JSON a failure goes to stdout too, so there it must be said elsewhere.
+    for words in ["completions bash", "check --offline --output json"] {
+        let script = format!("'{}' {words} >/dev/full", cowhand.display());
+        let bash = assert_cmd::Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+        // Nothing was touched.
+        assert_eq!(bash.status.code(), Some(5), "{words}");
+        let said = String::from_utf8_lossy(&bash.stderr).into_owned();
+        assert!(said.starts_with("error: the answer cannot be written to standard output\n  because: "), "{said}");
+    }
 }
 
 #[test]
