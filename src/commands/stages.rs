@@ -42,6 +42,10 @@ pub async fn refuse(world: &World<'_>, reached: Option<&Reached>) -> Result<(), 
     traefik_in_the_way(world, reached).await?;
     addon_taken_out(world)?;
     unsupported(world)?;
+    if world.site.rke().is_none() {
+        // A cluster of rke is this folder's own: whose its ingress is, its own stage asks.
+        ingress(world, reached).await?;
+    }
     cert_manager(world, reached).await.map(drop)
 }
 
