@@ -47,6 +47,9 @@ pub enum Change {
     },
 }
 
+/// An object that others write meanwhile is looked at again this often.
+const LOOKS: usize = 5;
+
 impl Cluster {
     /// Applies the manifests in order. `progress` hears what is being tried again, and why.
     pub async fn apply(
@@ -99,18 +102,32 @@ impl Cluster {
                 }
                 Err(error) => return Err(error),
             };
-            let Some(live) = self.get(&object).await? else {
-                differences.push(Difference { object, change: Change::Missing });
-                continue;
-            };
-            let wanted = self.dry_run_apply(manifest, how).await?;
-            let mut fields = Vec::new();
-            compare("", &without_bookkeeping(live), &without_bookkeeping(wanted), &mut fields);
-            if !fields.is_empty() {
-                differences.push(Difference { object, change: Change::Differs { fields } });
-            }
+            let change = self.change(&object, manifest, how).await?;
+            differences.extend(change.map(|change| Difference { object, change }));
         }
         Ok(differences)
+    }
+
+    /// How one object differs from the manifest, if it does.
+    async fn change(&self, object: &ObjectRef, manifest: &Value, how: &Apply) -> Result<Option<Change>, ClusterError> {
+        let version = |object: &Value| object.pointer("/metadata/resourceVersion").cloned();
+        let mut live = self.get(object).await?;
+        for _ in 0..LOOKS {
+            let Some(there) = live else { return Ok(Some(Change::Missing)) };
+            let seen = version(&there);
+            let wanted = self.dry_run_apply(manifest, how).await?;
+            let mut fields = Vec::new();
+            compare("", &without_bookkeeping(there), &without_bookkeeping(wanted), &mut fields);
+            if fields.is_empty() {
+                return Ok(None);
+            }
+            // A controller may have written between the two looks: then its change is the difference.
+            live = self.get(object).await?;
+            if live.as_ref().and_then(version) == seen {
+                return Ok(Some(Change::Differs { fields }));
+            }
+        }
+        Ok(Some(Change::Differs { fields: vec!["it changes all the time".into()] }))
     }
 
     /// The object's name with the namespace it will be in.

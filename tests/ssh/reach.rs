@@ -87,7 +87,7 @@ async fn behind_a_jump_host_closed_and_forbidden_are_told_apart() {
     world.know(&closed.known_line());
     let through = |sshd: &Sshd| {
         let way = Some(vec![jump(sshd)]);
-        Target { jump: way, connect_timeout: Some(Duration::from_secs(1)), ..world.target("n1", free_port()) }
+        Target { jump: way, connect_timeout: Some(Duration::from_secs(10)), ..world.target("n1", free_port()) }
     };
     let error = connect(through(&open)).await.unwrap_err();
     assert!(matches!(error, ConnectError::BeyondJump { forbidden: false, .. }), "{error}");
