@@ -16,6 +16,7 @@ def vagrant(s, *words, limit=900):
 def vagrant_makes_three_machines(s):
     # A lab of its own beside the one of the other stories, and no file of Vagrant's in the checkout.
     name = f"v{s.environment.get('LAB_NAME', 'lab')}"[:12]
+    s.before = dict(s.environment)
     s.environment.update(LAB_NAME=name, VAGRANT_HOME=str(s.work / "vagrant-home"), VAGRANT_DOTFILE_PATH=str(s.work / "vagrant-machines"),
                          VAGRANT_CHECKPOINT_DISABLE="1")
     for of_another in ("LAB_SUBNET", "VAGRANT_DEFAULT_PROVIDER"):
@@ -62,6 +63,7 @@ def destroy_leaves_nothing(s):
     assert not lab["up"] and not lab["machines"] and not lab["dns"], lab
     gone = lambda: s.environment["LAB_NAME"] not in s.run("ip", "-o", "link").out  # noqa: E731
     until(10, gone)
+    s.environment = s.before   # the next story has its own lab
 
 
 STEPS = [vagrant_makes_three_machines, vagrant_ssh_logs_in, its_ssh_config_gives_an_inventory, check_meets_the_three_machines, destroy_leaves_nothing]
