@@ -12,6 +12,7 @@ use super::machines::{Machine, Machines};
 use super::run::{guarded, untouched};
 use super::site::Site;
 use super::{Answer, Connect, Context, keepsakes, verify, world};
+use crate::cluster::from_base64;
 use crate::execute::{Lock, Secrecy, StateFile, WorkspaceError};
 use crate::inventory::Inventory;
 use crate::plan::applied::State;
@@ -204,16 +205,9 @@ async fn ask(machine: &Machine) -> Result<Zeroizing<String>, String> {
         format!("{error}{cause}")
     })?;
     let encoded = Zeroizing::new(encoded);
-    let decoded = decode(encoded.trim()).ok_or("what it gave is not base64")?;
+    let decoded = from_base64(&encoded).ok_or("what it gave is not base64")?;
     let text = secrecy::SecretString::from(String::from_utf8(decoded).map_err(|_| "what it gave is not text")?);
     Ok(Zeroizing::new(text.expose_secret().to_string()))
-}
-
-/// Standard base64 (RFC 4648), as the API writes a Secret's data.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    k8s_openapi::serde_json::from_value::<k8s_openapi::ByteString>(serde_json::Value::String(text.into()))
-        .ok()
-        .map(|bytes| bytes.0)
 }
 
 #[cfg(test)]
