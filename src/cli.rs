@@ -6,11 +6,17 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use clap_complete::CompleteEnv;
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::{self, Answer, Context};
-use crate::report::{Console, Exit, Failure, Output, Verbosity, install_panic_hook, log};
+mod runtime;
+
+use crate::commands;
+use crate::failure::{Exit, Failure};
+use crate::local::process;
+use crate::report::{Console, Output, Verbosity, install_panic_hook, log};
+use crate::session::{Answer, Context};
+use runtime::{changing, looking};
 
 /// Three Linux machines in, a highly available Rancher out, and kept alive afterwards
 ///
@@ -20,6 +26,7 @@ use crate::report::{Console, Exit, Failure, Output, Verbosity, install_panic_hoo
 #[derive(Debug, Parser)]
 #[command(name = "cowhand", version, propagate_version = false, max_term_width = 100)]
 #[command(arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(after_long_help = format!("{AFTER_HELP}\n\n{ENVIRONMENT}"))]
 struct Cli {
     /// The inventory [default: the one in the current folder]
     #[arg(short, long, global = true, value_name = "FILE", help_heading = "Everywhere")]
@@ -41,16 +48,17 @@ struct Cli {
     command: Command,
 }
 
+/// Below the short page, which has to fit on a screen, and the long one.
 const AFTER_HELP: &str = "\
 First steps:
-  cowhand init --node 10.0.0.11 --node 10.0.0.12 --node 10.0.0.13 --hostname rancher.example.com
-  cowhand check
-  cowhand up
+  cowhand init --node A --node B --node C --hostname rancher.example.com, then check, then up
 
-Exit codes:
+Exit codes (cowhand explain exit-codes tells more):
   0 done · 1 bug · 2 usage · 3 inventory · 4 unreachable · 5 checks failed · 6 a step failed
-  7 changed, but not verified · 130 interrupted        (cowhand explain exit-codes tells more)
+  7 changed, but not verified · 8 this machine lacks something · 130 interrupted";
 
+/// Below the long page only.
+const ENVIRONMENT: &str = "\
 Environment:
   NO_COLOR=1 switches colours off; a locale that is not UTF-8 gets ASCII signs
   COWHAND_LOG=debug tells the detailed log on stderr, as -vv does (also: trace, info, warn, error)";
@@ -61,8 +69,33 @@ enum Command {
     #[command(after_long_help = "\
 Examples:
   cowhand init --node 10.0.0.11 --node 10.0.0.12 --node 10.0.0.13 --hostname rancher.example.com
-  vagrant ssh-config | cowhand init --from-ssh-config - --hostname rancher.lab.test -o lab.yml")]
+  vagrant ssh-config | cowhand init --from-ssh-config - --hostname rancher.lab.test -o lab.yml
+  cowhand init --from-ssh-config ~/.ssh/config --host 'rke*' --hostname rancher.example.com
+
+An ssh configuration is read by OpenSSH: `ssh -G` is asked about each name, which also runs what
+`Match exec` says. What an inventory cannot say is left to it: the nodes then keep their names.")]
     Init(commands::init::Init),
+
+    /// Take over a cluster that plain rke built, as it runs; changes nothing there
+    ///
+    /// All of cluster.yml is carried over or named; Rancher is taken as it runs, and nothing there is changed. The cluster
+    /// is protected until `cowhand unprotect` was run.
+    #[command(after_long_help = "\
+Examples:
+  cowhand adopt --from old/cluster.yml -o prod.yml      # cluster.rkestate lies beside it
+  cowhand adopt --node 10.0.0.11 --user rancher         # where its files are lost
+  cowhand adopt --from cluster.yml --offline            # the inventory from the files alone
+
+With --node, everything comes from the copy that the cluster keeps of itself; one node is enough.
+Machines and cluster are only read. What nobody but you can know is marked FILL IN.")]
+    Adopt(commands::adopt::Adopt),
+
+    /// Let an adopted cluster be removed, or get a new CA, like any other
+    #[command(after_long_help = "\
+Examples:
+  cowhand unprotect prod
+  cowhand unprotect prod -i inventory/ha.yml")]
+    Unprotect(commands::unprotect::Unprotect),
 
     /// Look at the machines and say everything that is wrong; changes nothing
     ///
@@ -75,7 +108,8 @@ Examples:
 
     /// Show what `up` would do, step by step; changes no machine and no cluster
     ///
-    /// Every step is told with its text, with and without -v.
+    /// Every step is told with its mark (+ adds, ~ changes, - removes), each difference by its field, and what users of a
+    /// running cluster will notice; -v adds the whole text of each step.
     ///
     /// On this machine it writes nothing but what it fetches: rke and helm, where PATH has none that fits, into
     /// ~/.cache/cowhand/tools, and charts into helm's own cache, .cowhand/helm beside the inventory. With
@@ -103,10 +137,11 @@ Examples:
   cowhand verify --output json | jq 'select(.finding).finding.seen'")]
     Verify(commands::verify::Verify),
 
-    /// Show nodes, etcd, ingress, cert-manager, Rancher and certificates on one screen
+    /// Show nodes, etcd, ingress, cert-manager, Rancher, certificates, and what is wrong
     #[command(after_long_help = "\
 Examples:
   cowhand status
+  cowhand status --fail --quiet                 # for a monitor: exit 5, and what is wrong
   watch -n 10 cowhand status")]
     Status(commands::status::Status),
 
@@ -119,6 +154,13 @@ Examples:
   cowhand certs
   cowhand certs --fail-within 30 --quiet        # for cron: exit 5 when one ends soon")]
     Certs(commands::certs::Certs),
+
+    /// Play a run file: stages, commands on nodes and questions, in order
+    #[command(after_long_help = "\
+Examples:
+  cowhand play playbooks/maintenance.yml --plan      # every item, and nothing is done
+  cowhand play playbooks/maintenance.yml --yes 'patch night'")]
+    Play(commands::play::Play),
 
     /// Remove what `up` made, after the cluster's name was typed
     #[command(after_long_help = "\
@@ -144,6 +186,14 @@ Examples:
   cowhand lb keepalived --virtual-ip 10.0.0.100    # an address that two balancers share")]
     Lb(commands::lb::Lb),
 
+    /// Empty a node of pods for work on its machine, and open it again
+    #[command(after_long_help = "\
+Examples:
+  cowhand node drain n2 --plan
+  cowhand node drain n2
+  cowhand node uncordon n2")]
+    Node(commands::node::Node),
+
     /// Bring back a lost cluster.rkestate, made CA and password from the running cluster
     ///
     /// Without that file rke would make a new CA over a living cluster; `up` refuses to let it.
@@ -152,6 +202,22 @@ Examples:
   cowhand recover-state
   cowhand recover-state -i inventory/ha.yml")]
     RecoverState(commands::recover_state::RecoverState),
+
+    /// Take a backup: one sealed file, proved; or look at those that there are
+    ///
+    /// etcd's snapshot comes from one follower by etcd's own stream, with its hash, over SSH; it lies on no disk in the clear.
+    /// With it go rke's state, the inventory and every file that it names. Before it is sealed (age), it is proved: whole
+    /// (level 1), readable to the last page (2), state and snapshot of one cluster (3). Nothing on the cluster is changed.
+    #[command(after_long_help = "\
+Examples:
+  cowhand backup new-key ~/backup.key            # once; its public half goes into the inventory
+  cowhand backup -o /mnt/nas --keep 7d,4w,6m
+  cowhand backup verify prod-20261130T031500Z.cowhand --identity ~/backup.key
+  cowhand backup check --max-age 26h --quiet     # for a monitor: exit 5 when none is good and new enough
+  cowhand backup --print-timer                   # a systemd timer for each night
+
+Without cowhand: tail -c +1025 FILE | age -d -i KEYFILE | tar t")]
+    Backup(commands::backup::Backup),
 
     /// Explain a check or the exit codes
     #[command(after_long_help = "\
@@ -167,17 +233,39 @@ Examples:
   cowhand completions zsh > ~/.zfunc/_cowhand")]
     Completions(commands::completions::Completions),
 
-    /// Print the JSON Schema of the inventory, for editors
+    /// Print cowhand's manual page, or write one page per command
+    #[command(after_long_help = "\
+Examples:
+  cowhand man | man -l -
+  cowhand man --dir ~/.local/share/man/man1    # then: man cowhand-up")]
+    Man(commands::man::Man),
+
+    /// Print the inventory's nodes for Ansible
+    ///
+    /// A file of two lines that calls this, with what Ansible gives it, is an inventory for Ansible; see playbooks/README.md.
+    #[command(after_long_help = "\
+Examples:
+  cowhand inventory --ansible --list
+  cowhand inventory --ansible --host n1")]
+    Inventory(commands::inventory::Inventory),
+
+    /// Print the JSON Schema of the inventory, or of run files, for editors
     #[command(after_long_help = "\
 Examples:
   cowhand schema > inventory.schema.json
   # then, as the first line of an inventory:
   # yaml-language-server: $schema=inventory.schema.json")]
-    Schema,
+    Schema(commands::schema::Schema),
 }
 
 /// Parses the command line, runs the command and returns its exit code.
 pub fn main() -> ExitCode {
+    process::keep_memory_private();
+    if process::stdout_was_closed() {
+        return no_stdout();
+    }
+    // Answers and ends here, when a shell asks what can be said.
+    CompleteEnv::with_factory(Cli::command).var(crate::session::context::COMPLETE).complete();
     let said = match Cli::try_parse() {
         Ok(said) => said,
         Err(answer) => {
@@ -187,6 +275,8 @@ pub fn main() -> ExitCode {
         }
     };
     install_panic_hook();
+    crate::remote::disturb();
+    crate::remote::raise_open_files();
     let verbosity = match (said.quiet, said.verbose) {
         (true, _) => Verbosity::Quiet,
         (false, 1..) => Verbosity::Verbose,
@@ -226,148 +316,75 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
+/// An answer that goes nowhere is no success, and nobody would see what a run did.
+fn no_stdout() -> ExitCode {
+    let failure = Failure::new(Exit::NotHere, "standard output is closed, so no answer can be given")
+        .hint("leave it open; `>/dev/null` is for answers that nobody wants. Nothing was touched");
+    Console::detect(None, Verbosity::Normal).failure(&failure);
+    failure.exit.into()
+}
+
 impl Command {
     /// Whether it tells events while it goes on, so that a reader of JSON needs to know where they end.
     fn streams(&self) -> bool {
         match self {
             Command::Check(wanted) => !wanted.list,
-            Command::Plan(_) | Command::Up(_) | Command::Verify(_) | Command::Down(_) => true,
+            Command::Plan(_)
+            | Command::Up(_)
+            | Command::Play(_)
+            | Command::Verify(_)
+            | Command::Down(_)
+            | Command::Node(_)
+            | Command::RecoverState(_) => true,
+            Command::Backup(wanted) => wanted.takes(),
             Command::Init(_)
+            | Command::Adopt(_)
+            | Command::Unprotect(_)
             | Command::Lb(_)
             | Command::Certs(_)
             | Command::Status(_)
             | Command::Kubeconfig(_)
-            | Command::RecoverState(_)
             | Command::Explain(_)
             | Command::Completions(_)
-            | Command::Schema => false,
+            | Command::Inventory(_)
+            | Command::Man(_)
+            | Command::Schema(_) => false,
         }
     }
 
     /// Only what reaches machines or a cluster gets a runtime.
     fn run(self, context: &Context) -> Answer {
         match self {
-            Command::Init(wanted) => commands::init::run(context, &wanted),
+            Command::Init(wanted) => looking(context, commands::init::run(context, wanted)),
+            Command::Adopt(wanted) => looking(context, commands::adopt::run(context, wanted)),
+            Command::Unprotect(wanted) => commands::unprotect::run(context, &wanted),
             Command::Lb(wanted) => commands::lb::run(context, &wanted),
-            Command::Explain(wanted) => commands::explain::run(context, &wanted, &explanations()),
-            Command::Completions(wanted) => commands::completions::run(context, &wanted, Cli::command()),
-            Command::Schema => commands::schema::run(context),
+            Command::Explain(wanted) => commands::explain::run(context, &wanted),
+            Command::Completions(wanted) => commands::completions::run(context, &wanted),
+            Command::Man(wanted) => commands::man::run(context, &wanted, Cli::command()),
+            Command::Schema(wanted) => commands::schema::run(context, &wanted),
+            Command::Inventory(wanted) => commands::inventory::run(context, &wanted),
             Command::Check(wanted) => looking(context, commands::check::run(context, wanted)),
             Command::Plan(wanted) => looking(context, commands::plan::run(context, wanted)),
             Command::Verify(wanted) => looking(context, commands::verify::run(context, wanted)),
             Command::Certs(wanted) => looking(context, commands::certs::run(context, wanted)),
             Command::Status(wanted) => looking(context, commands::status::run(context, wanted)),
             Command::Kubeconfig(wanted) => looking(context, commands::kubeconfig::run(context, wanted)),
+            Command::Backup(wanted) => looking(context, commands::backup::run(context, wanted)),
             Command::Up(wanted) => changing(context, commands::up::run(context, wanted)),
+            Command::Play(wanted) if wanted.plan => looking(context, commands::play::run(context, wanted)),
+            Command::Play(wanted) => changing(context, commands::play::run(context, wanted)),
+            Command::Node(wanted) if wanted.looks() => looking(context, commands::node::run(context, wanted)),
+            Command::Node(wanted) => changing(context, commands::node::run(context, wanted)),
             Command::Down(wanted) => changing(context, commands::down::run(context, wanted)),
             Command::RecoverState(wanted) => changing(context, commands::recover_state::run(context, wanted)),
         }
     }
 }
 
-/// What `explain` can explain: every check, before and after the installation.
-fn explanations() -> Vec<commands::explain::Explanation> {
-    let explanation = |one: crate::check::Listed| commands::explain::Explanation {
-        id: one.id,
-        what: one.what,
-        why: one.why,
-        fix: one.fix,
-    };
-    crate::check::listed().into_iter().map(explanation).collect()
-}
-
-/// A command that changes nothing may be dropped at any moment.
-fn looking(context: &Context, command: impl Future<Output = Answer>) -> Answer {
-    context.log_looking();
-    in_runtime(context, async {
-        tokio::select! {
-            answer = command => answer,
-            () = context.stop.cancelled() => {
-                // The dropped command's screen sees that and draws its last picture; the error comes below it.
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                Err(Failure::interrupted("nothing was changed"))
-            }
-        }
-    })
-}
-
-/// A command that changes things ends what is under way first; it watches `context.stop` itself.
-fn changing(context: &Context, command: impl Future<Output = Answer>) -> Answer {
-    in_runtime(context, command)
-}
-
-fn in_runtime(context: &Context, command: impl Future<Output = Answer>) -> Answer {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Failure::with_cause(Exit::StepFailed, "this machine gives no more threads", &error))?;
-    let stop = context.stop.clone();
-    let answer = runtime.block_on(async {
-        let signals = signals(stop)?;
-        let listening = tokio::spawn(signals);
-        let answer = command.await;
-        listening.abort();
-        // Its end is certain now, and how it ended says nothing.
-        let _ = listening.await;
-        answer
-    });
-    // A question that nobody answered still reads from the terminal; the process does not wait for it.
-    runtime.shutdown_background();
-    answer
-}
-
-/// The first Ctrl-C or SIGTERM asks the command to stop, the second one stops the process.
-fn signals(stop: CancellationToken) -> Result<impl Future<Output = ()> + Send, Failure> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| Failure::with_cause(Exit::StepFailed, "signals cannot be listened to", &error))
-    };
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    Ok(async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if stop.is_cancelled() {
-                std::process::exit(i32::from(Exit::Interrupted.code()));
-            }
-            stop.cancel();
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use rustix::process::{Signal, getpid, kill_process};
-
     use super::*;
-
-    /// A command that is interrupted while it waits for ever.
-    async fn interrupted_by(sent: Signal) -> Answer {
-        kill_process(getpid(), sent).unwrap();
-        std::future::pending().await
-    }
-
-    fn context() -> Context {
-        let console = Console::detect(Some(Output::Plain), Verbosity::Quiet);
-        Context::new(console, CancellationToken::new(), None, None)
-    }
-
-    /// One test, since a signal is for the whole process: the second one would end it.
-    #[test]
-    fn a_signal_ends_what_only_looks_and_lets_a_change_end_in_order() {
-        for sent in [Signal::INT, Signal::TERM] {
-            let answer = looking(&context(), interrupted_by(sent));
-            assert_eq!(answer.unwrap_err().exit, Exit::Interrupted);
-        }
-        let context = context();
-        let stop = context.stop.clone();
-        let answer = changing(&context, async move {
-            kill_process(getpid(), Signal::INT).unwrap();
-            stop.cancelled().await;
-            Ok(Exit::Done)
-        });
-        assert_eq!(answer, Ok(Exit::Done));
-    }
 
     #[test]
     fn the_command_line_holds_together() {

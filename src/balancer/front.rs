@@ -142,7 +142,7 @@ impl<'a> Front<'a> {
         let mut lines = Vec::new();
         if self.inventory.load_balancers.is_empty() {
             lines.push(
-                "The inventory names no `load_balancers` yet: name this machine there, and `cowhand verify` walks it."
+                "The inventory names no `load_balancers` yet: name this machine there, and `cowhand verify` tests it."
                     .to_owned(),
             );
         }

@@ -99,7 +99,7 @@ fn heading(front: &Front, floating: &Floating, group: &Group, own: IpAddr) -> St
         ),
     ];
     if group.what == "load balancers" && !front.inventory.load_balancers.contains(address) {
-        lines.push(format!("Name {address} under `load_balancers` too, and `cowhand verify` walks it."));
+        lines.push(format!("Name {address} under `load_balancers` too, and `cowhand verify` tests it."));
     }
     front.heading("keepalived", &lines)
 }

@@ -11,6 +11,7 @@ mod keepalived;
 mod nginx;
 mod place;
 
+use crate::failure::Hint;
 use crate::tls::Refusal;
 pub use aws::aws;
 pub use front::{Front, Layer, Target};
@@ -29,8 +30,8 @@ pub enum Refused {
     Inventory(#[from] Refusal),
 }
 
-impl Refused {
-    pub fn hint(&self) -> Option<String> {
+impl Hint for Refused {
+    fn hint(&self) -> Option<String> {
         match self {
             Refused::Options(refusal) | Refused::Inventory(refusal) => refusal.hint(),
         }

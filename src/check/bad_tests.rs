@@ -3,6 +3,7 @@
 use super::world::*;
 use super::*;
 use crate::facts::existing::ClusterObserved;
+use crate::facts::owner::{Claim, Mark, Pin, Pinned};
 use crate::facts::rights::{Answered, Place};
 use crate::facts::{self, ClockOffset, Outcome, Unseen};
 
@@ -50,6 +51,32 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
         || harmed(|w| w.inventory.cert_manager.chart.version = "1.11.5".into()),
         Verdict::Warn,
         "1.11.5",
+    ),
+    (
+        "cluster.members",
+        || built(|w| w.inventory.nodes[1].address = "10.0.0.99".into()),
+        Verdict::Fail,
+        "not in the inventory",
+    ),
+    (
+        "etcd.healthy",
+        || {
+            built(|w| {
+                let etcd = &mut w.members.as_mut().unwrap().etcd;
+                etcd[1].answer = Err(Unseen("there is no container etcd".into()));
+                for answer in etcd.iter_mut().filter_map(|one| one.answer.as_mut().ok()) {
+                    answer.health[1] = health("10.0.0.12", false);
+                }
+            })
+        },
+        Verdict::Warn,
+        "there is no container etcd",
+    ),
+    (
+        "etcd.one-change",
+        || built(|w| w.inventory.nodes[1..].iter_mut().for_each(|node| node.roles.etcd = false)),
+        Verdict::Fail,
+        "n2 and n3 leave, in one run",
     ),
     ("ssh.reachable", unreachable, Verdict::Fail, "refuses connections"),
     (
@@ -101,6 +128,17 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
         || harmed(|w| w.n2().facts.docker.as_mut().unwrap().log_driver = "journald".into()),
         Verdict::Warn,
         "journald",
+    ),
+    (
+        "docker.images",
+        || {
+            harmed(|w| {
+                let images = vec![("lab/etcd:1".to_owned(), facts::images::Place::Nowhere("denied".into()))];
+                w.images.as_mut().unwrap().nodes = vec![("n2".into(), Ok(images))];
+            })
+        },
+        Verdict::Fail,
+        "lab/etcd:1",
     ),
     ("node.architecture", || harmed(|w| w.n2().facts.architecture = Ok("aarch64".into())), Verdict::Fail, "aarch64"),
     ("node.cpu", || harmed(|w| w.n2().facts.cpus = Ok(1)), Verdict::Fail, "1 processor"),
@@ -159,6 +197,12 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
     ("firewall.firewalld", || World::with("rhel-9"), Verdict::Warn, "runs"),
     ("firewall.input-policy", || World::with("ubuntu-24.04"), Verdict::Warn, "ufw"),
     ("cluster.foreign", || World::on("debian-13-cluster"), Verdict::Fail, "52:de"),
+    (
+        "containers.foreign",
+        || harmed(|w| contain_foreign(w.n2(), "cert-deployer", facts::ContainerState::Stopped)),
+        Verdict::Fail,
+        "cert-deployer (image somebody/web:1)",
+    ),
     ("leftover.cluster", || harmed(|w| leave(w.n2(), "/var/lib/etcd")), Verdict::Fail, "/var/lib/etcd"),
     ("node.other-distribution", || World::with("quirk-rke2"), Verdict::Fail, "/etc/rancher/rke2"),
     (
@@ -195,6 +239,28 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
         },
         Verdict::Fail,
         "may not create and patch secrets in cattle-system",
+    ),
+    (
+        "existing.pinned",
+        || {
+            inhabited(|w| {
+                let pin =
+                    Pin { context: "prod".into(), server: "https://10.0.0.9:6443".into(), cluster: "u-other".into() };
+                w.workspace.pinned = Some(Pinned { path: "prod.pin.json".into(), pin });
+            })
+        },
+        Verdict::Fail,
+        "leads to the cluster with the UID u-prod",
+    ),
+    (
+        "existing.mark",
+        || {
+            inhabited(|w| {
+                w.cluster().claim = Ok(Claim::Another(Mark { inventory: "testing".into(), uid: "u2".into() }));
+            })
+        },
+        Verdict::Fail,
+        "the mark of inventory `testing`",
     ),
     (
         "existing.nodes",
@@ -242,6 +308,14 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
         "rancher.cattle.io",
     ),
 ];
+
+/// A cluster of this workspace's on the three nodes.
+fn built(change: impl FnOnce(&mut World)) -> World {
+    harmed(|world| {
+        world.know(vec![authority()]);
+        change(world);
+    })
+}
 
 fn inhabited(change: impl FnOnce(&mut World)) -> World {
     let mut world = World::existing();

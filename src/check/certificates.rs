@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::facts::Observed;
 use crate::tls::{Grade, Judgement, NodeClock, RULES};
 
-use super::list::Listed;
+use super::Listed;
 use super::{Finding, Verdict};
 
 /// The judge's rules, as rows of `check --list`. They need no machine.

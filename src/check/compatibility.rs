@@ -1,6 +1,6 @@
 //! Whether the chosen versions fit each other, read off the table in `versions`. Needs no machine.
 
-use crate::inventory::{CertManagerInstall, ChartSource, Engine, Rke};
+use crate::inventory::{CertManagerInstall, ChartSource, Rke};
 use crate::tls::{Cell, Recipe, table_cell};
 
 use super::context::and_list;
@@ -17,7 +17,7 @@ pub const END_OF_LIFE: Check = Check {
 };
 
 fn end_of_life(context: &Context) -> Vec<Answer> {
-    if context.rke().is_none() {
+    if context.rke_settings().is_none() {
         return Vec::new();
     }
     let (major, minor) = versions::LAST_RANCHER_ON_RKE;
@@ -48,7 +48,7 @@ pub const RKE_KUBERNETES: Check = Check {
 };
 
 fn rke_kubernetes(context: &Context) -> Vec<Answer> {
-    let Some(rke) = context.rke() else { return Vec::new() };
+    let Some(rke) = context.rke_settings() else { return Vec::new() };
     let Some(kubernetes) = KubernetesVersion::read(&rke.kubernetes) else { return vec![not_a_kubernetes(rke)] };
     let Some(wanted) = versions::line_of(&rke.version) else {
         return vec![Answer::fail(format!("`{}` is no rke version", rke.version), "write it like v1.8.0")];
@@ -106,7 +106,7 @@ pub const IMAGES: Check = Check {
 };
 
 fn images(context: &Context) -> Vec<Answer> {
-    let Some(rke) = context.rke() else { return Vec::new() };
+    let Some(rke) = context.rke_settings() else { return Vec::new() };
     let Some(kubernetes) = KubernetesVersion::read(&rke.kubernetes) else { return vec![not_a_kubernetes(rke)] };
     let own = ["system_images", "private_registries"].iter().find(|key| rke.cluster.contains_key(**key));
     vec![match (versions::needs_subscription(kubernetes), own) {
@@ -129,7 +129,7 @@ pub const RANCHER_RKE: Check = Check {
 };
 
 fn rancher_rke(context: &Context) -> Vec<Answer> {
-    if context.rke().is_none() {
+    if context.rke_settings().is_none() {
         return Vec::new();
     }
     let rancher = &context.inventory.rancher.version;
@@ -153,7 +153,7 @@ pub const RANCHER_KUBERNETES: Check = Check {
 };
 
 fn rancher_kubernetes(context: &Context) -> Vec<Answer> {
-    let Some(rke) = context.rke() else { return Vec::new() };
+    let Some(rke) = context.rke_settings() else { return Vec::new() };
     match KubernetesVersion::read(&rke.kubernetes) {
         Some(kubernetes) => vec![rancher_on(&context.inventory.rancher.version, kubernetes)],
         None => vec![not_a_kubernetes(rke)],
@@ -192,10 +192,7 @@ pub const CERT_MANAGER: Check = Check {
 
 fn cert_manager(context: &Context) -> Vec<Answer> {
     let inventory = context.inventory;
-    let rke = match &inventory.engine {
-        Engine::Rke(rke) => rke,
-        Engine::Existing(_) => return Vec::new(),
-    };
+    let Some(rke) = context.rke_settings() else { return Vec::new() };
     if !needs_cert_manager(context) || inventory.cert_manager.install == CertManagerInstall::Never {
         return vec![Answer::pass("not installed by this inventory")];
     }

@@ -3,11 +3,12 @@
 use crate::facts::dns::Resolved;
 use crate::facts::existing::ClusterObserved;
 use crate::facts::kubeconfig::KubeconfigSeen;
-use crate::facts::{DockerApi, Fact, Observed, Reached, Unseen, WorkspaceFacts};
-use crate::inventory::{Engine, Inventory, Node, Rke};
+use crate::facts::{DockerApi, Fact, MembersSeen, Observed, Reached, Unseen, WorkspaceFacts};
+use crate::inventory::{Inventory, Node, Rke};
 use crate::tls::Judgement;
 
 use super::Verdict;
+use crate::facts::images::ImagesSeen;
 
 /// Everything that a check may look at.
 pub struct Context<'a> {
@@ -18,6 +19,10 @@ pub struct Context<'a> {
     pub kubeconfig: Option<&'a KubeconfigSeen>,
     /// That cluster; `None` with `check --offline`, and when its kubeconfig cannot be used.
     pub cluster: Option<&'a ClusterObserved>,
+    /// With engine rke, what API and etcd say of the cluster's members; `None` where nobody was asked.
+    pub members: Option<&'a MembersSeen>,
+    /// With engine rke, what Docker on the nodes has of its images; `None` where nobody was asked.
+    pub images: Option<&'a ImagesSeen>,
     /// By this machine's clock.
     pub now: jiff::Timestamp,
     pub workspace: &'a WorkspaceFacts,
@@ -28,27 +33,37 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// The engine that builds a cluster on the nodes; `None` with a cluster that is there already.
-    pub fn rke(&self) -> Option<&'a Rke> {
-        match &self.inventory.engine {
-            Engine::Rke(rke) => Some(rke),
-            Engine::Existing(_) => None,
-        }
+    /// The settings of RKE, for checks of what only RKE has.
+    pub fn rke_settings(&self) -> Option<&'a Rke> {
+        self.inventory.engine.rke_settings()
+    }
+
+    /// Whether the nodes are members of the cluster that cowhand builds.
+    pub fn builds_nodes(&self) -> bool {
+        self.inventory.engine.builds_nodes()
+    }
+
+    /// The system images that the inventory names: RKE's helpers without a label are known by them.
+    pub(super) fn system_images(&self) -> Vec<&'a str> {
+        self.rke_settings().map(Rke::system_images).unwrap_or_default()
     }
 
     /// The nodes that answered, with what the inventory wants of them.
     pub fn reached(&self) -> impl Iterator<Item = (&'a Node, &'a Reached)> + use<'a> {
-        let inventory = self.inventory;
+        let nodes = &self.inventory.nodes;
         let observed = self.observed.into_iter().flat_map(Observed::reached);
-        observed.filter_map(|(seen, reached)| {
-            let node = inventory.nodes.iter().find(|node| node.name == seen.name)?;
-            Some((node, reached))
+        // Both lists stand in the inventory's order: the node is the next one, and a thousand are not gone through each time.
+        let mut next = 0;
+        observed.filter_map(move |(seen, reached)| {
+            let at = (next..nodes.len()).chain(0..next).find(|at| nodes[*at].name == seen.name)?;
+            next = at + 1;
+            Some((&nodes[at], reached))
         })
     }
 
     /// One answer for each node that answered; none with a cluster that is there already, whose nodes are not ours to judge.
     pub(super) fn each_node(&self, judge: impl Fn(&Node, &Reached) -> Answer) -> Vec<Answer> {
-        if self.rke().is_none() {
+        if !self.builds_nodes() {
             return Vec::new();
         }
         self.every_node(judge)

@@ -51,7 +51,7 @@ pub const VERSION: Check = Check {
 };
 
 fn version(context: &Context) -> Vec<Answer> {
-    let Some(rke) = context.rke() else { return Vec::new() };
+    let Some(rke) = context.rke_settings() else { return Vec::new() };
     context.each_node(|node, reached| match docker_api(reached) {
         Ok(api) => judge_version(node, api, rke),
         Err(unseen) => unknown("Docker's version", node, reached, &unseen),

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::cluster::{NodeSeen, Taint};
 use crate::facts::existing::{ClusterObserved, ExistingSeen};
-use crate::inventory::Engine;
 
 use super::compatibility::rancher_on;
 use super::{Answer, Check, Context, Verdict};
@@ -17,15 +16,15 @@ pub(super) fn of_cluster(context: &Context, judge: impl Fn(&ExistingSeen) -> Vec
 
 pub const REACHABLE: Check = Check {
     id: "existing.reachable",
-    what: "the API of the cluster that is there answers, and knows who asks",
-    why: "a cluster that nobody saw cannot be judged",
+    what: "the existing cluster's API answers, and accepts the kubeconfig's user",
+    why: "a cluster that was not seen cannot be judged",
     fix: "see the reason in the finding: address, CA, credentials, VPN",
     run: reachable,
     offline: false,
 };
 
 fn reachable(context: &Context) -> Vec<Answer> {
-    let (Some(cluster), Engine::Existing(existing)) = (context.cluster, &context.inventory.engine) else {
+    let (Some(cluster), Some(existing)) = (context.cluster, context.inventory.engine.given_cluster()) else {
         return Vec::new();
     };
     vec![match cluster {

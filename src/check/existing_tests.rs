@@ -5,6 +5,7 @@ use super::*;
 use crate::cluster::Taint;
 use crate::facts;
 use crate::facts::kubeconfig::Proof;
+use crate::facts::owner::{Claim, Mark, Pin, Pinned};
 use crate::inventory::*;
 
 #[test]
@@ -42,6 +43,7 @@ fn a_client_certificate_that_ends_soon_warns_and_one_that_ended_fails() {
 fn rancher_there_is_told_apart_by_who_installed_it() {
     let say = |image: Option<&str>, ours: Option<bool>, managed: bool| {
         let mut world = World::existing();
+        world.cluster().claim = Ok(self::ours());
         let there = world.cluster().rancher.as_mut().unwrap();
         there.image = image.map(str::to_owned);
         there.release = ours.map(|ours| release("cattle-system", "rancher", ours));
@@ -55,6 +57,55 @@ fn rancher_there_is_told_apart_by_who_installed_it() {
     assert_eq!(say(None, Some(false), false), Verdict::Fail);
     assert_eq!(say(None, None, true), Verdict::Fail);
     assert_eq!(Skips::new(["existing.rancher"]), Err(SkipError::Never { id: "existing.rancher" }));
+}
+
+#[test]
+fn a_mark_of_another_inventory_blocks_and_names_what_takes_it_over() {
+    let say = |claim: facts::Fact<Claim>| {
+        let mut world = World::existing();
+        world.cluster().claim = claim;
+        world.cluster().releases = Ok(vec![release("cattle-system", "rancher", true)]);
+        world.cluster().rancher.as_mut().unwrap().release = Some(release("cattle-system", "rancher", true));
+        // One cause is told once.
+        assert_eq!(world.say("existing.rancher")[0].verdict, Verdict::Pass);
+        world.say("existing.mark")[0].clone()
+    };
+    assert_eq!(say(Ok(ours())).verdict, Verdict::Pass);
+    assert_eq!(say(Ok(Claim::Older)).verdict, Verdict::Pass);
+    let said = say(Ok(Claim::Another(Mark { inventory: "testing".into(), uid: "u2".into() })));
+    assert_eq!(said.verdict, Verdict::Fail);
+    assert!(said.seen.contains("inventory `testing`") && !said.fix.contains("--take-over"), "{said:?}");
+    let said = say(Ok(Claim::Another(Mark { inventory: "prod".into(), uid: "u2".into() })));
+    assert_eq!(said.verdict, Verdict::Fail);
+    assert!(said.seen.contains("inventory `prod`, UID u2") && said.fix.contains("--take-over u2"), "{said:?}");
+    let said = say(Ok(Claim::OtherHost(Some("other.example.com".into()))));
+    assert_eq!(said.verdict, Verdict::Fail);
+    assert!(said.seen.contains("other.example.com") && said.seen.contains("rancher.example.com"), "{said:?}");
+    assert_eq!(say(Err(facts::Unseen("forbidden".into()))).verdict, Verdict::Unknown);
+    assert_eq!(Skips::new(["existing.mark"]), Err(SkipError::Never { id: "existing.mark" }));
+}
+
+#[test]
+fn another_cluster_than_the_pinned_one_blocks() {
+    let pin = |uid: &str| {
+        let pin = Pin { context: "prod".into(), server: "https://10.0.0.11:6443".into(), cluster: uid.into() };
+        Some(Pinned { path: "prod.pin.json".into(), pin })
+    };
+    let say = |pinned: Option<Pinned>| {
+        let mut world = World::existing();
+        world.workspace.pinned = pinned;
+        world.say("existing.pinned")[0].clone()
+    };
+    let unpinned = say(None);
+    assert_eq!(unpinned.verdict, Verdict::Pass);
+    assert!(unpinned.seen.starts_with("context prod, the kubeconfig's current one, leads to https://10.0.0.11:6443"));
+    assert_eq!(say(pin("u-prod")).verdict, Verdict::Pass);
+    let said = say(pin("u-other"));
+    assert!(said.verdict == Verdict::Fail && said.seen.contains("u-other") && said.seen.contains("u-prod"), "{said:?}");
+    let mut world = World::existing();
+    world.cluster().uid = Err(facts::Unseen("forbidden".into()));
+    assert_eq!(world.say("existing.pinned")[0].verdict, Verdict::Unknown);
+    assert_eq!(Skips::new(["existing.pinned"]), Err(SkipError::Never { id: "existing.pinned" }));
 }
 
 #[test]
@@ -74,6 +125,8 @@ fn an_ingress_that_is_there_is_used_and_none_is_installed_beside_it() {
     world.cluster().classes = Ok(vec![class("traefik", true)]);
     assert_eq!(say(&world).verdict, Verdict::Fail);
     world.cluster().releases = Ok(vec![release("traefik", "traefik", true)]);
+    assert_eq!(say(&world).verdict, Verdict::Fail, "for whichever inventory");
+    world.cluster().claim = Ok(ours());
     assert_eq!(say(&world).verdict, Verdict::Pass);
     world.cluster().classes = Ok(vec![]);
     world.cluster().releases = Ok(vec![]);
@@ -101,6 +154,8 @@ fn cert_manager_that_is_there_is_used_when_it_can_be() {
     world.cluster().releases = Ok(vec![release("cert-manager", "cert-manager", false)]);
     assert_eq!(say(&world), Verdict::Fail);
     world.cluster().releases = Ok(vec![release("cert-manager", "cert-manager", true)]);
+    assert_eq!(say(&world), Verdict::Fail, "for whichever inventory");
+    world.cluster().claim = Ok(ours());
     assert_eq!(say(&world), Verdict::Pass);
     world.cluster().releases = Ok(vec![]);
     world.inventory.cert_manager.install = CertManagerInstall::Never;

@@ -1,5 +1,6 @@
 //! What is on the machines already: this cluster, another one, or what one left behind.
 
+use crate::facts::etcd::LASTING;
 use crate::facts::{CaFingerprint, ContainerState, Fact, FolderState, Leftover, Reached, StateFile};
 use crate::inventory::Node;
 
@@ -17,7 +18,7 @@ pub const FOREIGN_CLUSTER: Check = Check {
 
 fn foreign_cluster(context: &Context) -> Vec<Answer> {
     let state = &context.workspace.state;
-    let broken = context.workspace.broken.iter().filter(|_| context.rke().is_some());
+    let broken = context.workspace.broken.iter().filter(|_| context.inventory.engine.keeps_state());
     let broken = broken.map(|(seen, will)| Answer::warn(seen, will));
     let nodes = context.each_node(|node, reached| {
         let facts = &reached.facts;
@@ -67,7 +68,7 @@ fn foreign(node: &Node, authority: &CaFingerprint, state: &StateFile) -> Answer 
             format!("{running}, and {} cannot be read: {reason}", path.display()),
             format!("move the file aside, then `cowhand recover-state`; {take_another}"),
         ),
-        StateFile::Present { path, authorities } => Answer::fail(
+        StateFile::Present { path, authorities, .. } => Answer::fail(
             format!(
                 "{running}, but {} is of a cluster with the CA {}",
                 path.display(),
@@ -86,18 +87,6 @@ pub const LEFTOVERS: Check = Check {
     run: leftovers,
     offline: false,
 };
-
-/// Containers that outlive an `rke up`; the short ones may be left by any interrupted run and do no harm.
-const LASTING: &[&str] = &[
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubelet",
-    "kube-proxy",
-    "nginx-proxy",
-    "etcd-rolling-snapshots",
-];
 
 /// Folders whose content breaks a new cluster; the others are only untidy, and some come with packages such as podman.
 const HARMFUL: &[&str] = &["/etc/kubernetes", "/var/lib/etcd"];
@@ -122,7 +111,7 @@ fn leftovers(context: &Context) -> Vec<Answer> {
             .filter(|folder| folder.state == FolderState::Full || hidden(folder.path.as_str(), folder.state))
             .map(|folder| folder.path.as_str())
             .collect();
-        let answer = judge(node, &full, &stopped(reached));
+        let answer = judge(node, &full, &stopped(context, reached));
         match (answer.verdict, &facts.traces) {
             (Verdict::Pass, _) => answer,
             // by hand these commands would destroy what that distribution runs
@@ -146,12 +135,13 @@ fn whose(answer: Answer, reached: &Reached) -> Answer {
     }
 }
 
-/// What a cluster left on a machine that cannot be had back: full folders, and containers that stopped.
-pub(super) fn harmful_remains(reached: &Reached) -> Fact<Vec<String>> {
+/// What a cluster left on a machine that cannot be had back: full folders, and containers that outlive an `rke up` and
+/// stopped. The short ones may be left by any interrupted run and do no harm.
+pub(super) fn harmful_remains(context: &Context, reached: &Reached) -> Fact<Vec<String>> {
     let folders = reached.facts.leftovers.as_ref().map_err(Clone::clone)?;
     let full = |folder: &&Leftover| folder.state == FolderState::Full || folder.state == FolderState::Unreadable;
     let full = folders.iter().filter(|folder| HARMFUL.contains(&folder.path.as_str())).filter(full);
-    let stopped = stopped(reached).into_iter().map(|name| format!("container {name}"));
+    let stopped = stopped(context, reached).into_iter().map(|name| format!("container {name}"));
     Ok(full.map(|folder| folder.path.clone()).chain(stopped).collect())
 }
 
@@ -160,9 +150,10 @@ fn hidden(path: &str, state: FolderState) -> bool {
     state == FolderState::Unreadable && HARMFUL.contains(&path)
 }
 
-fn stopped(reached: &Reached) -> Vec<&str> {
+fn stopped<'a>(context: &Context, reached: &'a Reached) -> Vec<&'a str> {
     let containers = reached.facts.containers.as_deref().unwrap_or_default();
-    let remains = containers.iter().filter(|one| one.state == ContainerState::Stopped);
+    let images = context.system_images();
+    let remains = containers.iter().filter(|one| one.state == ContainerState::Stopped && one.is_of_rke(&images));
     remains.map(|one| one.name.as_str()).filter(|name| LASTING.contains(name)).collect()
 }
 
@@ -173,7 +164,7 @@ fn judge(node: &Node, full: &[&str], stopped: &[&str]) -> Answer {
         commands.push(format!("docker rm -fv {}", stopped.join(" ")));
     }
     if !full.is_empty() {
-        commands.push(format!("sudo rm -rf {}", full.join(" ")));
+        commands.push(format!("sudo rm -rf --one-file-system {}", full.join(" ")));
     }
     let fix = format!(
         "if nothing of it is needed any more and nobody is building a cluster there, on {}: `{}`",

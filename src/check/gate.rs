@@ -2,6 +2,7 @@
 
 use super::Report;
 use super::run::NEVER_SKIPPED;
+use crate::failure::Hint;
 
 /// May be skipped, but nobody is led to it: behind them may be somebody else's cluster.
 const NOT_OFFERED: &[&str] = &["leftover.cluster", "node.other-distribution"];
@@ -32,8 +33,10 @@ impl Blocked {
         ids.dedup();
         ids
     }
+}
 
-    pub fn hint(&self) -> Option<String> {
+impl Hint for Blocked {
+    fn hint(&self) -> Option<String> {
         let first = self.ids().first().copied()?;
         Some(match NEVER_SKIPPED.contains(&first) || NOT_OFFERED.contains(&first) {
             true => format!("`cowhand explain {first}` tells more"),

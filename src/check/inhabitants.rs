@@ -3,7 +3,7 @@
 use crate::facts::cluster::{IngressClass, default_class};
 use crate::facts::controllers::{Occupant, TRAEFIK, ready_pods};
 use crate::facts::existing::ExistingSeen;
-use crate::facts::inhabitants::{CertManagerPlace, FormerRancher, is_ours};
+use crate::facts::inhabitants::{CertManagerPlace, FormerRancher};
 use crate::inventory::{CertManagerInstall, Chart, ChartSource, IngressProvider};
 
 use super::compatibility::{cert_manager_for, needs_cert_manager};
@@ -82,11 +82,11 @@ fn served(seen: &ExistingSeen, class: &IngressClass, which: &str) -> Answer {
 fn own_traefik(seen: &ExistingSeen, class: &str) -> Answer {
     let others = match seen.occupants(class) {
         Ok(others) => others,
-        Err(unseen) => return Answer::unknown("who lets people in already", &unseen, "look again"),
+        Err(unseen) => return Answer::unknown("which ingress is there already", &unseen, "look again"),
     };
     let release = seen.release(TRAEFIK, TRAEFIK);
     match (others.first(), release) {
-        (None, release) if is_ours(release) => Answer::pass("cowhand's own Traefik"),
+        (None, Some(_)) if seen.is_ours(TRAEFIK) => Answer::pass("cowhand's own Traefik"),
         (None, None) => Answer::pass("none is there; cowhand installs Traefik"),
         (Some(first), _) => {
             let fix = match first {
@@ -99,6 +99,11 @@ fn own_traefik(seen: &ExistingSeen, class: &str) -> Answer {
             let seen = and_list(&others);
             Answer::fail(format!("an ingress is there already: {seen}; cowhand installs none beside it"), fix)
         }
+        (None, Some(release)) if release.by_cowhand => Answer::fail(
+            "release traefik/traefik was installed by cowhand, and no mark tells for which inventory",
+            "use it: `ingress: {provider: existing, class: …}`; or, if a run of this inventory that was cut off left it, \
+             `helm uninstall traefik --namespace traefik`",
+        ),
         (None, Some(_)) => Answer::fail(
             "release traefik/traefik is there, installed by somebody else; cowhand installs nothing over it",
             "give it an IngressClass and use that: `ingress: {provider: existing, class: …}`; or uninstall it",
@@ -126,7 +131,7 @@ fn cert_manager(context: &Context) -> Vec<Answer> {
             Err(unseen) => return vec![Answer::unknown("cert-manager", unseen, "look again")],
         };
         let release = seen.release("cert-manager", "cert-manager");
-        let ours = is_ours(release);
+        let ours = seen.is_ours("cert-manager");
         let never = inventory.cert_manager.install == CertManagerInstall::Never;
         vec![match (found.crds, &found.controller) {
             (true, Some(place)) if found.serves_v1 => fits(place, ours, &seen.version, &inventory.rancher.version),
@@ -206,9 +211,12 @@ fn rancher(context: &Context) -> Vec<Answer> {
                 "take another cluster, or remove this one from that Rancher first",
             )];
         }
-        let ours = is_ours(there.release.as_ref());
+        let ours = seen.claim.as_ref().is_ok_and(|claim| claim.covers(there.release.as_ref()));
         vec![match (&there.image, &there.release) {
             _ if ours => Answer::pass("cowhand's own"),
+            (_, Some(release)) if release.by_cowhand => {
+                Answer::pass("cowhand's; for which inventory, existing.mark says")
+            }
             (None, None) => Answer::pass("none"),
             (Some(image), None) => Answer::fail(
                 format!("{image} runs here, installed by somebody else and without Helm"),

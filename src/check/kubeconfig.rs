@@ -18,18 +18,29 @@ fn usable(context: &Context) -> Vec<Answer> {
     let Some(seen) = context.kubeconfig else { return Vec::new() };
     vec![match &seen.usable {
         Ok(usable) => Answer::pass(format!("{}, context {}: {}", seen.path.display(), usable.context, usable.server)),
-        Err(why) => Answer::fail(
-            format!("{}: {why}", seen.path.display()),
-            "set engine.existing.kubeconfig to the cluster's kubeconfig, and engine.existing.context to a context in it \
-             (`kubectl config get-contexts`)",
-        ),
+        Err(why) => {
+            let pinned = context.workspace.pinned.as_ref().map(|pinned| {
+                format!(
+                    "; this inventory works on the cluster of context {}, {}",
+                    pinned.pin.context, pinned.pin.server
+                )
+            });
+            Answer::fail(
+                format!("{}: {why}", seen.path.display()),
+                format!(
+                    "set engine.existing.kubeconfig to the cluster's kubeconfig, and engine.existing.context to a context in \
+                     it (`kubectl config get-contexts`){}",
+                    pinned.unwrap_or_default()
+                ),
+            )
+        }
     }]
 }
 
 pub const CREDENTIALS: Check = Check {
     id: "kubeconfig.credentials",
     what: "what the kubeconfig's user proves itself with is there and has not expired",
-    why: "the API answers 401 otherwise, or takes us for anybody",
+    why: "the API otherwise answers 401, or treats cowhand as anonymous",
     fix: "fetch a new kubeconfig, or install the program that the context names",
     run: credentials,
     offline: true,

@@ -1,42 +1,10 @@
 //! All checks, as a table.
 
-use serde::Serialize;
-
-use super::{Answer, Context, Finding};
+use super::{Check, Listed};
 use super::{
-    certificates, clock, compatibility, dns, docker, existing, former, inhabitants, kubeconfig, machine, names,
-    network, outside, ports, rights, secrets, ssh, topology,
+    certificates, clock, compatibility, containers, dns, docker, etcd, existing, former, images, inhabitants,
+    kubeconfig, machine, members, names, network, outside, owner, ports, rights, secrets, ssh, topology,
 };
-
-/// One question about the nodes, the inventory, or both.
-#[derive(Debug, Clone, Copy)]
-pub struct Check {
-    /// Group and name, e.g. `docker.too-new`.
-    pub id: &'static str,
-    /// What is looked at.
-    pub what: &'static str,
-    /// What goes wrong otherwise.
-    pub why: &'static str,
-    /// What to do, in general; a finding names the node and the command.
-    pub fix: &'static str,
-    pub run: fn(&Context) -> Vec<Answer>,
-    /// Needs no machine.
-    pub offline: bool,
-}
-
-impl Check {
-    pub fn findings(&self, context: &Context) -> Vec<Finding> {
-        let finding = |answer: Answer| Finding {
-            check: self.id,
-            subject: answer.subject,
-            verdict: answer.verdict,
-            seen: answer.seen,
-            fix: answer.fix,
-            skipped: false,
-        };
-        (self.run)(context).into_iter().map(finding).collect()
-    }
-}
 
 /// Every check, in the order in which one would ask them.
 pub const ALL: &[Check] = &[
@@ -61,6 +29,7 @@ pub const ALL: &[Check] = &[
     docker::STORAGE,
     docker::SNAP,
     docker::LOG_DRIVER,
+    images::TO_BE_HAD,
     machine::ARCHITECTURE,
     machine::CPU,
     machine::MEMORY,
@@ -88,11 +57,17 @@ pub const ALL: &[Check] = &[
     network::FIREWALLD,
     network::INPUT_POLICY,
     former::FOREIGN_CLUSTER,
+    containers::FOREIGN,
     former::LEFTOVERS,
     former::OTHER_DISTRIBUTION,
+    members::MEMBERS,
+    etcd::HEALTHY,
+    etcd::ONE_CHANGE,
     kubeconfig::USABLE,
     kubeconfig::CREDENTIALS,
     existing::REACHABLE,
+    owner::PINNED,
+    owner::MARK,
     existing::KUBERNETES,
     rights::RIGHTS,
     existing::NODES,
@@ -102,16 +77,6 @@ pub const ALL: &[Check] = &[
     inhabitants::RANCHER,
     inhabitants::LEFTOVERS,
 ];
-
-/// A row of `check --list`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Listed {
-    pub id: &'static str,
-    pub what: &'static str,
-    pub why: &'static str,
-    pub fix: &'static str,
-    pub offline: bool,
-}
 
 /// Every rule that a finding can name, whoever judges it.
 pub fn listed() -> Vec<Listed> {

@@ -1,6 +1,6 @@
 //! The ports that the cluster will listen on: free, or held by this very cluster.
 
-use crate::facts::{Listener, Protocol, Reached};
+use crate::facts::{ContainerState, Listener, Protocol, Reached};
 use crate::inventory::{IngressProvider, Node};
 
 use super::context::and_list;
@@ -54,10 +54,23 @@ const INGRESS: &[Wanted] = &[
 const NGINX: &[Wanted] =
     &[tcp(8443, &["nginx-ingress-c"], Some("kubelet")), tcp(10254, &["nginx-ingress-c"], Some("kubelet"))];
 
+/// Processes of Kubernetes, as the kernel has their names; etcd alone may be a service of the system.
+const COMPONENTS: &[&str] = &[
+    "kube-apiserver",
+    "kube-controller",
+    "kube-scheduler",
+    "kube-proxy",
+    "kubelet",
+    "cri-dockerd",
+    "calico-node",
+    "nginx-ingress-c",
+];
+
 /// What this node's roles and the inventory's choices will need.
 fn wanted(context: &Context, node: &Node) -> Vec<&'static Wanted> {
     let roles = node.roles;
-    let plugin = context.rke().and_then(|rke| rke.cluster.get("network")?.get("plugin")?.as_str()).unwrap_or("canal");
+    let plugin =
+        context.rke_settings().and_then(|rke| rke.cluster.get("network")?.get("plugin")?.as_str()).unwrap_or("canal");
     let provider = context.inventory.ingress.provider;
     let groups: [(&'static [Wanted], bool); 7] = [
         (ETCD, roles.etcd),
@@ -88,7 +101,7 @@ fn free(context: &Context) -> Vec<Answer> {
         for wanted in wanted(context, node) {
             let holders = listening.iter().filter(|one| one.protocol == wanted.protocol && one.port == wanted.port);
             for listener in holders {
-                if ours(wanted, listener, reached) {
+                if ours(context, wanted, listener, reached) {
                     own += 1;
                 } else if !taken.iter().any(|other| other.port == listener.port && other.process == listener.process) {
                     taken.push(listener);
@@ -103,15 +116,15 @@ fn free(context: &Context) -> Vec<Answer> {
     })
 }
 
-fn ours(wanted: &Wanted, listener: &Listener, reached: &Reached) -> bool {
+fn ours(context: &Context, wanted: &Wanted, listener: &Listener, reached: &Reached) -> bool {
     let facts = &reached.facts;
     let cluster_runs = wanted.container.is_some_and(|name| facts.container_runs(name));
     match listener.process.as_deref() {
         Some(process) if wanted.holders.contains(&process) => cluster_runs || facts.runs_cluster(),
         // an interrupted rke leaves the containers of its port check behind, and takes them up again
-        Some("docker-proxy") => port_check_runs(reached),
+        Some("docker-proxy") => port_check_runs(context, reached),
         Some(_) => false,
-        None => cluster_runs || port_check_runs(reached) || is_flannel(listener, reached),
+        None => cluster_runs || port_check_runs(context, reached) || is_flannel(listener, reached),
     }
 }
 
@@ -122,9 +135,12 @@ fn is_flannel(listener: &Listener, reached: &Reached) -> bool {
         && reached.facts.addresses.as_ref().is_ok_and(|all| all.iter().any(|address| named(&address.interface)))
 }
 
-fn port_check_runs(reached: &Reached) -> bool {
+fn port_check_runs(context: &Context, reached: &Reached) -> bool {
     let listeners = ["rke-etcd-port-listener", "rke-cp-port-listener", "rke-worker-port-listener"];
-    listeners.iter().any(|name| reached.facts.container_runs(name))
+    let images = context.system_images();
+    let all = reached.facts.containers.as_deref().unwrap_or_default();
+    let mut own = all.iter().filter(|one| listeners.contains(&one.name.as_str()) && one.is_of_rke(&images));
+    own.any(|one| one.state == ContainerState::Running)
 }
 
 fn told(listener: &Listener) -> String {
@@ -138,6 +154,14 @@ fn fix(node: &Node, taken: &[&Listener]) -> String {
     if of("rke-etcd-backup") {
         return format!("on {}, `docker rm -f etcd-Serve-backup`", node.name);
     }
+    if let Some(component) = COMPONENTS.iter().find(|name| of(name)) {
+        return format!(
+            "on {}, {component} is of a Kubernetes cluster that still runs there, and no service to stop by itself: if nobody needs \
+             that cluster, remove it the way it was made (`cowhand down` with its inventory, or its distribution's own removal); \
+             else take another machine",
+            node.name
+        );
+    }
     match taken.iter().find_map(|listener| Some((listener.process.as_deref()?, listener.port))) {
         // Docker's own, one for each published port, and no service
         Some(("docker-proxy", port)) => {
@@ -147,5 +171,27 @@ fn fix(node: &Node, taken: &[&Listener]) -> String {
             format!("on {}, stop it: `sudo systemctl disable --now {service}`, or move it to another port", node.name)
         }
         None => format!("on {}, `sudo ss -lntup` shows what it is; stop it or move it", node.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::*;
+
+    #[test]
+    fn what_a_cluster_left_running_is_not_told_as_a_service_of_systemd() {
+        let mut world = World::good();
+        for (port, process) in [(2379, "etcd"), (6443, "kube-apiserver"), (10250, "kubelet")] {
+            listen(world.n2(), port, Some(process));
+        }
+        let fix = world.say("ports.free")[0].fix.clone();
+        assert!(
+            fix.starts_with("on n2, kube-apiserver is of a Kubernetes cluster") && !fix.contains("systemctl"),
+            "{fix}"
+        );
+        // A package's own etcd is one.
+        let mut world = World::good();
+        listen(world.n2(), 2379, Some("etcd"));
+        assert!(world.say("ports.free")[0].fix.contains("systemctl disable --now etcd"));
     }
 }

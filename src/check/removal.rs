@@ -1,10 +1,13 @@
 //! Whether the cluster on the machines may be taken away: what is deleted there is gone for good, so whatever is not
 //! proved to be this workspace's own refuses.
 
+use super::containers::FOREIGN;
 use super::context::and_list;
+use super::etcd::HEALTHY;
 use super::former::{FOREIGN_CLUSTER, OTHER_DISTRIBUTION, harmful_remains};
+use super::members::{Known, MEMBERS, at_any};
 use super::ssh::REACHABLE;
-use super::{Answer, Check, Context, Finding, Skips};
+use super::{Answer, Check, Context, Finding, Verdict};
 use crate::facts::{Reached, StateFile};
 use crate::inventory::Node;
 
@@ -18,11 +21,86 @@ const OURS: Check = Check {
     offline: false,
 };
 
-/// What stands against removing the cluster from these machines; empty when nothing does. Every machine is judged.
-pub fn removal(context: &Context, skips: &Skips) -> Vec<Finding> {
-    let checks = [REACHABLE, FOREIGN_CLUSTER, OTHER_DISTRIBUTION, OURS];
-    let found = checks.iter().flat_map(|check| check.findings(context)).map(|finding| skips.mark(finding));
-    found.filter(Finding::blocks).collect()
+/// As [`MEMBERS`], and stricter: what `down` removes has to be the whole cluster and nothing else.
+const SAME_MACHINES: Check = Check { run: same_machines, ..MEMBERS };
+
+/// As [`OTHER_DISTRIBUTION`], where nothing is to be built any more.
+const NOTHING_ELSE: Check = Check { run: nothing_else, ..OTHER_DISTRIBUTION };
+
+/// What stands against removing the cluster from these machines; empty when nothing does. Every machine is judged, and
+/// nothing is skipped: what was skipped in order to build gives no leave to destroy.
+pub fn removal(context: &Context) -> Vec<Finding> {
+    let checks = [REACHABLE, SAME_MACHINES, FOREIGN_CLUSTER, FOREIGN, NOTHING_ELSE, OURS];
+    checks.iter().flat_map(|check| check.findings(context)).filter(Finding::blocks).collect()
+}
+
+/// What `verify` asks of the members, once there is a cluster: a member that is down fails it.
+pub fn proved(context: &Context) -> Vec<Finding> {
+    let failed = |finding: Finding| match finding.verdict {
+        Verdict::Warn => Finding { verdict: Verdict::Fail, ..finding },
+        Verdict::Pass | Verdict::Unknown | Verdict::Fail => finding,
+    };
+    MEMBERS.findings(context).into_iter().chain(HEALTHY.findings(context).into_iter().map(failed)).collect()
+}
+
+fn same_machines(context: &Context) -> Vec<Answer> {
+    let Some(known) = Known::of(context) else { return Vec::new() };
+    let from = context.inventory.nodes.iter().find(|node| node.roles.etcd).map(|node| node.name.as_str());
+    let left_out = known.strangers().into_iter().map(|one| {
+        Answer::fail(
+            format!("{} is {}, and not in the inventory: it would live on", one.words(), one.places()),
+            format!(
+                "put {} back into `nodes`, so that it goes too; or remove it by hand and let `cowhand up` forget it, then `cowhand down`: {}",
+                one.words(),
+                one.by_hand(from)
+            ),
+        )
+        .about(&one.name)
+    });
+    let left_out: Vec<Answer> = left_out.collect();
+    let strangers = context.inventory.nodes.iter().filter(|node| !is_member(context, &known, node)).map(|node| {
+        Answer::fail(
+            format!(
+                "{} ({}) is in the inventory, and not a node of cluster.rkestate: it is not this cluster's",
+                node.name, node.address
+            ),
+            format!(
+                "take {0} out of `nodes`; if it was to join the cluster, let `cowhand up` do that first",
+                node.name
+            ),
+        )
+        .about(&node.name)
+    });
+    left_out.into_iter().chain(strangers).collect()
+}
+
+/// Whether state, API or etcd has a node at this address, or the machine itself bears the cluster's CA. A name alone proves
+/// nothing: the address may have been mistyped. Without a state nobody is a member, and [`OURS`] says so where it matters.
+fn is_member(context: &Context, known: &Known, node: &Node) -> bool {
+    let StateFile::Present { .. } = &context.workspace.state else { return true };
+    let named = known.state_nodes().iter().any(|one| one.address == node.address);
+    let in_api = known
+        .api
+        .iter()
+        .copied()
+        .flatten()
+        .any(|one| at_any(node, &|address| one.addresses.iter().any(|(_, it)| it == address)));
+    let in_etcd =
+        known.etcd.iter().flatten().any(|one| at_any(node, &|address| one.addresses.iter().any(|it| it == address)));
+    let bears_ca = |reached: &Reached| matches!(&reached.facts.authority, Ok(Some(authority)) if context.workspace.state.knows(authority));
+    let proved = context.reached().any(|(one, reached)| one.name == node.name && bears_ca(reached));
+    named || in_api || in_etcd || proved
+}
+
+fn nothing_else(context: &Context) -> Vec<Answer> {
+    let fix = |answer: Answer| {
+        let node = answer.subject.clone().unwrap_or_default();
+        let fix = format!(
+            "if nothing of that is used on {node} any more, remove these paths there; else take the cluster off {node} by hand"
+        );
+        Answer { fix, ..answer }
+    };
+    (OTHER_DISTRIBUTION.run)(context).into_iter().map(fix).collect()
 }
 
 fn ours(context: &Context) -> Vec<Answer> {
@@ -57,13 +135,19 @@ fn ours(context: &Context) -> Vec<Answer> {
 
 /// A removal that was cut off leaves remains without their CA.
 fn without_ca(context: &Context, node: &Node, reached: &Reached) -> Answer {
-    let remains = match harmful_remains(reached) {
+    let remains = match harmful_remains(context, reached) {
         Ok(remains) => remains,
         Err(unseen) => return Answer::unknown("what a cluster left", &unseen, "look again"),
     };
     match &context.workspace.state {
         _ if remains.is_empty() => Answer::pass("nothing of a cluster"),
-        StateFile::Present { .. } => Answer::pass("remains of this workspace's cluster"),
+        StateFile::Present { nodes, .. } if nodes.all().iter().any(|one| one.address == node.address) => {
+            Answer::pass("remains of this workspace's cluster")
+        }
+        StateFile::Present { .. } => Answer::fail(
+            format!("{} there, without a CA, and cluster.rkestate does not name this machine", and_list(remains)),
+            format!("take {0} out of the inventory: what is on it is not this cluster's", node.name),
+        ),
         StateFile::Absent | StateFile::Unreadable { .. } => Answer::fail(
             format!(
                 "{} there, without a CA and without a cluster.rkestate here: nothing tells whose",

@@ -8,7 +8,7 @@ use crate::facts::{CaFingerprint, ContainerState, Outcome, StateFile, Unseen};
 
 /// Every finding that refuses, as `check on node: what was seen`, and each has a remedy.
 fn refused(world: &World) -> Vec<String> {
-    let findings = removal(&world.context(), &Skips::default());
+    let findings = removal(&world.context());
     let told = |one: &Finding| {
         assert!(!one.fix.is_empty(), "{one:?}");
         format!("{} on {}: {}", one.check, one.subject.as_deref().unwrap_or_default(), one.seen)
@@ -68,14 +68,24 @@ fn docker_that_hangs_refuses_whatever_else_is_there() {
 }
 
 #[test]
+fn a_container_of_somebody_else_that_rke_remove_would_take_refuses() {
+    let mut world = own();
+    contain_foreign(world.n2(), "nginx-proxy", ContainerState::Running);
+    let told = refused(&world);
+    assert_eq!(told, ["containers.foreign on n2: nginx-proxy (image somebody/web:1) is not RKE's"]);
+    let findings = removal(&world.context());
+    assert!(findings[0].fix.contains("docker rename nginx-proxy "), "{findings:?}");
+}
+
+#[test]
 fn another_distribution_refuses() {
     let mut world = own();
     world.n2().facts.traces = facts_of("quirk-rke2", 2).traces;
     let told = refused(&world);
     assert!(told.len() == 1 && told[0].starts_with("node.other-distribution on n2: "), "{told:?}");
-    // Somebody who built there all the same has said so in the inventory.
-    let skips = Skips::new(["node.other-distribution"]).unwrap();
-    assert_eq!(removal(&world.context(), &skips), []);
+    // Whoever built there all the same said so for `up`: it gives no leave to empty what the other one keeps there.
+    world.inventory.skip_checks = vec!["node.other-distribution".into()];
+    assert_eq!(refused(&world), told);
 }
 
 #[test]
@@ -109,4 +119,65 @@ fn without_a_state_file_something_has_to_prove_whose_it_is() {
     let mut world = World::on("debian-13-cluster");
     world.n2().facts.containers = Ok(vec![]);
     assert!(refused(&world).iter().any(|line| line.starts_with("cluster.ours on n2: ")));
+}
+
+#[test]
+fn a_machine_that_no_state_names_is_left_alone() {
+    // Its remains, a running proxy and a data folder of somebody else's, are no proof that it is ours.
+    let foreign = |prepare: &dyn Fn(&mut World)| {
+        let mut world = World::good();
+        world.know(vec![authority()]);
+        let StateFile::Present { nodes, .. } = &mut world.workspace.state else { panic!() };
+        nodes.desired.retain(|node| node.name != "n2");
+        nodes.applied.as_mut().unwrap().retain(|node| node.name != "n2");
+        world.members = Some(crate::facts::MembersSeen::unasked("the API does not answer"));
+        prepare(&mut world);
+        refused(&world)
+    };
+    let told = foreign(&|_| {});
+    assert!(
+        told.len() == 1 && told[0].starts_with("cluster.members on n2: n2 (10.0.0.12) is in the inventory"),
+        "{told:?}"
+    );
+    let told = foreign(&|world| {
+        leave(world.n2(), "/var/lib/etcd");
+        contain(world.n2(), "etcd", ContainerState::Stopped);
+    });
+    assert!(
+        told.iter().any(|line| line.starts_with("cluster.ours on n2: ") && line.contains("does not name")),
+        "{told:?}"
+    );
+    // The cluster's own CA on it, or etcd's list, proves it.
+    assert_eq!(foreign(&|world| world.n2().facts.authority = Ok(Some(authority()))), [""; 0]);
+    assert_eq!(foreign(&|world| world.members = Some(members(&world.inventory.nodes))), [""; 0]);
+    // Its name alone does not: the address may have been mistyped.
+    let told = foreign(&|world| {
+        world.members = Some(members(&world.inventory.nodes));
+        world.inventory.nodes[1].address = "10.0.0.99".into();
+    });
+    assert!(
+        told.iter().any(|line| line.starts_with("cluster.members on n2: n2 (10.0.0.99) is in the inventory")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_member_that_the_inventory_lacks_would_live_on() {
+    let mut world = own();
+    world.inventory.nodes.truncate(2);
+    world.observed.nodes.truncate(2);
+    for silent in [false, true] {
+        if silent {
+            world.members = Some(crate::facts::MembersSeen::unasked("the API does not answer"));
+        }
+        let told = refused(&world);
+        assert!(told.len() == 1 && told[0].starts_with("cluster.members on n3: n3 (10.0.0.13) is "), "{told:?}");
+        assert!(told[0].ends_with("not in the inventory: it would live on"), "{told:?}");
+    }
+    // Also when API and etcd have forgotten it: its machine is not swept.
+    let mut world = own();
+    world.members.as_mut().unwrap().api.as_mut().unwrap().pop();
+    world.inventory.nodes.truncate(2);
+    world.observed.nodes.truncate(2);
+    assert_eq!(refused(&world).len(), 1);
 }

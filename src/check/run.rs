@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::list::{ALL, known_ids};
 use super::{Context, Finding, certificates};
+use crate::failure::Hint;
 
 /// Everything that was found, by node and then by id.
 #[derive(Debug, Clone, Serialize)]
@@ -33,9 +34,20 @@ impl Report {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Skips(Vec<&'static str>);
 
-/// Without these nothing that follows is true: a machine or a cluster nobody saw, one that would be built over.
-pub(super) const NEVER_SKIPPED: &[&str] =
-    &["cluster.foreign", "ssh.reachable", "kubeconfig.usable", "existing.reachable", "existing.rancher"];
+/// Without these nothing that follows is true: a machine or a cluster nobody saw, one that would be built over, members
+/// that would be left behind, an etcd that would lose its majority.
+pub(super) const NEVER_SKIPPED: &[&str] = &[
+    "cluster.foreign",
+    "cluster.members",
+    "containers.foreign",
+    "etcd.one-change",
+    "ssh.reachable",
+    "kubeconfig.usable",
+    "existing.reachable",
+    "existing.pinned",
+    "existing.mark",
+    "existing.rancher",
+];
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SkipError {
@@ -45,8 +57,8 @@ pub enum SkipError {
     Never { id: &'static str },
 }
 
-impl SkipError {
-    pub fn hint(&self) -> Option<String> {
+impl Hint for SkipError {
+    fn hint(&self) -> Option<String> {
         match self {
             SkipError::Unknown { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             SkipError::Unknown { id, nearest: None } => {

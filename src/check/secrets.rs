@@ -24,10 +24,10 @@ fn in_values(context: &Context) -> Vec<Answer> {
         ("ingress.values", &inventory.ingress.values),
         ("cert_manager.values", &inventory.cert_manager.values),
     ];
-    given.extend(context.rke().map(|rke| ("engine.rke.cluster", &rke.cluster)));
+    given.extend(context.rke_settings().map(|rke| ("engine.rke.cluster", &rke.cluster)));
     let places: Vec<String> =
         given.into_iter().flat_map(|(path, values)| secrets_in(path, &Value::Object(values.clone()))).collect();
-    if places.is_empty() && context.rke().is_none() {
+    if places.is_empty() && context.rke_settings().is_none() {
         return Vec::new();
     }
     vec![match places.len() {

@@ -14,7 +14,7 @@ fn user_of(reached: &Reached) -> &str {
 pub const REACHABLE: Check = Check {
     id: "ssh.reachable",
     what: "every node answers over SSH, with the right host key and a key that it accepts",
-    why: "a node that nobody saw cannot be judged, and rke would go on without it and end half done",
+    why: "a node that was not seen cannot be judged; rke would go on without it and leave a cluster half built",
     fix: "see the reason in the finding: address, port, key, user, host key or jump host",
     run: reachable,
     offline: false,
@@ -28,7 +28,7 @@ fn reachable(context: &Context) -> Vec<Answer> {
             let fix = hint.clone().unwrap_or_else(|| format!("try `ssh {}` by hand", node.address));
             Answer::fail(reason.clone(), fix)
         }
-        None => Answer::fail("nobody looked at it", "run the same again"),
+        None => Answer::fail("it was not looked at", "run the same again"),
     };
     context.inventory.nodes.iter().map(|node| answer(node).about(&node.name)).collect()
 }

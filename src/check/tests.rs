@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::world::*;
 use super::*;
 use crate::facts::{self, CaFingerprint, DockerApi, StateFile, Unseen};
+use crate::failure::Hint;
 use crate::inventory::*;
 
 #[test]
@@ -202,7 +203,7 @@ fn remains_are_told_apart_by_the_harm_they_do() {
     assert_eq!(said.verdict, Verdict::Fail);
     assert_eq!(
         said.fix,
-        "if nothing of it is needed any more and nobody is building a cluster there, on n2: `docker rm -fv etcd && sudo rm -rf /etc/cni/net.d`"
+        "if nothing of it is needed any more and nobody is building a cluster there, on n2: `docker rm -fv etcd && sudo rm -rf --one-file-system /etc/cni/net.d`"
     );
 }
 

@@ -15,15 +15,20 @@ pub const ALL_PLANES: Check = Check {
 };
 
 fn all_planes(context: &Context) -> Vec<Answer> {
-    if context.rke().is_none() {
+    if !context.builds_nodes() {
         return Vec::new();
     }
     let nodes = &context.inventory.nodes;
     let whole = |node: &&Node| node.roles.controlplane && node.roles.etcd && node.roles.worker;
     let (all, partial): (Vec<&Node>, Vec<&Node>) = nodes.iter().partition(whole);
+    let seen = format!("{} of {} nodes have all planes", all.len(), nodes.len());
     vec![match all.len() {
+        0..3 if context.inventory.is_adopted() => Answer::warn(
+            seen,
+            "as it was taken over, the cluster does not outlive the loss of the wrong node; join nodes with all planes, one by one",
+        ),
         0..3 => Answer::fail(
-            format!("{} of {} nodes have all planes", all.len(), nodes.len()),
+            seen,
             match partial.is_empty() {
                 true => "name three nodes in the inventory".to_owned(),
                 false => format!("take `roles` away from {}", and_list(partial.iter().map(|node| &node.name))),
@@ -43,7 +48,7 @@ pub const ODD_ETCD: Check = Check {
 };
 
 fn odd_etcd(context: &Context) -> Vec<Answer> {
-    if context.rke().is_none() {
+    if !context.builds_nodes() {
         return Vec::new();
     }
     let count = context.inventory.nodes.iter().filter(|node| node.roles.etcd).count();
@@ -52,6 +57,9 @@ fn odd_etcd(context: &Context) -> Vec<Answer> {
         3 | 5 | 7 => Answer::pass(format!("{count} etcd nodes")),
         1 => Answer::warn("1 etcd node: losing it loses the cluster", fix),
         0 => Answer::fail("no etcd node", fix),
+        count if count % 2 == 0 && context.inventory.is_adopted() => {
+            Answer::warn(format!("{count} etcd nodes: losing one of them stops the cluster"), fix)
+        }
         count if count % 2 == 0 => Answer::fail(format!("{count} etcd nodes"), fix),
         count => Answer::warn(format!("{count} etcd nodes: every write waits for more than half of them"), fix),
     }]

@@ -7,12 +7,16 @@ use super::*;
 use crate::cluster::NodeSeen;
 use crate::facts::cluster::IngressClass;
 use crate::facts::controllers::ControllerSeen;
+use crate::facts::etcd::{EtcdAnswer, Health, Member};
 use crate::facts::existing::{ApiServiceSeen, ClusterObserved, ExistingSeen};
+use crate::facts::images::ImagesSeen;
 use crate::facts::inhabitants::{CertManagerPlace, CertManagerSeen, FormerRancher, RancherThere, ReleaseSeen};
 use crate::facts::kubeconfig::{KubeconfigSeen, Proof, Usable};
+use crate::facts::owner::{Claim, Mark};
 use crate::facts::rights::{Answered, NEEDED};
 use crate::facts::{
-    self, CaFingerprint, ClockOffset, NodeFacts, NodeObservation, Observed, Outcome, Reached, StateFile, WorkspaceFacts,
+    self, CaFingerprint, ClockOffset, Container, ContainerState, EtcdAsked, MembersSeen, NodeFacts, NodeObservation,
+    Observed, Outcome, Reached, StateFile, StateNode, StateNodes, WorkspaceFacts,
 };
 use crate::inventory::*;
 
@@ -31,6 +35,8 @@ pub struct World {
     pub workspace: WorkspaceFacts,
     pub kubeconfig: Option<KubeconfigSeen>,
     pub cluster: Option<ClusterObserved>,
+    pub members: Option<MembersSeen>,
+    pub images: Option<ImagesSeen>,
     pub name: facts::dns::Resolved,
 }
 
@@ -43,10 +49,52 @@ pub fn certificate(days: i64) -> Proof {
     }
 }
 
-/// A cluster with everything as it should be, and a cert-manager of somebody else's.
-fn seen() -> ExistingSeen {
-    let node = |index: u8| NodeSeen {
-        name: format!("k{index}"),
+/// The inventory's node, as RKE's state names it.
+pub fn state_node(node: &Node) -> StateNode {
+    let internal = node.internal_address.map_or(node.address.clone(), |address| address.to_string());
+    let (name, address) = (node.name.to_lowercase(), node.address.clone());
+    StateNode { name, address, internal_address: internal, roles: node.roles }
+}
+
+/// What API and etcd say of a cluster of these nodes when all is well.
+pub fn members(nodes: &[Node]) -> MembersSeen {
+    let api = nodes.iter().map(|node| NodeSeen {
+        addresses: vec![("InternalIP".into(), node.address.clone())],
+        ..api_node(&node.name.to_lowercase())
+    });
+    let etcd = || nodes.iter().filter(|node| node.roles.etcd).zip(1..);
+    let answer = EtcdAnswer {
+        members: etcd()
+            .map(|(node, id)| member(id, &format!("etcd-{}", node.name.to_lowercase()), &node.address))
+            .collect(),
+        health: etcd().map(|(node, _)| health(&node.address, true)).collect(),
+    };
+    let asked = nodes.iter().map(|node| EtcdAsked {
+        node: node.name.clone(),
+        containers: Ok(vec![Container {
+            name: "etcd".into(),
+            state: ContainerState::Running,
+            status: "Up 2 hours".into(),
+            label: Some("etcd".into()),
+            image: String::new(),
+        }]),
+        answer: Ok(answer.clone()),
+    });
+    MembersSeen { api: Ok(api.collect()), etcd: asked.collect() }
+}
+
+pub fn member(id: u64, name: &str, address: &str) -> Member {
+    Member { id, name: name.into(), addresses: vec![address.into()] }
+}
+
+pub fn health(address: &str, healthy: bool) -> Health {
+    let error = if healthy { String::new() } else { "context deadline exceeded".into() };
+    Health { endpoint: format!("https://{address}:2379"), healthy, error }
+}
+
+pub fn api_node(name: &str) -> NodeSeen {
+    NodeSeen {
+        name: name.into(),
         ready: true,
         message: "kubelet is posting ready status".into(),
         version: "v1.32.2".into(),
@@ -54,7 +102,11 @@ fn seen() -> ExistingSeen {
         roles: vec![],
         unschedulable: false,
         taints: vec![],
-    };
+    }
+}
+
+/// A cluster with everything as it should be, and a cert-manager of somebody else's.
+fn seen() -> ExistingSeen {
     let place = CertManagerPlace {
         namespace: "security".into(),
         name: "cert-manager".into(),
@@ -63,9 +115,11 @@ fn seen() -> ExistingSeen {
     };
     ExistingSeen {
         version: "v1.32.2".into(),
+        uid: Ok("u-prod".into()),
+        claim: Ok(Claim::Free),
         built_by_rke: Ok(false),
         rights: Ok(NEEDED.iter().map(|needed| Answered { needed: *needed, denied: vec![] }).collect()),
-        nodes: Ok((1..=3).map(node).collect()),
+        nodes: Ok((1..=3).map(|index| api_node(&format!("k{index}"))).collect()),
         classes: Ok(vec![class("nginx", true)]),
         controllers: Ok(vec![serving("k8s.io/ingress-nginx", "ingress-nginx", 3)]),
         releases: Ok(vec![]),
@@ -87,8 +141,13 @@ pub fn class(name: &str, default: bool) -> IngressClass {
 }
 
 /// A release of `cattle-system/rancher`, `traefik/traefik`…
-pub fn release(namespace: &str, name: &str, ours: bool) -> ReleaseSeen {
-    ReleaseSeen { namespace: namespace.into(), name: name.into(), revision: 1, status: "deployed".into(), ours }
+pub fn release(namespace: &str, name: &str, by_cowhand: bool) -> ReleaseSeen {
+    ReleaseSeen { namespace: namespace.into(), name: name.into(), revision: 1, status: "deployed".into(), by_cowhand }
+}
+
+/// The mark of this inventory.
+pub fn ours() -> Claim {
+    Claim::Ours(Mark { inventory: "prod".into(), uid: "u1".into() })
 }
 
 pub fn node(index: u8) -> Node {
@@ -110,6 +169,7 @@ pub fn inventory() -> Inventory {
         version: version.into(),
     };
     Inventory {
+        backup: Default::default(),
         name: "prod".into(),
         nodes: (1..=3).map(node).collect(),
         engine: Engine::Rke(Rke {
@@ -117,6 +177,9 @@ pub fn inventory() -> Inventory {
             kubernetes: "v1.32.2-rancher1-1".into(),
             binary: Tool::Search,
             cluster: Values::new(),
+            bucket_ca: None,
+            files: Vec::new(),
+            adopted: false,
         }),
         ingress: Ingress {
             provider: IngressProvider::Nginx,
@@ -189,10 +252,12 @@ impl World {
         World {
             inventory: inventory(),
             observed: Observed { nodes: nodes.collect() },
-            workspace: WorkspaceFacts { state: StateFile::Absent, broken: None },
+            workspace: WorkspaceFacts { state: StateFile::Absent, broken: None, pinned: None },
             name: Ok((1..=3).map(|index| IpAddr::from([10, 0, 0, 10 + index])).collect()),
             kubeconfig: None,
             cluster: None,
+            members: None,
+            images: Some(ImagesSeen { nodes: vec![("n1".into(), Ok(Vec::new()))], ..ImagesSeen::default() }),
         }
     }
 
@@ -252,8 +317,12 @@ impl World {
         }
     }
 
+    /// The state of a cluster with these CAs on the inventory's nodes, all of them Ready and healthy.
     pub fn know(&mut self, authorities: Vec<CaFingerprint>) {
-        self.workspace.state = StateFile::Present { path: "cluster.rkestate".into(), authorities };
+        let nodes: Vec<StateNode> = self.inventory.nodes.iter().map(state_node).collect();
+        let nodes = StateNodes { applied: Some(nodes.clone()), desired: nodes };
+        self.workspace.state = StateFile::Present { path: "cluster.rkestate".into(), authorities, nodes };
+        self.members = Some(members(&self.inventory.nodes));
     }
 
     pub fn context(&self) -> Context<'_> {
@@ -262,6 +331,8 @@ impl World {
             observed: Some(&self.observed),
             kubeconfig: self.kubeconfig.as_ref(),
             cluster: self.cluster.as_ref(),
+            members: self.members.as_ref(),
+            images: self.images.as_ref(),
             now: jiff::Timestamp::UNIX_EPOCH,
             workspace: &self.workspace,
             certificates: &[],
@@ -306,9 +377,19 @@ pub fn listen(reached: &mut Reached, port: u16, process: Option<&str>) {
     reached.facts.listening.as_mut().unwrap().push(listener);
 }
 
+/// A container of RKE's, as rke makes it.
 pub fn contain(reached: &mut Reached, name: &str, state: facts::ContainerState) {
-    let container = facts::Container { name: name.into(), state, status: "as Docker says".into() };
+    let label = facts::LABELLED.contains(&name).then(|| name.to_owned());
+    let image = "rancher/rke-tools:v0.1.111".into();
+    let container = facts::Container { name: name.into(), state, status: "as Docker says".into(), label, image };
     reached.facts.containers.as_mut().unwrap().push(container);
+}
+
+/// Somebody else's, under a name that RKE gives as well.
+pub fn contain_foreign(reached: &mut Reached, name: &str, state: facts::ContainerState) {
+    contain(reached, name, state);
+    let container = reached.facts.containers.as_mut().unwrap().last_mut().unwrap();
+    (container.label, container.image) = (None, "somebody/web:1".into());
 }
 
 pub fn leave(reached: &mut Reached, path: &str) {

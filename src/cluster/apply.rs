@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -72,16 +73,14 @@ impl Cluster {
         progress: &mut impl FnMut(&str),
     ) -> Result<ObjectRef, ClusterError> {
         let end = Instant::now() + how.limit;
-        let mut pause = Duration::from_millis(500);
-        loop {
-            match self.patch(manifest, how, false).await {
-                Ok((object, _)) => return Ok(object),
-                Err(error) if error.is_passing() && Instant::now() + pause < end => progress(&error.to_string()),
-                Err(error) => return Err(error),
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(5));
-        }
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(500))
+            .with_max_delay(Duration::from_secs(5))
+            .without_max_times();
+        let applied = (|| self.patch(manifest, how, false)).retry(pauses);
+        let applied = applied.when(ClusterError::is_passing).notify(|error, _| progress(&error.to_string()));
+        // The limit counts what the API took to answer, too, so it is not `with_total_delay`, which counts pauses.
+        applied.adjust(|_, pause| pause.filter(|pause| Instant::now() + *pause < end)).await.map(|(object, _)| object)
     }
 
     /// What the API would make of the manifest, without doing it.

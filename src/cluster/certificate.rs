@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backon::{ConstantBuilder, Retryable};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -30,24 +31,21 @@ impl Cluster {
         let object = object(namespace, name);
         let doing = format!("ask for a new {object}");
         let api = self.api(&doing, &object.api_version, &object.kind, Some(namespace)).await?;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let Some(found) = self.get(&object).await? else {
-                // cert-manager makes one for an Ingress a moment after the Ingress asks for it.
-                if tries < LOOKS {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    continue;
-                }
-                return Err(ClusterError::Answer { doing, why: "it does not exist".into() });
-            };
+        // Whether it may pass, and what it is.
+        let ask = || async {
+            let found = self.get(&object).await.map_err(|error| (false, error))?;
+            // cert-manager makes one for an Ingress a moment after the Ingress asks for it.
+            let missing = || (true, ClusterError::Answer { doing: doing.clone(), why: "it does not exist".into() });
+            let found = found.ok_or_else(missing)?;
             let patch = Patch::Merge(issuing(&found));
-            match api.patch_status(name, &PatchParams::default(), &patch).await {
-                Ok(_) => return Ok(revision(&found)),
-                Err(kube::Error::Api(status)) if status.code == 409 && tries < LOOKS => {}
-                Err(error) => return Err(self.error(&doing, error)),
-            }
-        }
+            let patched = api.patch_status(name, &PatchParams::default(), &patch).await;
+            patched.map(|_| revision(&found)).map_err(|error| {
+                let changed_meanwhile = matches!(&error, kube::Error::Api(status) if status.code == 409);
+                (changed_meanwhile, self.error(&doing, error))
+            })
+        };
+        let pauses = ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_max_times(LOOKS - 1);
+        ask.retry(pauses).when(|(may_pass, _)| *may_pass).await.map_err(|(_, error)| error)
     }
 
     /// The Certificate and the annotations of its Secret, together: the Certificate alone may still speak of what lay
@@ -100,13 +98,13 @@ pub(super) fn issued(found: &Value, annotations: &Value) -> Seen {
         return Seen::NotYet(said);
     }
     if ready["observedGeneration"].as_i64().is_some_and(|observed| observed < generation) {
-        return Seen::NotYet("its change is not taken up yet".into());
+        return Seen::NotYet("cert-manager has not acted on the latest change yet".into());
     }
     let wanted = found.pointer("/spec/issuerRef/name").and_then(Value::as_str).unwrap_or_default();
     match annotations["cert-manager.io/issuer-name"].as_str() {
         Some(issuer) if issuer == wanted => Seen::Met(said),
-        Some(issuer) => Seen::NotYet(format!("its secret is still of issuer {issuer}")),
-        None => Seen::NotYet("its secret is still of no issuer".into()),
+        Some(issuer) => Seen::NotYet(format!("its secret is still from issuer {issuer}")),
+        None => Seen::NotYet("its secret is not from any issuer yet".into()),
     }
 }
 
@@ -116,7 +114,7 @@ pub(super) fn reissued(found: &Value, annotations: &Value, after: i64) -> Seen {
         return Seen::Never(said["message"].as_str().unwrap_or("it was not issued").to_owned());
     }
     match issued(found, annotations) {
-        Seen::Met(_) if revision(found) <= after => Seen::NotYet("not taken up yet".into()),
+        Seen::Met(_) if revision(found) <= after => Seen::NotYet("not issued anew yet".into()),
         seen => seen,
     }
 }
@@ -140,9 +138,12 @@ mod tests {
             certificate(json!([{"type": "Ready", "status": "True", "observedGeneration": observed, "message": "m"}]))
         };
         assert_eq!(issued(&ready(2), &of("ca")), Seen::Met("m".into()));
-        assert_eq!(issued(&ready(1), &of("ca")), Seen::NotYet("its change is not taken up yet".into()));
-        assert_eq!(issued(&ready(2), &of("acme")), Seen::NotYet("its secret is still of issuer acme".into()));
-        assert_eq!(issued(&ready(2), &Value::Null), Seen::NotYet("its secret is still of no issuer".into()));
+        assert_eq!(
+            issued(&ready(1), &of("ca")),
+            Seen::NotYet("cert-manager has not acted on the latest change yet".into())
+        );
+        assert_eq!(issued(&ready(2), &of("acme")), Seen::NotYet("its secret is still from issuer acme".into()));
+        assert_eq!(issued(&ready(2), &Value::Null), Seen::NotYet("its secret is not from any issuer yet".into()));
     }
 
     #[test]

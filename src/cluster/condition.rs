@@ -8,7 +8,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::nodes::condition;
-use super::{Apply, Cluster, ClusterError, NodeSeen, ObjectRef, certificate};
+use super::{Apply, Cluster, ClusterError, NodeSeen, ObjectRef, Seen, certificate};
 
 /// Something that becomes true by itself, given time.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,8 @@ pub enum Condition {
     DaemonSetReady {
         namespace: String,
         name: String,
+        /// Nodes that do not count while they are not Ready.
+        without: Vec<String>,
     },
     CrdEstablished {
         name: String,
@@ -55,30 +57,13 @@ pub enum Condition {
     },
 }
 
-/// What was seen of a condition at one look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
-    Met(String),
-    NotYet(String),
-    /// It will not become true by waiting.
-    Never(String),
-}
-
-impl Seen {
-    pub fn text(&self) -> &str {
-        match self {
-            Seen::Met(text) | Seen::NotYet(text) | Seen::Never(text) => text,
-        }
-    }
-}
-
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Condition::NodesReady { names } if names.is_empty() => write!(f, "the nodes"),
             Condition::NodesReady { names } => write!(f, "{}", names.join(", ")),
             Condition::DeploymentReady { namespace, name } => write!(f, "deployment {namespace}/{name}"),
-            Condition::DaemonSetReady { namespace, name } => write!(f, "daemonset {namespace}/{name}"),
+            Condition::DaemonSetReady { namespace, name, .. } => write!(f, "daemonset {namespace}/{name}"),
             Condition::CrdEstablished { name } => write!(f, "definition {name}"),
             Condition::EndpointsNonEmpty { namespace, service } => write!(f, "service {namespace}/{service}"),
             Condition::CertificateReady { namespace, name }
@@ -89,7 +74,7 @@ impl fmt::Display for Condition {
             Condition::Gone(object) => write!(f, "removal of {object}"),
             Condition::DryRunAccepted { manifest } => {
                 let word = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
-                write!(f, "trial {} {}", word("/kind").to_lowercase(), word("/metadata/name"))
+                write!(f, "dry run of {} {}", word("/kind").to_lowercase(), word("/metadata/name"))
             }
         }
     }
@@ -103,7 +88,7 @@ impl Condition {
         };
         match self {
             Condition::DeploymentReady { namespace, name } => of("apps/v1", "Deployment", Some(namespace), name),
-            Condition::DaemonSetReady { namespace, name } => of("apps/v1", "DaemonSet", Some(namespace), name),
+            Condition::DaemonSetReady { namespace, name, .. } => of("apps/v1", "DaemonSet", Some(namespace), name),
             Condition::CrdEstablished { name } => of("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, name),
             Condition::EndpointsNonEmpty { namespace, service } => of("v1", "Endpoints", Some(namespace), service),
             Condition::CertificateReady { namespace, name }
@@ -118,15 +103,15 @@ impl Condition {
         }
     }
 
-    /// Judges what was fetched for [`Condition::object`].
-    fn judge(&self, found: Option<&Value>) -> Seen {
+    /// Judges what was fetched for [`Condition::object`]; on so many nodes that are `down` nothing is awaited.
+    fn judge(&self, found: Option<&Value>, down: usize) -> Seen {
         if let Condition::Gone(object) = self {
             return gone(object, found);
         }
         let Some(found) = found else { return absent() };
         match self {
             Condition::DeploymentReady { .. } => deployment(found),
-            Condition::DaemonSetReady { .. } => daemon_set(found),
+            Condition::DaemonSetReady { .. } => daemon_set(found, down),
             Condition::CrdEstablished { .. } => by_condition(found, "Established"),
             Condition::EndpointsNonEmpty { .. } => endpoints(found),
             Condition::WebhookCaInjected { .. } => webhook(found),
@@ -167,9 +152,21 @@ impl Cluster {
                     Some(object) => self.get(&object).await?,
                     None => None,
                 };
-                Ok(what.judge(found.as_ref()))
+                Ok(what.judge(found.as_ref(), self.down(what).await?))
             }
         }
+    }
+}
+
+impl Cluster {
+    /// How many of the nodes that the condition may do without are not Ready.
+    async fn down(&self, what: &Condition) -> Result<usize, ClusterError> {
+        let Condition::DaemonSetReady { without, .. } = what else { return Ok(0) };
+        if without.is_empty() {
+            return Ok(0);
+        }
+        let nodes = self.nodes().await?;
+        Ok(nodes.iter().filter(|node| !node.ready && without.contains(&node.name)).count())
     }
 }
 
@@ -191,7 +188,7 @@ fn deployment(found: &Value) -> Seen {
     let (updated, available) = (number(found, "/status/updatedReplicas"), number(found, "/status/availableReplicas"));
     let total = number(found, "/status/replicas");
     if !is_observed(found) {
-        return Seen::NotYet("its change is not taken up yet".into());
+        return Seen::NotYet("its controller has not acted on the latest change yet".into());
     }
     if updated < wanted {
         return Seen::NotYet(format!("{updated} of {wanted} updated"));
@@ -205,15 +202,16 @@ fn deployment(found: &Value) -> Seen {
     Seen::Met(format!("{available} of {wanted} ready"))
 }
 
-fn daemon_set(found: &Value) -> Seen {
-    let wanted = number(found, "/status/desiredNumberScheduled");
+fn daemon_set(found: &Value, down: usize) -> Seen {
+    let down = i64::try_from(down).unwrap_or(i64::MAX);
+    let wanted = (number(found, "/status/desiredNumberScheduled") - down).max(0);
     let (updated, available) =
         (number(found, "/status/updatedNumberScheduled"), number(found, "/status/numberAvailable"));
     if !is_observed(found) {
-        return Seen::NotYet("its change is not taken up yet".into());
+        return Seen::NotYet("its controller has not acted on the latest change yet".into());
     }
     if wanted == 0 {
-        return Seen::NotYet("no node fits it".into());
+        return Seen::NotYet("no node matches its node selector and tolerations".into());
     }
     if updated < wanted {
         return Seen::NotYet(format!("{updated} of {wanted} updated"));
@@ -262,7 +260,7 @@ fn webhook(found: &Value) -> Seen {
     if with == webhooks.len() && with > 0 {
         Seen::Met("injected".into())
     } else {
-        Seen::NotYet(format!("{with} of {} webhooks have it", webhooks.len()))
+        Seen::NotYet(format!("{with} of {} webhooks have the CA", webhooks.len()))
     }
 }
 

@@ -16,25 +16,36 @@ fn a_deployment_is_ready_only_in_its_newest_shape() {
             "status": {"observedGeneration": observed, "updatedReplicas": updated, "availableReplicas": available, "replicas": total}}))
     };
     assert_eq!(shape(2, 3, 3, 3), Seen::Met("3 of 3 ready".into()));
-    assert_eq!(not_yet(shape(1, 3, 3, 3)), "its change is not taken up yet");
+    assert_eq!(not_yet(shape(1, 3, 3, 3)), "its controller has not acted on the latest change yet");
     assert_eq!(not_yet(shape(2, 1, 3, 4)), "1 of 3 updated");
     assert_eq!(not_yet(shape(2, 3, 3, 4)), "old pods still running: 1");
     assert_eq!(not_yet(shape(2, 3, 2, 3)), "2 of 3 ready");
-    assert_eq!(not_yet(deployment(&json!({"metadata": {"generation": 1}}))), "its change is not taken up yet");
+    assert_eq!(
+        not_yet(deployment(&json!({"metadata": {"generation": 1}}))),
+        "its controller has not acted on the latest change yet"
+    );
 }
 
 #[test]
 fn a_daemonset_without_nodes_is_not_ready() {
-    let shape = |wanted: i64, updated: i64, available: i64| {
-        daemon_set(
-            &json!({"metadata": {"generation": 1}, "status": {"observedGeneration": 1, "desiredNumberScheduled": wanted,
-            "updatedNumberScheduled": updated, "numberAvailable": available}}),
-        )
-    };
-    assert_eq!(not_yet(shape(0, 0, 0)), "no node fits it");
+    let shape = |wanted: i64, updated: i64, available: i64| daemon_set(&daemon_set_with(wanted, updated, available), 0);
+    assert_eq!(not_yet(shape(0, 0, 0)), "no node matches its node selector and tolerations");
     assert_eq!(not_yet(shape(3, 2, 3)), "2 of 3 updated");
     assert_eq!(not_yet(shape(3, 3, 2)), "2 of 3 ready");
     assert!(matches!(shape(3, 3, 3), Seen::Met(_)));
+}
+
+fn daemon_set_with(wanted: i64, updated: i64, available: i64) -> Value {
+    json!({"metadata": {"generation": 1}, "status": {"observedGeneration": 1, "desiredNumberScheduled": wanted,
+        "updatedNumberScheduled": updated, "numberAvailable": available}})
+}
+
+#[test]
+fn on_a_node_that_is_down_no_pod_of_a_daemonset_is_awaited() {
+    let shape = |available: i64, down: usize| daemon_set(&daemon_set_with(3, 3, available), down);
+    assert_eq!(shape(2, 1), Seen::Met("2 of 2 ready".into()));
+    assert_eq!(not_yet(shape(1, 1)), "1 of 2 ready");
+    assert_eq!(not_yet(shape(0, 3)), "no node matches its node selector and tolerations");
 }
 
 #[test]
@@ -48,8 +59,8 @@ fn endpoints_need_a_ready_address() {
 #[test]
 fn a_webhook_needs_its_ca_everywhere() {
     let half = json!({"webhooks": [{"clientConfig": {"caBundle": "Zm9v"}}, {"clientConfig": {}}]});
-    assert_eq!(not_yet(webhook(&half)), "1 of 2 webhooks have it");
-    assert_eq!(not_yet(webhook(&json!({"webhooks": []}))), "0 of 0 webhooks have it");
+    assert_eq!(not_yet(webhook(&half)), "1 of 2 webhooks have the CA");
+    assert_eq!(not_yet(webhook(&json!({"webhooks": []}))), "0 of 0 webhooks have the CA");
     assert!(matches!(webhook(&json!({"webhooks": [{"clientConfig": {"caBundle": "Zm9v"}}]})), Seen::Met(_)));
 }
 

@@ -1,28 +1,36 @@
 //! The way to a cluster's API: a kubeconfig, and whether it is reached directly or through a port of ours.
 
+use crate::local::HELM_KUBECONFIG;
+use data_encoding::BASE64;
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::Uri;
-use kube::client::ClientBuilder;
+use backon::{ConstantBuilder, Retryable};
+use fail::fail_point;
+use http::{Response, Uri};
+use http_body_util::Limited;
 use kube::client::retry::RetryPolicy;
+use kube::client::{ClientBuilder, DynBody};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use secrecy::zeroize::Zeroizing;
 use tokio::sync::Mutex;
 use tower::buffer::BufferLayer;
+use tower::filter::AsyncFilterLayer;
 use tower::retry::RetryLayer;
 
 use super::ClusterError;
 use super::error::proof_failed;
-use super::objects::Kind;
+use super::kind::Kind;
+use super::proof::{Bearer, PROOF_LIMIT, Proofs, asked, lasts, unproved};
+use crate::remote::refuse_irregular;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Somebody may have to answer the program that proves who the user is.
-const PROOF_LIMIT: Duration = Duration::from_secs(60);
 /// Admission webhooks may take 30 s each before the API answers.
 const ANSWER_LIMIT: Duration = Duration::from_secs(65);
 /// An API server that says `429` or `503` is asked again, about four seconds in all: it has just made a definition's
@@ -30,6 +38,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(65);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const TRIES: u32 = 4;
+/// The most that one answer may be (bytes): lists of thousands of objects are far below it.
+const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 /// How the API of the kubeconfig is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +57,8 @@ pub struct Access {
     pub(super) kubeconfig: Kubeconfig,
     pub(super) context: String,
     server: String,
+    /// What the program gave that the user names, if so: for this kubeconfig and all its copies.
+    proofs: Arc<Proofs>,
 }
 
 impl fmt::Debug for Access {
@@ -63,6 +75,12 @@ impl Access {
 
     /// From a file; paths in it are taken relative to it. `context` is the current one unless given.
     pub fn from_file(path: &Path, context: Option<&str>) -> Result<Self, ClusterError> {
+        let irregular = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::Other => ClusterError::Kubeconfig { why: error.to_string() },
+            // As kube says it of any other file.
+            kind => unusable(kube::config::KubeconfigError::ReadConfig(kind.into(), path.into())),
+        };
+        refuse_irregular(path).map_err(irregular)?;
         Access::new(Kubeconfig::read_from(path).map_err(unusable)?, context)
     }
 
@@ -81,12 +99,39 @@ impl Access {
             return Err(why(format!("its cluster {cluster} is behind a proxy-url, which is not supported")));
         }
         let server = found.server.clone().ok_or_else(|| why(format!("its cluster {cluster} has no server")))?;
-        Ok(Access { kubeconfig, context, server })
+        Ok(Access { kubeconfig, context, server, proofs: Arc::default() })
     }
 
     /// The API's address as the kubeconfig gives it, e.g. `https://10.0.0.11:6443`.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// PEM of the client certificate that stands in it.
+    pub fn client_certificate(&self) -> Option<Vec<u8>> {
+        let context = self.kubeconfig.contexts.iter().find(|one| one.name == self.context)?.context.as_ref()?;
+        let user = self.kubeconfig.auth_infos.iter().find(|one| Some(&one.name) == context.user.as_ref())?;
+        BASE64.decode(user.auth_info.as_ref()?.client_certificate_data.as_deref()?.trim().as_bytes()).ok()
+    }
+
+    /// Whether the meant context is the one that the file itself leads to.
+    pub fn is_current(&self) -> bool {
+        self.kubeconfig.current_context.as_ref() == Some(&self.context)
+    }
+
+    /// A kubeconfig with the meant context alone, its cluster and its user; files that it names keep their paths.
+    pub fn alone(&self) -> Result<Zeroizing<String>, ClusterError> {
+        let mut alone = self.kubeconfig.clone();
+        alone.current_context = Some(self.context.clone());
+        alone.contexts.retain(|named| named.name == self.context);
+        let context = alone.contexts.first().and_then(|named| named.context.clone()).unwrap_or_default();
+        alone.clusters.retain(|named| named.name == context.cluster);
+        alone.auth_infos.retain(|named| Some(&named.name) == context.user.as_ref());
+        // What other programs keep there is of no context.
+        (alone.preferences, alone.extensions) = (None, None);
+        alone.other.clear();
+        let text = serde_yaml::to_string(&alone);
+        text.map(Zeroizing::new).map_err(|error| ClusterError::Kubeconfig { why: error.to_string() })
     }
 
     /// Host and port of the API, where a route through us has to lead.
@@ -114,21 +159,52 @@ impl Access {
         Ok(kubeconfig)
     }
 
-    /// A kubeconfig file (0600, removed when dropped) for helm and kubectl, which go the same way as we do.
-    pub fn helm_kubeconfig(&self, route: Route) -> Result<HelmKubeconfig, ClusterError> {
+    /// A kubeconfig file for helm and kubectl, which go the same way as we do: 0600 in `folder`, which has to be nobody
+    /// else's, and removed when dropped. See [`HELM_KUBECONFIG`] for one whose run was killed.
+    /// What the user's program gave stands in it, so that helm does not run that program again.
+    pub async fn helm_kubeconfig(&self, route: Route, folder: &Path) -> Result<HelmKubeconfig, ClusterError> {
         let why = |why: String| ClusterError::Kubeconfig { why };
-        let text = serde_yaml::to_string(&self.along(route)?).map_err(|error| why(error.to_string()))?;
+        let (kubeconfig, until) = self.proved_along(route).await?;
+        let text = serde_yaml::to_string(&kubeconfig).map_err(|error| why(error.to_string()))?;
         let text = Zeroizing::new(text);
         let write = || -> std::io::Result<tempfile::NamedTempFile> {
-            // tempfile makes its files 0600.
-            let mut file = tempfile::Builder::new().prefix("cowhand-kubeconfig-").tempfile()?;
+            let mut file = locked_file(folder)?;
+            fail_point!("kubeconfig.helm", crate::remote::fault);
             file.write_all(text.as_bytes())?;
             file.flush()?;
             Ok(file)
         };
-        write()
-            .map(HelmKubeconfig)
-            .map_err(|source| ClusterError::Write { path: std::env::temp_dir().join("cowhand-kubeconfig"), source })
+        let written = write().map_err(|source| ClusterError::Write { path: folder.join(HELM_KUBECONFIG), source });
+        Ok(HelmKubeconfig { file: written?, until })
+    }
+
+    /// The way with the proof in it, and when that ends.
+    async fn proved_along(&self, route: Route) -> Result<(Kubeconfig, Option<jiff::Timestamp>), ClusterError> {
+        let mut kubeconfig = self.along(route)?;
+        let loaded = config(kubeconfig.clone()).await?;
+        let Some(exec) = asked(&loaded.auth_info) else { return Ok((kubeconfig, None)) };
+        let proof = self.proofs.current(exec).await.map_err(unproved)?;
+        let context = kubeconfig.contexts.iter().find(|named| named.name == self.context);
+        let user = context.and_then(|named| named.context.as_ref()?.user.clone());
+        let users = kubeconfig.auth_infos.iter_mut().filter(|named| Some(&named.name) == user.as_ref());
+        users.filter_map(|named| named.auth_info.as_mut()).for_each(|user| proof.give(user));
+        Ok((kubeconfig, proof.until()))
+    }
+}
+
+async fn config(kubeconfig: Kubeconfig) -> Result<Config, ClusterError> {
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(unusable)
+}
+
+/// A new file, locked by us. Between its making and the lock somebody who clears up may take it for a dead run's.
+fn locked_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    loop {
+        // tempfile makes its files 0600.
+        let file = tempfile::Builder::new().prefix(HELM_KUBECONFIG).tempfile_in(folder)?;
+        file.as_file().lock()?;
+        if file.as_file().metadata()?.nlink() > 0 {
+            return Ok(file);
+        }
     }
 }
 
@@ -146,11 +222,20 @@ fn unusable(error: kube::config::KubeconfigError) -> ClusterError {
 }
 
 /// A temporary kubeconfig for a child program; gone when dropped.
-pub struct HelmKubeconfig(tempfile::NamedTempFile);
+pub struct HelmKubeconfig {
+    file: tempfile::NamedTempFile,
+    /// When the proof in it ends.
+    until: Option<jiff::Timestamp>,
+}
 
 impl HelmKubeconfig {
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.file.path()
+    }
+
+    /// Whether the proof in it may still be used.
+    pub fn lasts(&self) -> bool {
+        lasts(self.until)
     }
 }
 
@@ -171,9 +256,7 @@ impl Cluster {
     pub async fn open(access: &Access, route: Route) -> Result<Self, ClusterError> {
         // Another program part may have chosen the provider already; ours is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut config = Config::from_custom_kubeconfig(access.along(route)?, &KubeConfigOptions::default())
-            .await
-            .map_err(unusable)?;
+        let mut config = config(access.along(route)?).await?;
         config.connect_timeout = Some(CONNECT_LIMIT);
         config.read_timeout = Some(ANSWER_LIMIT);
         config.reset_reader_on_write = true;
@@ -181,7 +264,7 @@ impl Cluster {
         config.default_retry = false;
         // A proxy from the environment is for the internet; the API is reached directly or through our own SSH.
         config.proxy_url = None;
-        let client = proved(config).await?;
+        let client = proved(config, access.proofs.clone()).await?;
         let server = match route {
             Route::Direct => access.server.clone(),
             Route::Through { .. } => format!("{} (through ssh)", access.server),
@@ -195,22 +278,22 @@ impl Cluster {
         answer.map(|info| info.git_version).map_err(|error| self.error("ask for the version", error))
     }
 
-    /// Whether the API serves everything, asked until it says so or the limit is over. An API server that has just
-    /// started answers its version before it has its other paths, and one without etcd never gets any further
-    /// (kubernetes.io: reference/using-api/health-checks).
-    pub async fn ready_within(&self, limit: Duration) -> bool {
+    /// Asks until the API says that it serves everything, or until the limit is over; then what it said last. An API server
+    /// that has just started answers its version before it has its other paths, and one without etcd never gets any
+    /// further (kubernetes.io: reference/using-api/health-checks).
+    pub async fn ready_within(&self, limit: Duration) -> Result<(), String> {
         let end = tokio::time::Instant::now() + limit;
-        loop {
-            let asked = http::Request::get("/readyz").body(Vec::new());
-            if let Ok(asked) = asked
-                && self.client.request_text(asked).await.is_ok()
-            {
-                return true;
-            }
-            if tokio::time::Instant::now() >= end {
-                return false;
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut last = format!("no answer within {} s", limit.as_secs());
+        let ask = || async {
+            let asked = http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
+            let answer = self.client.request_text(asked).await;
+            answer.map(drop).map_err(|error| unready(&self.error("ask whether it is ready", error)))
+        };
+        let pauses = ConstantBuilder::new().with_delay(Duration::from_secs(1)).without_max_times();
+        let asked = ask.retry(pauses).notify(|said: &String, _| last.clone_from(said));
+        match tokio::time::timeout_at(end, asked).await {
+            Ok(ready) => ready,
+            Err(_) => Err(last),
         }
     }
 
@@ -219,15 +302,30 @@ impl Cluster {
     }
 }
 
-/// The way to the API with the user's proof, which may come from a program that the kubeconfig names. kube waits for
-/// that program without an end, so it does so on a thread that nobody else has to wait for.
-async fn proved(config: Config) -> Result<Client, ClusterError> {
+/// What is not ready: `/readyz` lists it as `[-]etcd failed: reason withheld` (kubernetes.io:
+/// reference/using-api/health-checks).
+fn unready(error: &ClusterError) -> String {
+    let ClusterError::Refused { message, .. } = error else { return error.to_string() };
+    let failed = message.lines().filter_map(|line| line.trim().strip_prefix("[-]"));
+    let failed: Vec<&str> = failed.map(|line| line.split_whitespace().next().unwrap_or(line)).collect();
+    if failed.is_empty() { error.to_string() } else { format!("not ready: {}", failed.join(", ")) }
+}
+
+/// The way to the API with the user's proof. A provider of kube's own may run a program and wait for it without an end, so
+/// it does so on a thread that nobody else has to wait for.
+async fn proved(mut config: Config, proofs: Arc<Proofs>) -> Result<Client, ClusterError> {
+    let mut bearer = None;
+    if let Some(exec) = asked(&config.auth_info).cloned() {
+        let proof = proofs.current(&exec).await.map_err(unproved)?;
+        proof.identify(&mut config.auth_info);
+        bearer = proof.has_token().then_some(Bearer { exec, proofs });
+    }
     let (tell, told) = tokio::sync::oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     std::thread::spawn(move || {
         let _inside = runtime.enter();
         // Nobody listens any more when the limit is over.
-        let _ = tell.send(patient(config));
+        let _ = tell.send(patient(config, bearer));
     });
     match tokio::time::timeout(PROOF_LIMIT, told).await {
         Ok(Ok(client)) => client,
@@ -238,111 +336,24 @@ async fn proved(config: Config) -> Result<Client, ClusterError> {
 }
 
 /// A client that asks again where that helps soon.
-fn patient(config: Config) -> Result<Client, ClusterError> {
-    let service = ClientBuilder::try_from(config);
-    let service = service.map_err(|error| ClusterError::Kubeconfig { why: proof_failed(&error) })?;
+fn patient(config: Config, bearer: Option<Bearer>) -> Result<Client, ClusterError> {
+    let failed = |error: kube::Error| ClusterError::Kubeconfig { why: proof_failed(&error) };
     let patience = RetryPolicy::new(FIRST_PAUSE, LONGEST_PAUSE, TRIES, true);
     let patience = patience.map_err(|error| ClusterError::Kubeconfig { why: error.to_string() })?;
-    let layers = tower::ServiceBuilder::new().layer(RetryLayer::new(patience)).layer(BufferLayer::new(64));
-    Ok(service.with_layer(&layers.into_inner()).build())
+    let buffer = || BufferLayer::new(64);
+    let limited = |answer: Response<Box<DynBody>>| answer.map(|body| Limited::new(body, LARGEST_ANSWER));
+    let layers = tower::ServiceBuilder::new().map_response(limited);
+    let layers = layers.layer(RetryLayer::new(patience)).layer(buffer()).into_inner();
+    let service = ClientBuilder::try_from(config).map_err(failed)?;
+    Ok(match bearer {
+        None => service.with_layer(&layers).build(),
+        Some(bearer) => {
+            let token = AsyncFilterLayer::new(bearer);
+            service.with_layer(&buffer()).with_layer(&token).with_layer(&layers).build()
+        }
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    const KUBECONFIG: &str = r#"
-apiVersion: v1
-kind: Config
-clusters:
-- cluster: {api-version: v1, server: "https://10.0.0.11:6443", certificate-authority-data: Zm9v}
-  name: prod
-contexts:
-- context: {cluster: prod, user: kube-admin-prod}
-  name: prod
-current-context: prod
-users:
-- name: kube-admin-prod
-  user: {client-certificate-data: Zm9v, client-key-data: Q0FOQVJZ}
-"#;
-
-    #[test]
-    fn a_route_through_us_keeps_the_name_to_check() {
-        let access = Access::from_yaml(KUBECONFIG).unwrap();
-        assert_eq!(access.endpoint().unwrap(), ("10.0.0.11".into(), 6443));
-        let file = access.helm_kubeconfig(Route::Through { port: 4711 }).unwrap();
-        let text = std::fs::read_to_string(file.path()).unwrap();
-        assert!(text.contains("https://127.0.0.1:4711"), "{text}");
-        assert!(text.contains("tls-server-name: \"10.0.0.11\""), "{text}");
-        assert!(text.contains("client-key-data: Q0FOQVJZ"), "{text}");
-        let mode = std::fs::metadata(file.path()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let path = file.path().to_owned();
-        drop(file);
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn keys_do_not_show() {
-        let access = Access::from_yaml(KUBECONFIG).unwrap();
-        assert!(!format!("{access:?}").contains("Q0FOQVJZ"));
-        let broken = Access::from_yaml("users: [Q0FOQVJZ").unwrap_err();
-        assert!(!broken.to_string().contains("Q0FOQVJZ"), "{broken}");
-    }
-
-    #[test]
-    fn what_a_kubeconfig_lacks_is_named() {
-        let text = KUBECONFIG.replace("current-context: prod", "current-context: test");
-        let error = Access::from_yaml(&text).unwrap_err().to_string();
-        assert_eq!(error, "the kubeconfig cannot be used: it has no context test; it has prod");
-    }
-
-    /// A kubeconfig for plain http on loopback.
-    fn plain(port: u16) -> String {
-        let text = KUBECONFIG.replace("https://10.0.0.11:6443", &format!("http://127.0.0.1:{port}"));
-        let text = text.replace("certificate-authority-data: Zm9v", "disable-compression: true");
-        text.replace("{client-certificate-data: Zm9v, client-key-data: Q0FOQVJZ}", "{token: x}")
-    }
-
-    #[tokio::test]
-    async fn a_server_that_sheds_load_is_asked_again() {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let version = r#"{"major":"1","minor":"32","gitVersion":"v1.32.2","gitCommit":"","gitTreeState":"","buildDate":"","goVersion":"","compiler":"","platform":""}"#;
-        let answers = [("429 Too Many Requests", "{}"), ("503 Service Unavailable", "{}"), ("200 OK", version)];
-        let server = tokio::spawn(async move {
-            for (status, body) in answers {
-                let (mut wire, _) = listener.accept().await.unwrap();
-                let _ = wire.read(&mut [0; 4096]).await.unwrap();
-                let head = format!("HTTP/1.1 {status}\r\nRetry-After: 0\r\nConnection: close\r\n");
-                let text = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
-                wire.write_all(text.as_bytes()).await.unwrap();
-            }
-        });
-        let cluster = Cluster::connect(&plain(port), Route::Direct).await.unwrap();
-        assert_eq!(cluster.version().await.unwrap(), "v1.32.2");
-        server.await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn what_a_users_program_is_given_is_not_told_when_it_fails() {
-        let exec = "{exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, \
-            args: [-c, 'echo no luck >&2; exit 3', CANARYARG], env: [{name: SECRET, value: CANARYENV}]}}";
-        let text = plain(1).replace("{token: x}", exec);
-        let error = Cluster::connect(&text, Route::Direct).await.err().unwrap().to_string();
-        assert_eq!(
-            error,
-            "the kubeconfig cannot be used: the program that its user names failed with exit status: 3: no luck"
-        );
-    }
-
-    #[tokio::test]
-    async fn nobody_there_is_said_in_one_sentence() {
-        let cluster = Cluster::connect(&plain(1), Route::Direct).await.unwrap();
-        let error = cluster.version().await.unwrap_err();
-        assert_eq!(error.to_string(), "no answer from http://127.0.0.1:1: connection refused");
-    }
-}
+#[path = "connect_tests.rs"]
+mod tests;

@@ -1,7 +1,9 @@
 //! What can go wrong between us and a cluster, told in one sentence each.
 
-use std::error::Error;
+use crate::failure::{Hint, innermost};
 use std::path::PathBuf;
+
+use kube::client::RustlsTlsError;
 
 /// An error of the Kubernetes API or of the way to it.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +15,7 @@ pub enum ClusterError {
     NoAnswer { server: String, why: String },
     /// Something answered, but it is not the cluster of the kubeconfig (or takes our certificate for a stranger's).
     #[error("{server} is not trusted: {why}")]
-    NotTrusted { server: String, why: String },
+    NotTrusted { server: String, cause: Distrust, why: String },
     #[error("{doing}: refused with {code} {reason}: {message}")]
     Refused { doing: String, code: u16, reason: String, message: String },
     #[error("{doing}: the cluster knows no {kind} of {api_version}")]
@@ -26,6 +28,21 @@ pub enum ClusterError {
     Write { path: PathBuf, source: std::io::Error },
 }
 
+/// Why one side does not trust the other one's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distrust {
+    /// The server's certificate does not lead to the kubeconfig's CA.
+    OtherCa,
+    /// The server's certificate has ended.
+    Ended,
+    NotYetValid,
+    OtherName,
+    /// The server does not take our client certificate.
+    OurCertificate,
+    /// Anything else that is wrong with the handshake.
+    Other,
+}
+
 impl ClusterError {
     pub(super) fn from_kube(server: &str, doing: &str, error: kube::Error) -> Self {
         let doing = doing.to_owned();
@@ -36,12 +53,14 @@ impl ClusterError {
                 reason: status.reason.clone(),
                 message: status.message.clone(),
             },
-            error @ kube::Error::Auth(_) => ClusterError::Kubeconfig { why: proof_failed(&error) },
+            error @ (kube::Error::Auth(_) | kube::Error::RustlsTls(_)) => {
+                ClusterError::Kubeconfig { why: proof_failed(&error) }
+            }
             kube::Error::SerdeError(error) => ClusterError::Answer { doing, why: error.to_string() },
             other => {
                 let why = innermost(&other);
                 match distrust(&why) {
-                    Some(why) => ClusterError::NotTrusted { server: server.into(), why },
+                    Some((cause, why)) => ClusterError::NotTrusted { server: server.into(), cause, why },
                     None => ClusterError::NoAnswer { server: server.into(), why },
                 }
             }
@@ -72,8 +91,10 @@ impl ClusterError {
     pub fn is_forbidden(&self) -> bool {
         matches!(self, ClusterError::Refused { code: 403, .. })
     }
+}
 
-    pub fn hint(&self) -> Option<String> {
+impl Hint for ClusterError {
+    fn hint(&self) -> Option<String> {
         match self {
             ClusterError::NotTrusted { .. } => Some(
                 "the kubeconfig belongs to another cluster, or the cluster got a new CA; fetch the kubeconfig anew"
@@ -99,54 +120,64 @@ impl ClusterError {
 pub(super) fn proof_failed(error: &kube::Error) -> String {
     use kube::client::AuthError;
     match error {
-        kube::Error::Auth(AuthError::AuthExecStart(error)) => {
-            format!("the program that its user names cannot be started: {}", error.kind())
+        kube::Error::Auth(AuthError::AuthExec(why)) => why.clone(),
+        kube::Error::RustlsTls(RustlsTlsError::InvalidPrivateKey(error)) => own_certificate(error),
+        kube::Error::RustlsTls(RustlsTlsError::AddRootCertificate(error)) => {
+            format!("a CA certificate in it is not taken: {error}")
         }
-        // Its words and its environment may hold secrets.
-        kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => {
-            let said = String::from_utf8_lossy(&out.stderr);
-            let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim();
-            format!("the program that its user names failed with {}: {last}", out.status)
-        }
-        kube::Error::Auth(AuthError::AuthExecParse(_)) => "the program that its user names gave no credentials".into(),
         other => innermost(other),
     }
 }
 
-/// The last error of a chain that says something; kube, hyper and reqwest wrap it in layers like "client error (Connect)".
-pub fn innermost(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // An I/O error's own words carry the system's number, its kind does not.
-        text = match cause.downcast_ref::<std::io::Error>() {
-            Some(io) if io.raw_os_error().is_some() => io.kind().to_string(),
-            _ => cause.to_string(),
-        };
-        next = cause.source();
+/// rustls calls every certificate that it cannot read "peer certificate", also the one that we would show.
+fn own_certificate(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(why) => match format!("{why:?}") {
+            old if old.contains("UnsupportedCertVersion") => {
+                "the client certificate of its user is of X.509 version 1, which is \
+                not taken here: have one of version 3 made, as `openssl x509 -req -extfile …` does"
+                    .to_owned()
+            }
+            other => format!("the client certificate of its user is not taken: {other}"),
+        },
+        rustls::Error::InconsistentKeys(_) => {
+            "the client key of its user does not belong to the client certificate".to_owned()
+        }
+        other => format!("the client key of its user is not taken: {other}"),
     }
-    if text == "deadline has elapsed" { "timed out".into() } else { text }
 }
 
 /// What rustls says about a certificate (or the server about ours), in plain words.
-fn distrust(why: &str) -> Option<String> {
+fn distrust(why: &str) -> Option<(Distrust, String)> {
+    const FOREIGN: &str = "its certificate is not signed by the CA of the kubeconfig";
+    const OURS: &str = "it does not know the CA that signed the kubeconfig's client certificate";
     let known = [
-        ("UnknownIssuer", "its certificate is not signed by the CA of the kubeconfig"),
-        ("BadSignature", "its certificate is not signed by the CA of the kubeconfig"),
-        ("Expired", "its certificate has expired"),
-        ("NotValidYet", "its certificate is not valid yet; compare the clocks"),
-        ("UnknownCA", "it does not know the CA that signed the kubeconfig's client certificate"),
-        ("UnknownCa", "it does not know the CA that signed the kubeconfig's client certificate"),
+        ("UnknownIssuer", Distrust::OtherCa, FOREIGN),
+        ("BadSignature", Distrust::OtherCa, FOREIGN),
+        ("certificate expired", Distrust::Ended, "its certificate has expired"),
+        (
+            "CertificateExpired",
+            Distrust::OurCertificate,
+            "it says that the kubeconfig's client certificate has expired",
+        ),
+        ("Expired", Distrust::Ended, "its certificate has expired"),
+        ("certificate not valid yet", Distrust::NotYetValid, "its certificate is not valid yet; compare the clocks"),
+        ("NotValidYet", Distrust::NotYetValid, "its certificate is not valid yet; compare the clocks"),
+        ("UnknownCA", Distrust::OurCertificate, OURS),
+        ("UnknownCa", Distrust::OurCertificate, OURS),
     ];
-    if let Some((_, words)) = known.iter().find(|(token, _)| why.contains(token)) {
-        return Some((*words).to_owned());
+    if let Some((_, cause, words)) = known.iter().find(|(token, _, _)| why.contains(token)) {
+        return Some((*cause, (*words).to_owned()));
     }
     if why.contains("not valid for name") {
         let names = why.split_once("; ").map(|(_, names)| format!(": {names}"));
-        return Some(format!("its certificate is for another name{}", names.unwrap_or_default()));
+        return Some((
+            Distrust::OtherName,
+            format!("its certificate is for another name{}", names.unwrap_or_default()),
+        ));
     }
     let certificate = why.contains("invalid peer certificate") || why.contains("received fatal alert");
-    certificate.then(|| why.to_owned())
+    certificate.then(|| (Distrust::Other, why.to_owned()))
 }
 
 #[cfg(test)]
@@ -170,8 +201,11 @@ mod tests {
 
     #[test]
     fn certificates_are_told_in_plain_words() {
-        let words = distrust("invalid peer certificate: UnknownIssuer").unwrap();
-        assert_eq!(words, "its certificate is not signed by the CA of the kubeconfig");
+        let (cause, words) = distrust("invalid peer certificate: UnknownIssuer").unwrap();
+        assert_eq!(
+            (cause, words.as_str()),
+            (Distrust::OtherCa, "its certificate is not signed by the CA of the kubeconfig")
+        );
         assert_eq!(distrust("connection refused"), None);
         assert!(distrust("received fatal alert: CertificateRequired").is_some());
     }

@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::manifests::{ManifestError, parse_documents};
 use super::mark::MADE_BY;
-use super::program::{Ended, Program, ProgramError, capture};
 use super::release::Release;
+use crate::failure::Hint;
+use crate::local::{Ended, Program, ProgramError, capture};
 
 /// For what needs no cluster: downloading and rendering a chart.
 const CHART_LIMIT: Duration = Duration::from_secs(180);
@@ -120,8 +121,33 @@ const REMEDIES: &[(&str, &str)] = &[
     ("failed calling webhook", "an admission webhook does not answer: are its pods ready? run the same command again"),
 ];
 
+/// What helm says of a server that it does not get through to (Go: net, net/http).
+const UNREACHED: &[&str] = &[
+    "no such host",
+    "server misbehaving",
+    "connection refused",
+    "connection reset",
+    "no route to host",
+    "network is unreachable",
+    "i/o timeout",
+    "handshake timeout",
+    "Client.Timeout exceeded",
+    "cluster unreachable",
+];
+
 impl HelmError {
-    pub fn hint(&self) -> Option<String> {
+    /// Whether a repository or the cluster could not be reached, rather than being reached and wrong.
+    pub fn is_unreached(&self) -> bool {
+        match self {
+            HelmError::Failed { said, .. } => UNREACHED.iter().any(|token| said.contains(token)),
+            HelmError::Run { source, .. } => matches!(source, ProgramError::Limit { .. }),
+            HelmError::Answer { .. } | HelmError::Manifests { .. } | HelmError::Home { .. } => false,
+        }
+    }
+}
+
+impl Hint for HelmError {
+    fn hint(&self) -> Option<String> {
         match self {
             HelmError::Failed { said, .. } => {
                 let known = REMEDIES.iter().find(|(token, _)| said.contains(token));
@@ -276,6 +302,17 @@ mod tests {
         );
         assert_eq!(repository("oci://x.test/charts/").words(), ["oci://x.test/charts/traefik", "--version", "37.0.0"]);
         assert_eq!(ChartRef::Path("/charts/x".into()).words(), ["/charts/x"]);
+    }
+
+    #[test]
+    fn a_repository_that_does_not_answer_is_told_apart_from_one_that_is_wrong() {
+        let failed = |said: &str| HelmError::Failed { doing: "show".into(), ended: Ended::Code(1), said: said.into() };
+        let away = "looks like \"https://charts.test\" is not a valid chart repository or cannot be reached: Get \
+            \"https://charts.test/index.yaml\": dial tcp: lookup charts.test: no such host";
+        assert!(failed(away).is_unreached() && failed(away).hint().unwrap().contains("check the URL"));
+        assert!(
+            !failed("chart \"rancher\" version \"9.9.9\" not found in https://charts.test repository").is_unreached()
+        );
     }
 
     #[test]

@@ -4,7 +4,12 @@ use std::path::{Path, PathBuf};
 
 use kube::config::{AuthInfo, ExecConfig};
 
-use super::{Access, from_base64};
+use super::Access;
+use crate::remote::read_regular;
+use data_encoding::BASE64;
+
+/// No certificate comes near this (bytes).
+const LARGEST: u64 = 1024 * 1024;
 
 /// The proof that goes with the meant context; never a key or a token itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +53,15 @@ impl Access {
 /// In the order in which kube takes them.
 fn of(user: &AuthInfo) -> Identity {
     if let Some(data) = &user.client_certificate_data {
-        return Identity::Certificate(from_base64(data).ok_or_else(|| "client-certificate-data is not base64".into()));
+        return Identity::Certificate(
+            BASE64.decode(data.trim().as_bytes()).ok().ok_or_else(|| "client-certificate-data is not base64".into()),
+        );
     }
     if let Some(file) = &user.client_certificate {
-        let read = std::fs::read(file).map_err(|error| format!("{file}: {}", error.kind()));
+        let read = read_regular(Path::new(file), LARGEST).map_err(|error| match error.kind() {
+            std::io::ErrorKind::Other => format!("{file}: {error}"),
+            kind => format!("{file}: {kind}"),
+        });
         return Identity::Certificate(read);
     }
     if let Some(program) = &user.exec {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use fail::fail_point;
 use http::Request;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -12,11 +13,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Api;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::client::Body;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::{Cluster, ClusterError, FIELD_MANAGER};
+use crate::failure::Hint;
+use crate::remote::since_boot;
 
 /// Where it lies: a namespace that every cluster has.
 pub const LEASE: (&str, &str) = ("kube-system", "cowhand");
@@ -32,8 +34,8 @@ pub enum LeaseError {
     Cluster { source: Box<ClusterError> },
 }
 
-impl LeaseError {
-    pub fn hint(&self) -> Option<String> {
+impl Hint for LeaseError {
+    fn hint(&self) -> Option<String> {
         match self {
             LeaseError::Held { free_in, .. } => {
                 Some(format!("wait for it, or end it; if its holder is gone, the lock is free in {free_in} s"))
@@ -47,6 +49,7 @@ impl LeaseError {
 pub struct LeaseLock {
     api: Api<Lease>,
     lost: watch::Receiver<bool>,
+    asked: mpsc::Sender<oneshot::Sender<()>>,
     task: JoinHandle<()>,
     holder: String,
 }
@@ -65,6 +68,7 @@ impl LeaseLock {
         let version = there.and_then(|lease| lease.metadata.resource_version);
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
         let wanted = lease(holder, now, version.clone());
+        fail_point!("lease.take");
         let taken = match version {
             None => api.create(&parameters, &wanted).await,
             Some(_) => api.replace(LEASE.1, &parameters, &wanted).await,
@@ -83,13 +87,24 @@ impl LeaseLock {
             Err(error) => return Err(refused(error)),
         }
         let (tell, lost) = watch::channel(false);
+        let (asked, mut questions) = mpsc::channel(1);
         let keeper = Keeper { client: cluster.client.clone(), api: api.clone(), holder: holder.to_owned() };
         let task = tokio::spawn(async move {
-            keeper.keep().await;
+            let renew = || {
+                let keeper = keeper.clone();
+                async move { keeper.renew().await.map_err(drop) }
+            };
+            keep(renew, since_boot, STEP, &mut questions).await;
             // Nobody listens any more when the run is over.
             let _ = tell.send(true);
         });
-        Ok(LeaseLock { api, lost, task, holder: holder.to_owned() })
+        Ok(LeaseLock { api, lost, asked, task, holder: holder.to_owned() })
+    }
+
+    /// Renews it now: whether it is still ours. For the moment before something is changed.
+    pub async fn renewed(&self) -> bool {
+        let (answer, renewed) = oneshot::channel();
+        self.asked.send(answer).await.is_ok() && renewed.await.is_ok()
     }
 
     /// Comes back when the lock is lost: taken by another, or not renewed for as long as it lasts.
@@ -121,7 +136,56 @@ impl Drop for LeaseLock {
     }
 }
 
-/// Renews until it cannot.
+/// How often it is looked at whether the machine has slept.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Renews at every beat, and whenever somebody asks, until it cannot: comes back when the lock is another's, or was not
+/// renewed for as long as it lasts by this clock.
+async fn keep<Renewal: Future<Output = Result<bool, ()>>>(
+    renew: impl Fn() -> Renewal,
+    clock: impl Fn() -> Duration,
+    step: Duration,
+    questions: &mut mpsc::Receiver<oneshot::Sender<()>>,
+) {
+    let patience = Duration::from_secs(DURATION.unsigned_abs().into());
+    let (mut renewed, mut tried) = (clock(), clock());
+    let is_over = |renewed: Duration| clock().saturating_sub(renewed) >= patience;
+    loop {
+        let question = tokio::select! {
+            () = tokio::time::sleep(step) => None,
+            question = questions.recv() => question,
+        };
+        if is_over(renewed) {
+            return;
+        }
+        if question.is_none() && clock().saturating_sub(tried) < BEAT {
+            continue;
+        }
+        tried = clock();
+        let asleep = async {
+            while !is_over(renewed) {
+                tokio::time::sleep(step).await;
+            }
+        };
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(BEAT, renew()) => answer,
+            () = asleep => return,
+        };
+        match answer {
+            Ok(Ok(true)) => renewed = tried,
+            Ok(Ok(false)) => return,
+            // The API may blink; for how long, the clock says.
+            Ok(Err(())) | Err(_) => {}
+        }
+        if let Some(question) = question {
+            // Who asked may be gone.
+            let _ = question.send(());
+        }
+    }
+}
+
+/// Renews it once.
+#[derive(Clone)]
 struct Keeper {
     client: kube::Client,
     api: Api<Lease>,
@@ -129,20 +193,6 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn keep(&self) {
-        let patience = Duration::from_secs(DURATION.unsigned_abs().into());
-        let mut last = Instant::now();
-        while last.elapsed() < patience {
-            tokio::time::sleep(BEAT).await;
-            match tokio::time::timeout(BEAT, self.renew()).await {
-                Ok(Ok(true)) => last = Instant::now(),
-                Ok(Ok(false)) => return,
-                // The API may blink; for how long, the loop's condition says.
-                Ok(Err(_)) | Err(_) => {}
-            }
-        }
-    }
-
     /// False when it is no longer ours.
     async fn renew(&self) -> Result<bool, kube::Error> {
         let Some(there) = self.api.get_opt(LEASE.1).await? else { return Ok(false) };
@@ -150,6 +200,7 @@ impl Keeper {
             return Ok(false);
         }
         let now = server_time(&self.client).await?.unwrap_or_else(Timestamp::now);
+        fail_point!("lease.renew");
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
         let wanted = lease(&self.holder, now, there.metadata.resource_version);
         match self.api.replace(LEASE.1, &parameters, &wanted).await {
@@ -215,6 +266,91 @@ mod tests {
         assert_eq!(holder_of(&taken, at(60)), None);
         assert_eq!(holder_of(&lease("", at(0), None), at(0)), None);
         assert_eq!(holder_of(&Lease::default(), at(0)), None);
+    }
+
+    /// A second of the clock in these tests.
+    const SECOND: Duration = Duration::from_millis(1);
+
+    /// Keeps a lock for 1,000 s of a clock that jumps ahead by `slept` once `awake` seconds are over: at which of its
+    /// seconds the lock was renewed, and whether it was kept to the end.
+    async fn kept(awake: u64, slept: u64, answer: Result<bool, ()>) -> (Vec<u64>, bool) {
+        let (_asked, mut questions) = mpsc::channel(1);
+        let (now, renewals) = (std::cell::Cell::new(0), std::cell::RefCell::new(Vec::new()));
+        let renew = || {
+            renewals.borrow_mut().push(now.get());
+            std::future::ready(answer)
+        };
+        let time = async {
+            for second in 1..1000 {
+                tokio::time::sleep(SECOND).await;
+                now.set(second + if second >= awake { slept } else { 0 });
+            }
+        };
+        let kept = tokio::select! {
+            () = keep(&renew, || Duration::from_secs(now.get()), SECOND, &mut questions) => false,
+            () = time => true,
+        };
+        (renewals.take(), kept)
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_slept_longer_than_the_lock_lasts_has_lost_it() {
+        let (renewals, kept_on) = kept(100, 3600, Ok(true)).await;
+        assert!(!kept_on && renewals.len() > 3, "{renewals:?}");
+        assert!(renewals.iter().all(|second| *second < 100), "renewed after it woke: {renewals:?}");
+        assert!(kept(100, 10, Ok(true)).await.1, "a nap is none");
+        let (renewals, kept_on) = kept(2000, 0, Ok(false)).await;
+        assert!(!kept_on && renewals.len() == 1, "it is another's");
+        let (renewals, kept_on) = kept(2000, 0, Err(())).await;
+        assert!(!kept_on && renewals.iter().all(|second| *second < 60), "the API was away for longer than it lasts");
+    }
+
+    #[tokio::test]
+    async fn a_sleep_in_the_middle_of_a_renewal_is_seen_too() {
+        let (_asked, mut questions) = mpsc::channel(1);
+        let now = std::cell::Cell::new(0);
+        let hangs = || {
+            now.set(3600);
+            std::future::pending()
+        };
+        let clock = || Duration::from_secs(now.replace(now.get() + 5));
+        keep(hangs, clock, SECOND, &mut questions).await;
+        assert!(now.get() >= 3600);
+    }
+
+    #[tokio::test]
+    async fn who_asks_gets_an_answer_after_a_renewal_and_none_when_it_is_lost() {
+        for ours in [true, false] {
+            let (asked, mut questions) = mpsc::channel(1);
+            let renewals = std::cell::Cell::new(0);
+            let renew = || {
+                renewals.set(renewals.get() + 1);
+                std::future::ready(Ok(ours))
+            };
+            let keeping = async {
+                keep(&renew, || Duration::ZERO, SECOND, &mut questions).await;
+                drop(questions);
+                std::future::pending::<()>().await;
+            };
+            let question = async {
+                let (answer, renewed) = oneshot::channel();
+                asked.send(answer).await.unwrap();
+                renewed.await.is_ok()
+            };
+            tokio::select! {
+                answered = question => assert_eq!((answered, renewals.get()), (ours, 1)),
+                () = keeping => {}
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_clock_is_the_one_that_goes_on_in_sleep() {
+        // proc(5): the first number of /proc/uptime is the time since boot, suspended time included.
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let uptime: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+        assert!((since_boot().as_secs_f64() - uptime).abs() < 2.0);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! (rancher/rke: cluster/addons.go, templates/addonjob.go). So Secrets, objects of kinds that somebody has to define
 //! first, and objects too big for kubectl's annotation are applied through the API afterwards.
 
+use crate::failure::Hint;
 use serde_json::{Map, Value, json};
 
 /// Objects of these groups exist in every cluster.
@@ -64,6 +65,8 @@ pub enum ManifestError {
     #[error("a rendered manifest lacks {missing}")]
     Lacks { missing: &'static str },
 }
+
+impl Hint for ManifestError {}
 
 /// What a rendered chart becomes.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -9,8 +9,11 @@ use super::{Cluster, ClusterError, ObjectRef};
 /// Beside [`super::FIELD_MANAGER`], so that marks and contents do not take each other away.
 const MARKS: &str = "cowhand-marks";
 
-/// Label of a namespace or a Helm release that cowhand made, so that it may change and remove what is in it.
+/// Label of a namespace or a Helm release that cowhand made. For which inventory, the mark tells.
 pub const MADE_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "cowhand");
+
+/// Namespace and name of the ConfigMap that names the inventory which works in a cluster that was there before.
+pub const MARK: (&str, &str) = ("kube-system", "cowhand");
 
 impl Cluster {
     /// Puts the labels and annotations of `manifest` (metadata, or a pod template's metadata) on the object that is there.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Cluster, ClusterError};
 
 /// One node of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct NodeSeen {
     pub name: String,
     pub ready: bool,

@@ -6,6 +6,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Propagatio
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 
+use super::kind::Kind;
 use super::{Cluster, ClusterError};
 
 /// What an object is called, enough to find it.
@@ -53,14 +54,6 @@ impl fmt::Display for ObjectRef {
             None => write!(f, "{kind} {}", self.name),
         }
     }
-}
-
-/// A kind as the API knows it.
-#[derive(Debug, Clone)]
-pub struct Kind {
-    kind: String,
-    plural: String,
-    namespaced: bool,
 }
 
 impl Cluster {

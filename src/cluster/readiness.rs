@@ -16,7 +16,7 @@ const DEFINITIONS: [&str; 6] = [
 ];
 
 /// What has to hold, in order, before an Issuer can be made: definitions established, the three deployments ready, the
-/// webhook reachable and trusted, and a trial Issuer accepted by it. `release` is the Helm release's name, which the
+/// webhook reachable and trusted, and an Issuer accepted by it in a dry run. `release` is the Helm release's name, which the
 /// chart puts before its objects' names when it is not `cert-manager`.
 pub fn cert_manager_ready(namespace: &str, release: &str) -> Vec<Condition> {
     let full = if release.contains("cert-manager") { release.to_owned() } else { format!("{release}-cert-manager") };
@@ -31,7 +31,7 @@ pub fn cert_manager_ready(namespace: &str, release: &str) -> Vec<Condition> {
         manifest: json!({
             "apiVersion": "cert-manager.io/v1",
             "kind": "Issuer",
-            "metadata": {"name": "cowhand-trial", "namespace": namespace},
+            "metadata": {"name": "cowhand-dry-run", "namespace": namespace},
             "spec": {"selfSigned": {}},
         }),
     });
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_trial_comes_last_and_names_follow_the_release() {
+    fn the_dry_run_comes_last_and_names_follow_the_release() {
         let all = cert_manager_ready("cert-manager", "cert-manager");
         assert!(matches!(all.last(), Some(Condition::DryRunAccepted { .. })));
         let names = |all: &[Condition]| all.iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -1,8 +1,6 @@
-//! What helm installed, and releases that a killed helm left locked.
+//! What helm installed.
 
 use serde::{Deserialize, Serialize};
-
-use super::{Cluster, ClusterError, Inhabitant};
 
 /// One Helm release as `helm list` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -30,28 +28,6 @@ pub enum ReleaseStatus {
     Uninstalled,
     Uninstalling,
     Unknown,
-}
-
-impl Cluster {
-    /// Frees a release that a killed helm left pending ("another operation is in progress"), and says what it did.
-    ///
-    /// Only the record of the unfinished revision is removed (helm keeps each as a Secret); the objects stay and are
-    /// adopted by the next `helm upgrade --install`. `helm uninstall` would free a first install too, but by deleting
-    /// what runs, with old cert-managers even all certificates. The caller must know that no helm is running.
-    pub async fn free_pending_release(&self, namespace: &str, release: &str) -> Result<Option<String>, ClusterError> {
-        let labels = format!("owner=helm,name={release}");
-        let records = self.secrets_by_label(namespace, &labels).await?;
-        let label =
-            |record: &Inhabitant, key: &str| record.metadata["labels"][key].as_str().unwrap_or_default().to_owned();
-        let revision = |record: &Inhabitant| label(record, "version").parse::<u64>().unwrap_or(0);
-        let Some(newest) = records.iter().max_by_key(|record| revision(record)) else { return Ok(None) };
-        let status = label(newest, "status");
-        if !status.starts_with("pending-") {
-            return Ok(None);
-        }
-        self.delete(&newest.object).await?;
-        Ok(Some(format!("release {namespace}/{release}: revision {} was left {status}, freed", revision(newest))))
-    }
 }
 
 #[cfg(test)]

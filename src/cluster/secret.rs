@@ -1,5 +1,6 @@
 //! Secrets: written, compared by digest, read; their contents never in an error or a log.
 
+use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
@@ -24,7 +25,7 @@ pub struct SecretDigest {
 impl SecretDigest {
     /// The digest of a Secret that is still to be written.
     pub fn of(kind: &str, data: &BTreeMap<String, SecretSlice<u8>>) -> Self {
-        let digest = |bytes: &SecretSlice<u8>| hex(&Sha256::digest(bytes.expose_secret()));
+        let digest = |bytes: &SecretSlice<u8>| HEXLOWER.encode(&Sha256::digest(bytes.expose_secret()));
         SecretDigest { kind: kind.into(), keys: data.iter().map(|(key, bytes)| (key.clone(), digest(bytes))).collect() }
     }
 }
@@ -120,16 +121,6 @@ fn discreet(error: ClusterError) -> ClusterError {
         | ClusterError::Manifest { .. }
         | ClusterError::Write { .. } => error,
     }
-}
-
-/// What the API holds as base64 (RFC 4648).
-pub fn from_base64(text: &str) -> Option<Vec<u8>> {
-    serde_json::from_value::<ByteString>(text.trim().into()).ok().map(|bytes| bytes.0)
-}
-
-/// Small letters, no separators.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pull::{Pulls, Stuck, stuck};
+use super::why::pod_troubles;
 use super::{Cluster, ClusterError, Condition, Seen};
+use crate::failure::Hint;
 
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -19,14 +22,18 @@ pub enum WaitError {
     Unseen { what: String, source: ClusterError },
 }
 
-impl WaitError {
-    pub fn hint(&self) -> Option<String> {
+impl Hint for WaitError {
+    fn hint(&self) -> Option<String> {
         match self {
             WaitError::Unseen { source, .. } => source.hint(),
             WaitError::NotInTime { why, .. } | WaitError::Failed { why, .. } => {
                 let said = |word: &str| why.iter().any(|line| line.contains(word));
-                if said("ImagePullBackOff") || said("ErrImagePull") || said("ErrImageNeverPull") {
-                    return Some("the image cannot be pulled on that node: try `docker pull` there, check the registry and its proxy".into());
+                let reasons = ["ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"];
+                if reasons.into_iter().any(said) {
+                    return Some(
+                        "the image cannot be pulled on that node: see that its name and tag are right, try `docker pull` there, check the registry and its proxy"
+                            .into(),
+                    );
                 }
                 said("runAsNonRoot")
                     .then(|| "the image's USER is not a number; use an image that names one by number".into())
@@ -35,7 +42,8 @@ impl WaitError {
     }
 }
 
-fn duration(limit: Duration) -> String {
+/// A limit as people say it: `5m30s`.
+pub fn duration(limit: Duration) -> String {
     match (limit.as_secs() / 60, limit.as_secs() % 60) {
         (0, seconds) => format!("{seconds}s"),
         (minutes, 0) => format!("{minutes}m"),
@@ -57,15 +65,19 @@ impl Cluster {
         mut progress: impl FnMut(&str),
     ) -> Result<String, WaitError> {
         let end = Instant::now() + limit;
-        let mut last = String::new();
+        let (mut last, mut pulls) = (String::new(), Pulls::default());
         loop {
             let seen = self.sight(what, end).await?;
             let text = match seen {
                 Seen::Met(text) => return Ok(text),
-                Seen::Never(seen) => {
-                    return Err(WaitError::Failed { what: what.to_string(), seen, why: self.explain(what).await });
+                Seen::Never(seen) => return Err(self.failed(what, seen).await),
+                Seen::NotYet(text) => {
+                    let (text, stuck) = self.with_clause(what, text).await;
+                    if let Some(stuck) = self.given_up(what, pulls.hear(stuck, Instant::now())).await {
+                        return Err(self.failed(what, stuck.text()).await);
+                    }
+                    text
                 }
-                Seen::NotYet(text) => self.with_clause(what, text).await,
             };
             if text != last {
                 progress(&text);
@@ -109,11 +121,34 @@ impl Cluster {
         }
     }
 
-    async fn with_clause(&self, what: &Condition, text: String) -> String {
-        match self.pod_clause(what).await {
-            Ok(Some(clause)) => format!("{text} · {clause}"),
-            // The next look tells of an API that does not answer.
-            Ok(None) | Err(_) => text,
+    async fn failed(&self, what: &Condition, seen: String) -> WaitError {
+        WaitError::Failed { what: what.to_string(), seen, why: self.explain(what).await }
+    }
+
+    /// The pod without an image, unless it is being pulled just now.
+    async fn given_up(&self, what: &Condition, stuck: Option<Stuck>) -> Option<Stuck> {
+        let (stuck, namespace) = stuck.zip(what.object().and_then(|object| object.namespace))?;
+        (!self.is_pulling(&namespace, &stuck).await).then_some(stuck)
+    }
+
+    /// What was seen, with a clause about a pod that is not well, and the pod that has no image.
+    async fn with_clause(&self, what: &Condition, text: String) -> (String, Option<Stuck>) {
+        // The next look tells of an API that does not answer.
+        let Ok(Some((workload, pods))) = self.workload(what).await else { return (text, None) };
+        let stuck = stuck(&workload, &pods);
+        let clause = stuck.as_ref().map(Stuck::text).or_else(|| pods.iter().flat_map(pod_troubles).next());
+        (clause.map_or(text.clone(), |clause| format!("{text} · {clause}")), stuck)
+    }
+
+    /// What is not ready of it, with a clause about why; `None` when it is, or is not there.
+    pub async fn unready(&self, what: &Condition) -> Result<Option<String>, ClusterError> {
+        let there = match what.object() {
+            Some(object) => self.get(&object).await?.is_some(),
+            None => true,
+        };
+        match self.look(what).await? {
+            Seen::NotYet(text) | Seen::Never(text) if there => Ok(Some(self.with_clause(what, text).await.0)),
+            Seen::NotYet(_) | Seen::Never(_) | Seen::Met(_) => Ok(None),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Why something is not ready: what its pods wait for, and what was last said about them.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::nodes::condition;
 use super::{Cluster, ClusterError, Condition};
@@ -68,9 +68,7 @@ impl Cluster {
 
     async fn explain_pods(&self, namespace: &str, labels: &Value) -> Vec<String> {
         let Some(labels) = labels.as_object() else { return Vec::new() };
-        let selector: Vec<String> =
-            labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
-        match self.list("v1", "Pod", Some(namespace), Some(&selector.join(","))).await {
+        match self.list("v1", "Pod", Some(namespace), Some(&selector(labels))).await {
             Ok(pods) if pods.is_empty() => vec!["it has no pods".into()],
             Ok(pods) => pods.iter().flat_map(pod_troubles).collect(),
             Err(error) => vec![error.to_string()],
@@ -85,19 +83,26 @@ impl Cluster {
         }
     }
 
-    /// One short clause about the first pod that is not well, for progress lines.
-    pub(super) async fn pod_clause(&self, what: &Condition) -> Result<Option<String>, ClusterError> {
+    /// A Deployment or DaemonSet and its pods; `None` for anything else, and where there is none.
+    pub(super) async fn workload(&self, what: &Condition) -> Result<Option<(Value, Vec<Value>)>, ClusterError> {
         let (Condition::DeploymentReady { namespace, .. } | Condition::DaemonSetReady { namespace, .. }) = what else {
             return Ok(None);
         };
         let Some(object) = what.object() else { return Ok(None) };
         let Some(found) = self.get(&object).await? else { return Ok(None) };
-        Ok(self.explain_pods(namespace, &found["spec"]["selector"]["matchLabels"]).await.into_iter().next())
+        let Some(labels) = found["spec"]["selector"]["matchLabels"].as_object() else { return Ok(None) };
+        let pods = self.list("v1", "Pod", Some(namespace), Some(&selector(labels))).await?;
+        Ok(Some((found, pods)))
     }
 }
 
+fn selector(labels: &Map<String, Value>) -> String {
+    let labels = labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+    labels.collect::<Vec<_>>().join(",")
+}
+
 /// What a pod's containers wait for, one line each; empty for a pod that is well.
-fn pod_troubles(pod: &Value) -> Vec<String> {
+pub(super) fn pod_troubles(pod: &Value) -> Vec<String> {
     let name = pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("pod");
     let node = pod.pointer("/spec/nodeName").and_then(Value::as_str);
     let at = node.map(|node| format!(" on {node}")).unwrap_or_default();

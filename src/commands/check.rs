@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::look::{heading, look, skips};
-use super::machines::Machines;
-use super::site::Site;
-use super::{Answer, Connect, Context, Skip};
 use crate::check;
-use crate::report::{Exit, Failure};
+use crate::failure::{Exit, Failure};
+use crate::session::machines::Machines;
+use crate::session::preflight::{heading, look, skips};
+use crate::session::project::Project;
+use crate::session::{Answer, Connect, Context, Skip, TakeOver};
 
 /// What was said to `check`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -22,6 +22,8 @@ pub struct Check {
     pub skip: Skip,
     #[command(flatten)]
     pub connect: Connect,
+    #[command(flatten)]
+    pub take_over: TakeOver,
 }
 
 /// These say that a machine or the cluster was not seen at all.
@@ -32,14 +34,14 @@ pub async fn run(context: &Context, wanted: Check) -> Answer {
         return list(context);
     }
     let began = Instant::now();
-    let site = Site::open(context)?;
-    let skips = skips(&site, &wanted.skip)?;
+    let project = Project::open(context)?.taking_over(&wanted.take_over)?;
+    let skips = skips(&project, &wanted.skip)?;
     let machines = match wanted.offline {
         true => None,
-        false => Some(Machines::connect(&site.inventory, &wanted.connect, context, None).await),
+        false => Some(Machines::connect(&project.inventory, &wanted.connect, context, None).await),
     };
-    let report = look(&site, machines.as_ref(), &skips).await?.report;
-    context.console.findings(&heading(&site), &report.findings, began.elapsed().as_secs_f64())?;
+    let report = look(&project, machines.as_ref(), &skips).await?.report;
+    context.console.findings(&heading(&project), &report.findings, began.elapsed().as_secs_f64())?;
     if report.blocking().any(|finding| UNREACHED.contains(&finding.check)) {
         return Ok(Exit::Unreachable);
     }

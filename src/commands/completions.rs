@@ -1,9 +1,11 @@
-//! What makes a shell complete cowhand's words.
+//! What makes a shell complete cowhand's words: the shell asks cowhand itself, which knows checks and inventories.
 
 use clap_complete::Shell;
+use clap_complete::env::Shells;
 
-use super::{Answer, Context};
-use crate::report::Exit;
+use crate::failure::{Exit, Failure};
+use crate::session::context::COMPLETE;
+use crate::session::{Answer, Context};
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Completions {
@@ -11,10 +13,15 @@ pub struct Completions {
     pub shell: Shell,
 }
 
-/// `words` is the whole command line that can be said; it lies above this room.
-pub fn run(context: &Context, wanted: &Completions, mut words: clap::Command) -> Answer {
+pub fn run(context: &Context, wanted: &Completions) -> Answer {
+    let name = wanted.shell.to_string();
+    let shells = Shells::builtins();
+    let unknown = || Failure::new(Exit::Usage, format!("{name} is not completed for"));
+    let shell = shells.completer(&name).ok_or_else(unknown)?;
     let mut script = Vec::new();
-    clap_complete::generate(wanted.shell, &mut words, "cowhand", &mut script);
+    // The program that PATH has then, not the one that prints this.
+    let printed = shell.write_registration(COMPLETE, "cowhand", "cowhand", "cowhand", &mut script);
+    printed.map_err(|error| Failure::with_cause(Exit::Bug, "no script could be made", &error))?;
     context.console.raw(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }

@@ -1,35 +1,53 @@
 //! What a check looks at, why it matters and what to do; and the exit codes.
 
+use clap_complete::{ArgValueCandidates, CompletionCandidate};
 use serde::Serialize;
 
-use super::{Answer, Context};
-use crate::report::{Exit, Failure, Look, Tone};
+use crate::check;
+use crate::failure::{Exit, Failure};
+use crate::report::{Look, Tone};
+use crate::session::context::candidate;
+use crate::session::{Answer, Context};
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Explain {
     /// Id of a check, e.g. `docker.too-new`, or `exit-codes`
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = ArgValueCandidates::new(explainable))]
     pub topic: String,
 }
 
 /// What is known of one check, in whole sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Explanation {
-    pub id: &'static str,
-    pub what: &'static str,
-    pub why: &'static str,
-    pub fix: &'static str,
+struct Explanation {
+    id: &'static str,
+    what: &'static str,
+    why: &'static str,
+    fix: &'static str,
+}
+
+impl From<check::Listed> for Explanation {
+    fn from(one: check::Listed) -> Self {
+        Explanation { id: one.id, what: one.what, why: one.why, fix: one.fix }
+    }
 }
 
 const EXIT_CODES: &str = "exit-codes";
 
-pub fn run(context: &Context, wanted: &Explain, checks: &[Explanation]) -> Answer {
+/// What `explain` explains.
+fn explainable() -> Vec<CompletionCandidate> {
+    let codes = CompletionCandidate::new(EXIT_CODES).help(Some("The exit codes".into()));
+    check::listed().into_iter().map(candidate).chain([codes]).collect()
+}
+
+/// Explains a check, before or after the installation, or the exit codes.
+pub fn run(context: &Context, wanted: &Explain) -> Answer {
     let topic = &wanted.topic.trim().to_ascii_lowercase();
     if topic == EXIT_CODES {
         context.console.data("exit-codes", &exit_codes(), exit_codes_text)?;
         return Ok(Exit::Done);
     }
-    let check = checks.iter().find(|check| check.id == topic).ok_or_else(|| unknown(topic, checks))?;
+    let checks: Vec<Explanation> = check::listed().into_iter().map(Explanation::from).collect();
+    let check = checks.iter().find(|check| check.id == topic).ok_or_else(|| unknown(topic, &checks))?;
     context.console.data("explanation", check, |look| text(check, look))?;
     Ok(Exit::Done)
 }
@@ -76,7 +94,8 @@ fn exit_codes() -> Vec<Code> {
 fn exit_codes_text(look: &Look) -> String {
     let one = |code: Code| {
         let number = look.paint(Tone::Strong, &format!("{:>5}", code.code));
-        format!("{number}  {}\n       {}\n", code.meaning, look.paint(Tone::Dim, &look.wrap(code.advice, 7)))
+        let (meaning, advice) = (look.wrap(code.meaning, 7), look.wrap(code.advice, 7));
+        format!("{number}  {meaning}\n       {}\n", look.paint(Tone::Dim, &advice))
     };
     look.letters(&exit_codes().into_iter().map(one).collect::<String>())
 }

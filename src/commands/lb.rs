@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Answer, Context, new_file};
 use crate::balancer::{self, Floating, Front, Place, Refused, TlsFiles};
-use crate::report::{Exit, Failure};
+use crate::failure::{Exit, Failure};
+use crate::session::new_file;
+use crate::session::{Answer, Context};
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Lb {
@@ -108,9 +109,9 @@ struct Written<'a> {
 }
 
 pub fn run(context: &Context, wanted: &Lb) -> Answer {
-    let site = context.wanted()?;
-    let refused = |why: Refused| refused(&site.file, &why);
-    let front = Front::new(&site.inventory, &site.file.display().to_string()).map_err(refused)?;
+    let project = context.wanted()?;
+    let refused = |why: Refused| refused(&project.file, &why);
+    let front = Front::new(&project.inventory, &project.file.display().to_string()).map_err(refused)?;
     let (text, goal) = match &wanted.kind {
         Kind::Haproxy(said) => (balancer::haproxy(&front, &said.files()), &said.goal),
         Kind::Nginx(said) => (balancer::nginx(&front, &said.files()), &said.goal),
@@ -146,5 +147,5 @@ fn refused(file: &Path, why: &Refused) -> Failure {
         Refused::Options(_) => Exit::Usage,
         Refused::Inventory(_) => Exit::Inventory,
     };
-    Failure::new(exit, format!("{} gives no such text", file.display())).because(why).maybe_hint(why.hint())
+    Failure::with_cause(exit, format!("{} gives no such text", file.display()), why)
 }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cluster::from_base64;
 use crate::tls::{self, Cacerts, Cell, CertificateFacts, Origin, Recipe, Sense};
+use data_encoding::BASE64;
 
 /// Who puts a new certificate in the place of this one before it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -31,7 +31,7 @@ impl Renewer {
             Renewer::RkeRotate => "you: `rke cert rotate`",
             Renewer::RkeRotateCa => "you: `rke cert rotate --rotate-ca`",
             Renewer::Files => "you: new files, `cowhand up`",
-            Renewer::Ca => "you: a new CA, in three runs",
+            Renewer::Ca => "you: a new CA; `cowhand up` names the steps",
             Renewer::Balancer => "you: on the load balancer",
             Renewer::Owner => "whoever installed it",
         }
@@ -178,7 +178,7 @@ impl Certificates {
     }
 
     fn bundle(&mut self, place: &str, bundle: &str, renewer: Renewer, now: Timestamp) {
-        match from_base64(bundle) {
+        match BASE64.decode(bundle.trim().as_bytes()).ok() {
             Some(pem) => self.pem(place, &pem, renewer, now),
             None => self.not_seen(place, "its caBundle is not base64"),
         }

@@ -1,5 +1,7 @@
 //! What a cluster holds of Rancher, seen through its API.
 
+use std::collections::BTreeSet;
+
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::Value;
@@ -137,9 +139,12 @@ fn read_downstream(cluster: &Value) -> Option<Downstream> {
 pub struct RancherSeen {
     pub image: String,
     pub wanted: u64,
+    /// Ready pods with the images that the Deployment asks for now.
     pub ready: u64,
-    /// Name of the node of each ready pod, sorted.
+    /// Name of the node of each of these, sorted.
     pub nodes: Vec<String>,
+    /// Ready pods with other images: those of before a change that has not ended.
+    pub old_ready: u64,
     /// The agents' TLS mode that its pods are given.
     pub agents: Option<String>,
 }
@@ -155,17 +160,29 @@ pub async fn rancher(cluster: &Cluster) -> Result<Option<RancherSeen>, ClusterEr
 fn read_rancher(deployment: &Value, pods: &[Value]) -> RancherSeen {
     let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
     let image = deployment.pointer("/spec/template/spec/containers/0/image").and_then(Value::as_str);
-    let mut nodes: Vec<String> = pods.iter().filter(|pod| is_ready(pod)).filter_map(node_of).collect();
+    // Once no change is under way, all are of the wanted kind, whatever an admission webhook made of their images.
+    let settled = number("/status/observedGeneration") >= number("/metadata/generation")
+        && number("/status/updatedReplicas") == number("/status/replicas");
+    let wanted = images(deployment, "/spec/template/spec/containers");
+    let is_new = |pod: &&Value| settled || images(pod, "/spec/containers").is_superset(&wanted);
+    let (new, old): (Vec<&Value>, Vec<&Value>) = pods.iter().filter(|pod| is_ready(pod)).partition(is_new);
+    let mut nodes: Vec<String> = new.iter().filter_map(|pod| node_of(pod)).collect();
     nodes.sort();
     let agents =
         list(deployment, "/spec/template/spec/containers/0/env").find(|one| one["name"] == "CATTLE_AGENT_TLS_MODE");
     RancherSeen {
         image: image.unwrap_or_default().to_string(),
         wanted: number("/spec/replicas"),
-        ready: number("/status/readyReplicas"),
+        ready: new.len() as u64,
         nodes,
+        old_ready: old.len() as u64,
         agents: agents.and_then(|one| one["value"].as_str()).map(str::to_string),
     }
+}
+
+/// The images of the containers, in any order.
+fn images<'a>(object: &'a Value, containers: &'a str) -> BTreeSet<&'a str> {
+    list(object, containers).filter_map(|one| one["image"].as_str()).collect()
 }
 
 pub(super) fn is_ready(pod: &Value) -> bool {
@@ -251,16 +268,19 @@ mod tests {
             "spec": {"replicas": 3, "template": {"spec": {"containers": [{
                 "image": "rancher/rancher:v2.11.3", "env": [{"name": "CATTLE_AGENT_TLS_MODE", "value": "strict"}]
             }]}}},
-            "status": {"readyReplicas": 2}
+            "status": {"replicas": 4, "updatedReplicas": 3}
         });
         let pod = |node: &str, ready: &str| {
             json!({
-                "metadata": {}, "spec": {"nodeName": node}, "status": {"conditions": [{"type": "Ready", "status": ready}]}
+                "metadata": {}, "spec": {"nodeName": node, "containers": [{"image": "rancher/rancher:v2.11.3"}]}, "status": {"conditions": [{"type": "Ready", "status": ready}]}
             })
         };
         let mut leaving = pod("n3", "True");
         leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-        let seen = read_rancher(&deployment, &[pod("n2", "True"), pod("n1", "True"), pod("n3", "False"), leaving]);
+        let mut old = pod("n3", "True");
+        old["spec"]["containers"][0]["image"] = json!("rancher/rancher:v2.11.1");
+        let seen = read_rancher(&deployment, &[pod("n2", "True"), pod("n1", "True"), pod("n3", "False"), leaving, old]);
+        assert_eq!(seen.old_ready, 1, "counted apart");
         assert_eq!(seen.nodes, ["n1", "n2"]);
         assert_eq!((seen.wanted, seen.ready, seen.agents.as_deref()), (3, 2, Some("strict")));
     }

@@ -29,17 +29,29 @@ pub(super) fn api(sections: &Sections, section: &str) -> Fact<DockerApi> {
 pub(super) fn containers(sections: &Sections) -> Fact<Vec<Container>> {
     sections.first("docker-cli")?;
     let lines = sections.lines("containers")?;
-    let pairs = lines.iter().filter_map(|line| line.split_once('|'));
-    Ok(pairs.map(|(name, status)| container(name, status)).collect())
+    Ok(lines.iter().filter_map(|line| container(line)).collect())
 }
 
-fn container(name: &str, status: &str) -> Container {
-    let state = match status.split_whitespace().next() {
+/// `NAME|STATUS|LABEL|IMAGE`; the label is empty where there is none.
+pub(super) fn container(line: &str) -> Option<Container> {
+    let mut parts = line.splitn(4, '|');
+    let (name, status) = (parts.next()?, parts.next()?);
+    let label = parts.next().filter(|label| !label.is_empty());
+    Some(Container {
+        name: name.to_owned(),
+        state: state(status),
+        status: status.to_owned(),
+        label: label.map(str::to_owned),
+        image: parts.next().unwrap_or_default().to_owned(),
+    })
+}
+
+fn state(status: &str) -> ContainerState {
+    match status.split_whitespace().next() {
         Some("Up" | "Restarting") => ContainerState::Running,
         Some("Created") => ContainerState::Created,
         Some(_) | None => ContainerState::Stopped,
-    };
-    Container { name: name.to_owned(), state, status: status.to_owned() }
+    }
 }
 
 /// The engine's answer to `GET /version` (Docker Engine API, all versions).
@@ -94,7 +106,6 @@ mod tests {
 
     #[test]
     fn states_as_docker_ps_puts_them() {
-        let state = |status: &str| container("etcd", status).state;
         assert_eq!(state("Up 3 hours (unhealthy)"), ContainerState::Running);
         assert_eq!(state("Restarting (1) 2 seconds ago"), ContainerState::Running);
         assert_eq!(state("Created"), ContainerState::Created);

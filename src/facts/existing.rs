@@ -4,10 +4,12 @@ use serde_json::Value;
 
 use super::cluster::{IngressClass, ingress_classes};
 use super::controllers::{ControllerSeen, Occupant, TRAEFIK, controllers, occupants};
-use super::inhabitants::{self, CertManagerSeen, FormerRancher, RancherThere, ReleaseSeen, is_ours};
+use super::inhabitants::{self, CertManagerSeen, FormerRancher, RancherThere, ReleaseSeen};
+use super::owner::{self, Claim, Owner};
 use super::rights::{Answered, rights};
 use super::{Fact, Unseen};
 use crate::cluster::{Cluster, ClusterError, NodeSeen, ObjectRef};
+use crate::failure::Hint;
 
 /// Where cert-manager is installed when it is not there yet.
 const CERT_MANAGER: &str = "cert-manager";
@@ -33,6 +35,10 @@ impl ClusterObserved {
 pub struct ExistingSeen {
     /// e.g. `v1.32.2`.
     pub version: String,
+    /// UID of namespace kube-system.
+    pub uid: Fact<String>,
+    /// Whose what cowhand made there is.
+    pub claim: Fact<Claim>,
     /// RKE deploys its add-ons by Jobs `rke-…` in kube-system.
     pub built_by_rke: Fact<bool>,
     pub rights: Fact<Vec<Answered>>,
@@ -51,17 +57,17 @@ pub struct ExistingSeen {
 }
 
 impl ExistingSeen {
-    /// What lets people in already, besides a Traefik that cowhand installed with this class.
+    /// What lets people in already, besides a Traefik that cowhand installed for this inventory with this class.
     pub fn occupants(&self, own_class: &str) -> Fact<Vec<Occupant>> {
         let (classes, controllers) = (self.classes.clone()?, self.controllers.clone()?);
-        let releases = self.releases.clone()?;
-        let ours = releases.iter().find(|release| release.namespace == TRAEFIK && release.name == TRAEFIK);
-        Ok(occupants(&classes, &controllers, is_ours(ours).then_some((TRAEFIK, own_class))))
+        self.releases.clone()?;
+        self.claim.clone()?;
+        Ok(occupants(&classes, &controllers, self.is_ours(TRAEFIK).then_some((TRAEFIK, own_class))))
     }
 
-    /// Whether cowhand installed the release that has its namespace's name.
+    /// Whether cowhand installed the release that has its namespace's name, for this inventory.
     pub fn is_ours(&self, name: &str) -> bool {
-        is_ours(self.release(name, name))
+        self.claim.as_ref().is_ok_and(|claim| claim.covers(self.release(name, name)))
     }
 
     /// A Helm release by its namespace and name.
@@ -80,8 +86,8 @@ pub struct ApiServiceSeen {
     pub unavailable: Option<String>,
 }
 
-/// Looks at the cluster; what cannot be seen says why.
-pub async fn existing(cluster: &Cluster) -> ClusterObserved {
+/// Looks at the cluster for this inventory; what cannot be seen says why.
+pub async fn existing(cluster: &Cluster, owner: &Owner) -> ClusterObserved {
     let version = match cluster.version().await {
         Ok(version) => version,
         Err(error) => return ClusterObserved::Unreachable { reason: error.to_string(), hint: error.hint() },
@@ -91,6 +97,7 @@ pub async fn existing(cluster: &Cluster) -> ClusterObserved {
     let cert_manager = inhabitants::cert_manager(cluster).await;
     let place = cert_manager.as_ref().ok().and_then(|found| found.controller.as_ref());
     let issuing = place.map_or(CERT_MANAGER, |place| place.namespace.as_str());
+    let (uid, claim) = tokio::join!(owner::cluster_uid(cluster), owner::claim(cluster, owner));
     let (rights, nodes, controllers, api_services, aggregation, rancher, former, storage, built_by_rke) = tokio::join!(
         rights(cluster, issuing),
         cluster.nodes(),
@@ -104,6 +111,8 @@ pub async fn existing(cluster: &Cluster) -> ClusterObserved {
     );
     ClusterObserved::Reached(Box::new(ExistingSeen {
         version,
+        uid: uid.map_err(unseen),
+        claim: claim.map_err(unseen),
         built_by_rke: built_by_rke.map_err(unseen),
         rights: rights.map_err(unseen),
         nodes: nodes.map_err(unseen),

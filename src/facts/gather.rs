@@ -14,6 +14,7 @@ use tracing::Instrument;
 use super::{
     ClockOffset, DockerApi, Fact, NodeFacts, NodeObservation, Observed, Outcome, Reached, Unseen, engine, parse,
 };
+use crate::failure::Hint;
 use crate::inventory::Node;
 use crate::remote::{ConnectError, Connection, Remote, RemoteError, Stdin, Words};
 

@@ -1,48 +1,12 @@
 //! Which cluster a machine belongs to: known by its CA, on the node and in RKE's state file.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
-use super::{Fact, Unseen};
-
-/// SHA-256 of a CA certificate (DER).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CaFingerprint([u8; 32]);
-
-impl CaFingerprint {
-    /// Of the first certificate in a PEM text.
-    pub fn from_pem(pem: &str) -> Fact<Self> {
-        let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes())
-            .map_err(|error| Unseen(format!("the CA certificate cannot be read: {error}")))?;
-        if block.label != "CERTIFICATE" {
-            return Err(Unseen(format!("a certificate was expected, a {} was found", block.label)));
-        }
-        Ok(CaFingerprint(Sha256::digest(&block.contents).into()))
-    }
-
-    /// The first two bytes, as people compare them at a glance: `5f:2c…`.
-    pub fn short(&self) -> String {
-        format!("{:02x}:{:02x}…", self.0[0], self.0[1])
-    }
-}
-
-impl fmt::Display for CaFingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            write!(f, "{}{byte:02x}", if index == 0 { "" } else { ":" })?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for CaFingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CaFingerprint({})", self.short())
-    }
-}
+use super::members::NodesOnly;
+use super::owner::Pinned;
+use super::{CaFingerprint, StateNodes};
 
 /// What lies in the workspace, as far as checks need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +14,8 @@ pub struct WorkspaceFacts {
     pub state: StateFile,
     /// What is wrong with that file as it lies there, and what `up` will do about it.
     pub broken: Option<(String, String)>,
+    /// With engine existing, the cluster that the inventory was first run on.
+    pub pinned: Option<Pinned>,
 }
 
 /// RKE's `cluster.rkestate`.
@@ -60,6 +26,8 @@ pub enum StateFile {
         path: PathBuf,
         /// The CAs of the desired and of the applied state; they differ while a CA is being changed.
         authorities: Vec<CaFingerprint>,
+        /// The nodes of both halves.
+        nodes: StateNodes,
     },
     Unreadable {
         path: PathBuf,
@@ -76,15 +44,28 @@ impl StateFile {
             Err(error) => return StateFile::Unreadable { path, reason: error.to_string() },
         };
         let mut authorities = Vec::new();
-        for half in [state.desired, state.current].into_iter().flatten() {
-            let Some(authority) = half.certificates.and_then(|bundle| bundle.authority) else { continue };
+        let (desired, current) = (state.desired.unwrap_or_default(), state.current.unwrap_or_default());
+        let nodes = StateNodes {
+            applied: current.config.map(Vec::from),
+            desired: desired.config.map(Vec::from).unwrap_or_default(),
+        };
+        for certificates in [desired.certificates, current.certificates].into_iter().flatten() {
+            let Some(authority) = certificates.authority else { continue };
             match CaFingerprint::from_pem(&authority.pem) {
                 Ok(found) if authorities.contains(&found) => {}
                 Ok(found) => authorities.push(found),
                 Err(reason) => return StateFile::Unreadable { path, reason: reason.0 },
             }
         }
-        StateFile::Present { path, authorities }
+        StateFile::Present { path, authorities, nodes }
+    }
+
+    /// The nodes of the cluster; none where there is no state that can be read.
+    pub fn nodes(&self) -> Option<&StateNodes> {
+        match self {
+            StateFile::Present { nodes, .. } => Some(nodes),
+            StateFile::Absent | StateFile::Unreadable { .. } => None,
+        }
     }
 
     pub fn knows(&self, authority: &CaFingerprint) -> bool {
@@ -104,8 +85,10 @@ struct State {
     current: Option<HalfState>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct HalfState {
+    #[serde(rename = "rkeConfig")]
+    config: Option<NodesOnly>,
     #[serde(rename = "certificatesBundle")]
     certificates: Option<Bundle>,
 }
@@ -141,6 +124,20 @@ mod tests {
         assert!(!file.knows(&CaFingerprint([0; 32])));
         // what `openssl x509 -fingerprint -sha256` says of the file
         assert_eq!(ours.to_string(), include_str!("../../tests/data/facts/kube-ca.sha256").trim());
+    }
+
+    #[test]
+    fn the_nodes_of_both_halves_are_read_and_nothing_else_of_them() {
+        let node = |address: &str| serde_json::json!({"address": address, "hostnameOverride": "n", "role": ["etcd"], "sshKey": "CANARY"});
+        let half = |address: &str| serde_json::json!({"rkeConfig": {"nodes": [node(address)], "services": {}}});
+        let text = serde_json::json!({"desiredState": half("10.0.0.2"), "currentState": half("10.0.0.1")}).to_string();
+        let file = StateFile::read("cluster.rkestate".into(), &text);
+        let all: Vec<&str> = file.nodes().unwrap().all().iter().map(|node| node.address.as_str()).collect();
+        assert_eq!(all, ["10.0.0.1", "10.0.0.2"]);
+        assert!(!format!("{file:?}").contains("CANARY"));
+        let begun = serde_json::json!({"desiredState": half("10.0.0.2"), "currentState": {}}).to_string();
+        assert_eq!(StateFile::read("cluster.rkestate".into(), &begun).nodes().unwrap().applied, None);
+        assert_eq!(StateFile::Absent.nodes(), None);
     }
 
     #[test]

@@ -13,8 +13,9 @@ pub struct ReleaseSeen {
     pub revision: u64,
     /// Helm's word: `deployed`, `failed`…
     pub status: String,
-    /// cowhand installed it: its record has our label, which Helm hands on to later revisions.
-    pub ours: bool,
+    /// cowhand installed it: its record has our label, which Helm hands on to later revisions. For which inventory,
+    /// [`super::owner::Claim::covers`] tells.
+    pub by_cowhand: bool,
 }
 
 /// All releases, by namespace and name. Their contents are not read.
@@ -28,12 +29,6 @@ pub async fn release(cluster: &Cluster, namespace: &str, name: &str) -> Result<O
     Ok(newest(&records).into_iter().next())
 }
 
-/// Whether cowhand installed the release, and so may upgrade and remove it. The only rule: `check`, `up` and `down` go by
-/// it. The namespace does not tell: somebody may have put a release of his own into one that cowhand made.
-pub fn is_ours(release: Option<&ReleaseSeen>) -> bool {
-    release.is_some_and(|release| release.ours)
-}
-
 fn newest(records: &[Inhabitant]) -> Vec<ReleaseSeen> {
     let mut newest: Vec<ReleaseSeen> = Vec::new();
     for record in records {
@@ -43,7 +38,7 @@ fn newest(records: &[Inhabitant]) -> Vec<ReleaseSeen> {
             name: label("name"),
             revision: label("version").parse().unwrap_or(0),
             status: label("status"),
-            ours: label(MADE_BY.0) == MADE_BY.1,
+            by_cowhand: label(MADE_BY.0) == MADE_BY.1,
         };
         match newest.iter_mut().find(|one| one.namespace == seen.namespace && one.name == seen.name) {
             Some(older) if older.revision < seen.revision => *older = seen,
@@ -96,8 +91,7 @@ fn cert_manager_place(deployment: &Value) -> Option<CertManagerPlace> {
     if !by_image && !by_label {
         return None;
     }
-    let tag = image.rsplit('/').next().and_then(|last| last.split('@').next()?.split_once(':'));
-    let version = tag.map_or_else(|| text("/metadata/labels/app.kubernetes.io~1version"), |(_, tag)| tag);
+    let version = tag(image).unwrap_or_else(|| text("/metadata/labels/app.kubernetes.io~1version"));
     let ready = deployment.pointer("/status/readyReplicas").and_then(Value::as_u64).unwrap_or_default() > 0;
     Some(CertManagerPlace {
         namespace: text("/metadata/namespace").to_owned(),
@@ -131,8 +125,28 @@ pub async fn rancher(cluster: &Cluster) -> Result<RancherThere, ClusterError> {
     })
 }
 
-/// Whether cowhand made the namespace.
-pub async fn namespace_ours(cluster: &Cluster, namespace: &str) -> Result<bool, ClusterError> {
+/// The tag of an image; `None` when only a digest, or nothing, says which one it is.
+fn tag(image: &str) -> Option<&str> {
+    Some(image.rsplit('/').next()?.split('@').next()?.split_once(':')?.1)
+}
+
+/// The version of the Rancher in the cluster, ready or not; `None` without one, or when nothing tells it.
+pub async fn rancher_version(cluster: &Cluster) -> Result<Option<semver::Version>, ClusterError> {
+    let deployment = ObjectRef::new("apps/v1", "Deployment", Some(NAMESPACE), RANCHER);
+    Ok(cluster.get(&deployment).await?.as_ref().and_then(version_of_rancher))
+}
+
+/// By the tag of its image, else by the chart that made it (the published chart's label `chart: rancher-2.11.3`).
+fn version_of_rancher(deployment: &Value) -> Option<semver::Version> {
+    let text = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_str);
+    let read = |text: &str| semver::Version::parse(text.trim_start_matches('v')).ok();
+    let by_image = text("/spec/template/spec/containers/0/image").and_then(tag).and_then(read);
+    let chart = || text("/metadata/labels/chart").or_else(|| text("/metadata/labels/helm.sh~1chart"));
+    by_image.or_else(|| read(chart()?.strip_prefix("rancher-")?))
+}
+
+/// Whether cowhand made the namespace, for whichever inventory.
+pub async fn namespace_by_cowhand(cluster: &Cluster, namespace: &str) -> Result<bool, ClusterError> {
     let found = cluster.get(&ObjectRef::new("v1", "Namespace", None, namespace)).await?;
     Ok(found.as_ref().and_then(|found| found.pointer("/metadata/labels")?.get(MADE_BY.0)?.as_str()) == Some(MADE_BY.1))
 }
@@ -222,7 +236,7 @@ mod tests {
     fn the_newest_record_of_a_release_counts() {
         let releases = newest(&[record("2", true), record("10", false), record("9", true)]);
         assert_eq!(releases.len(), 1);
-        assert_eq!((releases[0].revision, releases[0].ours), (10, false));
+        assert_eq!((releases[0].revision, releases[0].by_cowhand), (10, false));
     }
 
     #[test]
@@ -265,5 +279,18 @@ mod tests {
             {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "controller.cattle.io/x in 2 resources"}]}});
         assert_eq!(stuck("cattle-system", &held).unwrap(), "cattle-system (controller.cattle.io/x in 2 resources)");
         assert_eq!(stuck("cattle-system", &json!({"metadata": {}})), None);
+    }
+
+    #[test]
+    fn the_version_of_rancher_is_its_image_s_else_its_chart_s() {
+        let of = |image: &str, labels: Value| {
+            let deployment = json!({"metadata": {"labels": labels},
+                "spec": {"template": {"spec": {"containers": [{"image": image}]}}}});
+            version_of_rancher(&deployment).map(|version| version.to_string())
+        };
+        assert_eq!(of("rancher/rancher:v2.11.3", json!({"chart": "rancher-2.11.2"})).as_deref(), Some("2.11.3"));
+        assert_eq!(of("r:5000/rancher@sha256:ab", json!({"chart": "rancher-2.11.2"})).as_deref(), Some("2.11.2"));
+        assert_eq!(of("r:5000/rancher:head", json!({"helm.sh/chart": "rancher-2.11.4"})).as_deref(), Some("2.11.4"));
+        assert_eq!(of("r:5000/rancher:head", json!({})), None);
     }
 }

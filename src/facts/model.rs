@@ -3,15 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{CaFingerprint, ClockOffset, NodeClock};
-
-/// Why a fact is not there, in one line as the machine or the connection put it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unseen(pub String);
-
-/// Something that was looked for: seen, or not seen and why.
-pub type Fact<T> = Result<T, Unseen>;
+use super::{CaFingerprint, ClockOffset, Fact, NodeClock};
 
 /// Everything that was seen in one look at all nodes.
 #[derive(Debug, Clone)]
@@ -103,7 +95,7 @@ pub struct NodeFacts {
     pub docker: Fact<Docker>,
     /// The engine's version, asked as root because the login user could not.
     pub docker_as_root: Fact<DockerApi>,
-    /// The containers that RKE makes, by name.
+    /// Containers that bear a name of RKE's, whoever made them.
     pub containers: Fact<Vec<Container>>,
     pub leftovers: Fact<Vec<Leftover>>,
     /// Paths that tell of rke2, k3s, kubeadm, k0s or microk8s.
@@ -130,9 +122,11 @@ impl NodeFacts {
         self.container_runs("etcd") || self.container_runs("kube-apiserver") || self.container_runs("kubelet")
     }
 
+    /// Whether one of the containers that RKE labels runs here; somebody else's of the same name is none.
     pub fn container_runs(&self, name: &str) -> bool {
         self.containers.as_ref().is_ok_and(|all| {
-            all.iter().any(|container| container.name == name && container.state == ContainerState::Running)
+            let mut own = all.iter().filter(|container| container.name == name && container.has_label());
+            own.any(|container| container.state == ContainerState::Running)
         })
     }
 
@@ -282,6 +276,10 @@ pub struct Container {
     pub state: ContainerState,
     /// As Docker puts it, e.g. `Exited (0) 2 days ago`.
     pub status: String,
+    /// RKE's own, `io.rancher.rke.container.name`: the name that it made the container under.
+    pub label: Option<String>,
+    /// e.g. `rancher/rke-tools:v0.1.111`.
+    pub image: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -71,8 +71,8 @@ docker_info() {
 
 docker_containers() {
     echo ==containers
-    names='etcd|kubelet|kube-apiserver|kube-proxy|kube-controller-manager|kube-scheduler|nginx-proxy|service-sidekick|etcd-[a-zA-Z-]*|rke-[a-z-]*|cert-deployer|cert-fetcher|cluster-state-deployer|file-deployer|kube-cleaner'
-    if answer=$(engine ps -a --filter "name=^/?($names)\$" --format '{{.Names}}|{{.Status}}' 2>&1); then
+    names='etcd|kubelet|kube-apiserver|kube-proxy|kube-controller-manager|kube-scheduler|nginx-proxy|service-sidekick|etcd-[a-zA-Z-]*|rke-[a-z-]*|cert-deployer|cert-fetcher|cluster-state-deployer|file-deployer|kube-cleaner|extract-statefile-configmap'
+    if answer=$(engine ps -a --filter "name=^/?($names)\$" --format '{{.Names}}|{{.Status}}|{{.Label "io.rancher.rke.container.name"}}|{{.Image}}' 2>&1); then
         printf '%s\n' "$answer"
     else
         complain $?
@@ -80,7 +80,7 @@ docker_containers() {
     fi
     # root reads the file itself; somebody who is only in the docker group asks the running kubelet, which mounts it
     case $answer in
-    *'kubelet|Up'*)
+    *'kubelet|Up'*'|kubelet|'*)
         if [ ! -r /etc/kubernetes/ssl/kube-ca.pem ] && ! { has sudo && sudo -n true 2>/dev/null; }; then
             echo ==ca
             engine exec kubelet cat /etc/kubernetes/ssl/kube-ca.pem 2>/dev/null

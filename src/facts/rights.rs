@@ -112,6 +112,9 @@ pub const NEEDED: &[Needed] = &[
     // The lock. A role cannot allow to create by name.
     of(Purpose::Rancher, SYSTEM, &["create"], "coordination.k8s.io", "leases"),
     of(Purpose::Rancher, SYSTEM, &["get", "update", "delete"], "coordination.k8s.io", "leases").named("cowhand"),
+    // The mark of this inventory.
+    of(Purpose::Rancher, SYSTEM, &["create"], "", "configmaps"),
+    of(Purpose::Rancher, SYSTEM, &["get", "patch", "delete"], "", "configmaps").named("cowhand"),
     // Agents of other clusters, before what they trust is changed.
     of(Purpose::Rancher, Place::Cluster, LIST, "management.cattle.io", "clusters"),
     of(Purpose::Rancher, Place::Cluster, &["get", "list", "create", "patch", "delete"], "", "namespaces"),

@@ -19,6 +19,8 @@ pub struct InitRequest {
     pub user: Option<String>,
     /// The name Rancher is to be reached by; an example is written when there is none.
     pub hostname: Option<String>,
+    /// The ssh configuration in which the nodes' `ssh_host` are names, as paths in an inventory are written.
+    pub config: Option<String>,
 }
 
 /// One machine.
@@ -79,6 +81,13 @@ fn ssh(request: &InitRequest) -> String {
     let mut text = String::new();
     if let Some(user) = &request.user {
         text += &format!("  user: {}\n", scalar(user));
+    }
+    if let Some(file) = &request.config {
+        line(
+            &mut text,
+            &format!("  config: {}", scalar(file)),
+            "says how each `ssh.host` below is reached; it has to stay",
+        );
     }
     match request.known_hosts() {
         Some(BESIDE) => {

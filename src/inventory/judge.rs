@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::environment::Environment;
 use super::mistake::{Mistake, Mistakes};
 use super::path::{KeyPath, Step};
+use super::suggest::elsewhere;
 use super::tree::{Content, Place, Tree};
 
 /// One reading of one file.
@@ -16,12 +17,24 @@ pub(super) struct Judge<'a> {
     mistakes: Vec<Mistake>,
     /// Keys whose value was not understood: rules that depend on them stay silent.
     broken: Vec<KeyPath>,
+    /// It is an inventory, whose keys are known in other places.
+    inventory: bool,
 }
 
 impl<'a> Judge<'a> {
     pub(super) fn new(tree: &'a Tree, file: &Path, environment: &'a Environment<'a>) -> Judge<'a> {
         let folder = environment.folder.join(file.parent().unwrap_or(Path::new("")));
-        Judge { tree, environment, folder, mistakes: Vec::new(), broken: Vec::new() }
+        Judge { tree, environment, folder, mistakes: Vec::new(), broken: Vec::new(), inventory: true }
+    }
+
+    /// The same for a file that is no inventory.
+    pub(super) fn of_another_kind(self) -> Judge<'a> {
+        Judge { inventory: false, ..self }
+    }
+
+    /// Where in an inventory a key that is unknown here is known.
+    pub(super) fn known_elsewhere(&self, key: &str, path: &KeyPath) -> Option<String> {
+        if self.inventory { elsewhere(key, path) } else { None }
     }
 
     /// A mistake in a value that was understood: other rules about the same key still speak.

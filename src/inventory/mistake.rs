@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::tree::Place;
+use crate::failure::Hint;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,18 +23,29 @@ pub struct Mistake {
 pub struct Mistakes {
     pub file: PathBuf,
     pub list: Vec<Mistake>,
+    /// Name and address of each node, as far as the file could be read.
+    #[serde(skip)]
+    pub nodes: Vec<(String, String)>,
 }
 
 impl Mistakes {
     /// Sorted by place; what was said twice about the same key is said once.
-    pub(super) fn new(file: &Path, mut list: Vec<Mistake>) -> Mistakes {
+    pub fn new(file: &Path, mut list: Vec<Mistake>) -> Mistakes {
         list.sort_by(|left, right| left.place.cmp(&right.place).then_with(|| left.key.cmp(&right.key)));
         list.dedup();
-        Mistakes { file: file.to_owned(), list }
+        Mistakes { file: file.to_owned(), list, nodes: Vec::new() }
     }
 
+    /// With more that is wrong.
+    pub fn and(mut self, more: Vec<Mistake>) -> Mistakes {
+        self.list.extend(more);
+        Mistakes { nodes: std::mem::take(&mut self.nodes), ..Mistakes::new(&self.file, self.list) }
+    }
+}
+
+impl Hint for Mistakes {
     /// What helps next.
-    pub fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some(
             "`cowhand schema` prints every key with what it takes; `cowhand init` writes an inventory to start from"
                 .into(),

@@ -3,44 +3,63 @@
 //! The file is read into a tree that knows its places (`tree`), compared with the JSON Schema of the raw types
 //! (`schema`, `raw`, `reader`), and then judged as a whole (`rules`). A mistake in one corner hides none in another.
 
+mod ansible;
 pub mod defaults;
+mod document;
 mod environment;
+mod file_keys;
+mod foreign;
 mod init;
 mod judge;
 mod masked;
+mod merge;
 mod mistake;
 mod model;
 mod path;
+mod rancher_keys;
 mod raw;
 mod reader;
 mod rke_keys;
 mod rules;
+mod scalars;
 mod schema;
 mod senseless;
 mod ssh_config;
+mod ssh_folder;
+mod ssh_nodes;
 mod suggest;
 mod syntax;
 mod tree;
+mod unset;
 pub mod versions;
+mod wrong;
 
 use std::path::Path;
 
 use serde::Deserialize;
 
+pub use ansible::{ansible, ansible_host};
+pub use document::Document;
 pub use environment::Environment;
+pub use file_keys::{FileKeyError, put};
+pub use foreign::{Foreign, NotRead, read_as_cluster_yml, read_cluster_yml};
 pub use init::{InitNode, InitRequest, init};
 pub use masked::{MASK, is_secret, masked, masked_value, secrets_in};
+pub use merge::merge;
 pub use mistake::{Mistake, Mistakes};
 pub use model::*;
-pub use schema::schema;
+pub use path::KeyPath;
+pub use schema::{schema, schema_of};
 pub use senseless::{
     EXTERNAL_ACME, EXTERNAL_CA, PASSTHROUGH_ACME, PASSTHROUGH_ELSEWHERE, Senseless, senseless, too_old_to_reencrypt,
 };
-pub use ssh_config::{FromSshConfig, PassedOver, SshConfigError, nodes_from_ssh_config};
+pub use ssh_config::{PassedOver, SshLine, SshSays, is_ssh_pattern, ssh_config_text, ssh_lines};
+pub use ssh_folder::{BackupPlace, SshFolder};
+pub use ssh_nodes::{NamedMachine, by_name, machines, says_the_same, spelt_out};
+pub use suggest::nearest;
 pub use tree::Place;
 
 use judge::Judge;
-use path::KeyPath;
 use raw::RawInventory;
 use tree::{Content, Tree};
 
@@ -77,7 +96,11 @@ pub fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Inven
     };
     match inventory {
         Some(inventory) if !judge.has_mistakes() => Ok(inventory),
-        Some(_) | None => Err(judge.into_mistakes(file)),
+        read => {
+            let nodes = read.map(|inventory| inventory.nodes).unwrap_or_default();
+            let nodes = nodes.into_iter().map(|node| (node.name, node.address)).collect();
+            Err(Mistakes { nodes, ..judge.into_mistakes(file) })
+        }
     }
 }
 
@@ -88,6 +111,22 @@ pub fn place_of(text: &str, key: &str) -> Option<Place> {
     let judge = Judge::new(&tree, Path::new(""), &nowhere);
     let path = KeyPath::from(key);
     judge.has(&path).then(|| judge.place(&path))
+}
+
+/// Each text of a list at the top of an inventory, such as `skip_checks`, with a mistake about it where `wrong` finds one:
+/// for values that only another room knows.
+pub fn judge_list(text: &str, key: &str, wrong: &dyn Fn(&str) -> Option<String>) -> Vec<Mistake> {
+    let Ok(Tree { content: Content::Map(entries), .. }) = Tree::read(text) else { return Vec::new() };
+    let list = entries.into_iter().find(|entry| entry.key == key).map(|entry| entry.value.content);
+    let Some(Content::List(items)) = list else { return Vec::new() };
+    let mistake = |(index, item): (usize, Tree)| match &item.content {
+        Content::Text { text, .. } | Content::Number(_, text) | Content::Bool(_, text) => {
+            let key = KeyPath::from(key).index(index).to_string();
+            wrong(text).map(|message| Mistake { place: item.place, key, message })
+        }
+        Content::Null | Content::List(_) | Content::Map(_) => None,
+    };
+    items.into_iter().enumerate().filter_map(mistake).collect()
 }
 
 /// What a file is that somebody gave in place of an inventory, by its first lines or its keys. Said once, and without

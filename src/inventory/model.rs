@@ -11,13 +11,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ssh_folder::BackupPlace;
+use crate::remote::Target;
+
 /// A map the user adds as it stands (chart values, parts of cluster.yml), in the order of the file.
 pub type Values = serde_json::Map<String, serde_json::Value>;
 
 /// Everything that one inventory file asks for.
 #[derive(Debug, Clone)]
 pub struct Inventory {
-    /// Name of the cluster: a DNS label; also RKE's `cluster_name`.
+    /// Name of the cluster: a DNS label, or whatever an adopted one has; also RKE's `cluster_name`.
     pub name: String,
     /// At least three with all planes for engine rke; may be empty for an existing cluster.
     pub nodes: Vec<Node>,
@@ -27,6 +30,7 @@ pub struct Inventory {
     pub rancher: Rancher,
     /// Outer load balancers (addresses), if any; mode external needs at least one.
     pub load_balancers: Vec<IpAddr>,
+    pub backup: Backup,
     /// DNS server to ask for names from the laptop, instead of the laptop's own resolver.
     pub dns_server: Option<SocketAddr>,
     pub helm: Tool,
@@ -35,12 +39,31 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// Whether the cluster was built by plain rke, and taken over as it runs.
+    pub fn is_adopted(&self) -> bool {
+        match &self.engine {
+            Engine::Rke(rke) => rke.adopted,
+            Engine::Existing(_) => false,
+        }
+    }
+
     /// The same, with the ingress class that a cluster that is there has for Rancher, and what serves it.
     pub fn with_class(mut self, name: &str, controller: &str) -> Inventory {
         self.ingress.class = name.to_owned();
         self.ingress.controller = Some(controller.to_owned());
         self
     }
+}
+
+/// Where backups go, and who can open them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backup {
+    /// Public keys of age.
+    pub recipients: Vec<String>,
+    /// A file with a passphrase, instead of recipients.
+    pub passphrase: Option<PathBuf>,
+    /// Folders, here or elsewhere; `backups` beside the inventory unless given.
+    pub to: Vec<BackupPlace>,
 }
 
 /// One machine.
@@ -58,6 +81,24 @@ pub struct Node {
     pub taints: Vec<Taint>,
     /// Path of the Docker socket on the node; `/var/run/docker.sock` unless given.
     pub docker_socket: String,
+}
+
+impl Node {
+    /// How it is reached over SSH.
+    pub fn target(&self) -> Target {
+        let ssh = &self.ssh;
+        Target {
+            name: self.name.clone(),
+            host: ssh.host.clone().unwrap_or_else(|| self.address.clone()),
+            port: ssh.port,
+            user: ssh.user.clone(),
+            identity_file: ssh.identity_file.clone(),
+            jump: ssh.jump.clone(),
+            known_hosts: ssh.known_hosts.clone(),
+            config: ssh.config.clone(),
+            connect_timeout: ssh.connect_timeout,
+        }
+    }
 }
 
 /// The planes a node takes part in.
@@ -123,6 +164,42 @@ pub struct Rke {
     pub binary: Tool,
     /// Merged over the generated cluster.yml; its keys are known to be RKE's.
     pub cluster: Values,
+    /// The CA of the bucket that snapshots go to; it stands here, and not in `cluster`.
+    pub bucket_ca: Option<BucketCa>,
+    /// Keys of cluster.yml whose values lie in files: secrets, and addons.
+    pub files: Vec<FileKey>,
+    /// Built by plain rke and taken over: cluster.yml gets what stands in the inventory, and no default of cowhand's.
+    pub adopted: bool,
+}
+
+/// A key of cluster.yml, and the file with its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileKey {
+    /// Dotted, with places in lists: `private_registries[0].password`.
+    pub key: String,
+    pub file: PathBuf,
+}
+
+/// `custom_ca` of `s3backupconfig`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BucketCa {
+    /// PEM.
+    Text(String),
+    /// A file with it.
+    File(PathBuf),
+}
+
+impl BucketCa {
+    /// The key of the inventory that says it.
+    pub const KEY: &str = "engine.rke.cluster.services.etcd.backup_config.s3backupconfig.custom_ca";
+}
+
+impl Rke {
+    /// The images that `system_images` names; RKE's own stand in the place of all others.
+    pub fn system_images(&self) -> Vec<&str> {
+        let named = self.cluster.get("system_images").and_then(serde_json::Value::as_object);
+        named.into_iter().flatten().filter_map(|(_, image)| image.as_str()).collect()
+    }
 }
 
 #[derive(Debug, Clone)]

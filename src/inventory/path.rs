@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The way from the top of the file to one key or value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(super) struct KeyPath(Vec<Step>);
+pub struct KeyPath(Vec<Step>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Step {
@@ -13,7 +13,7 @@ pub(super) enum Step {
 }
 
 impl KeyPath {
-    pub(super) fn key(&self, key: &str) -> KeyPath {
+    pub fn key(&self, key: &str) -> KeyPath {
         self.step(Step::Key(key.to_owned()))
     }
 
@@ -22,7 +22,7 @@ impl KeyPath {
         KeyPath(self.0[..self.0.len().saturating_sub(1)].to_vec()).key(key)
     }
 
-    pub(super) fn index(&self, index: usize) -> KeyPath {
+    pub fn index(&self, index: usize) -> KeyPath {
         self.step(Step::Index(index))
     }
 

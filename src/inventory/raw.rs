@@ -40,6 +40,8 @@ pub(super) struct RawInventory {
     pub rancher: RawRancher,
     /// IP addresses of the load balancers in front of the nodes.
     pub load_balancers: Items<String>,
+    /// Where backups go, and who can open them.
+    pub backup: RawBackup,
     /// Where the laptop asks for names.
     pub dns: RawDns,
     /// The helm program: `search` (PATH, else downloaded), `download` (always the pinned version), or a path.
@@ -136,6 +138,13 @@ pub(super) struct RawRke {
     /// More keys for cluster.yml, merged over what cowhand generates.
     #[schemars(with = "RkeCluster")]
     pub cluster: Values,
+    /// Keys of cluster.yml whose values lie in files of their own (0600), such as private_registries[0].password: ./secrets/registry.
+    pub files: BTreeMap<String, String>,
+    /// The cluster was built by plain rke and taken over by `cowhand adopt`: cowhand adds no defaults of its own to it, and `down` refuses.
+    pub adopted: bool,
+    /// Keys of cluster.yml that run in an adopted cluster, and that no new one may ask for.
+    #[schemars(with = "Free")]
+    pub kept: Values,
 }
 
 /// A cluster that is there already.
@@ -145,7 +154,7 @@ pub(super) struct RawRke {
 pub(super) struct RawExisting {
     /// Path of the kubeconfig.
     pub kubeconfig: Option<String>,
-    /// The context in it; its current one unless given.
+    /// The context in it; unless given, that of the first `up`, before which it is the current one.
     pub context: Option<String>,
 }
 
@@ -256,6 +265,18 @@ pub(super) struct RawAcme {
     pub server: Option<String>,
     /// Path of the CA (PEM) of that server's own HTTPS certificate.
     pub server_ca: Option<String>,
+}
+
+/// Where backups go, and who can open them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawBackup {
+    /// Public keys of age (age1…); each of them opens every backup.
+    pub recipients: Items<String>,
+    /// Path of a file with a passphrase, instead of recipients.
+    pub passphrase: Option<String>,
+    /// Folders that backups are written to, or `ssh://[user@]host[:port]/path`; `backups` beside the inventory unless given.
+    pub to: Items<String>,
 }
 
 /// Where the laptop asks for names.

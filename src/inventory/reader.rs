@@ -5,13 +5,22 @@ use serde_json::{Map, Value};
 
 use super::judge::Judge;
 use super::path::KeyPath;
+use super::rke_keys::kinds::PEM;
+use super::scalars::{count_or_share, flag, number, text, text_or_pem, whole, word};
 use super::schema;
-use super::suggest::{elsewhere, nearest};
+use super::suggest::nearest;
 use super::tree::{Content, Entry, Tree};
+use super::unset;
+use super::wrong::{wanted, wrong};
 
 /// Reads the whole file; a value that does not fit is missing in the result.
 pub(super) fn read(tree: &Tree, judge: &mut Judge) -> Value {
-    value(tree, schema::shared(), &KeyPath::default(), judge).unwrap_or_else(|| Value::Object(Map::new()))
+    read_by(schema::shared(), tree, judge)
+}
+
+/// The same by another schema.
+pub(super) fn read_by(schema: &Value, tree: &Tree, judge: &mut Judge) -> Value {
+    value(tree, schema, &KeyPath::default(), judge).unwrap_or_else(|| Value::Object(Map::new()))
 }
 
 fn value(tree: &Tree, schema: &Value, path: &KeyPath, judge: &mut Judge) -> Option<Value> {
@@ -25,9 +34,16 @@ fn value(tree: &Tree, schema: &Value, path: &KeyPath, judge: &mut Judge) -> Opti
     if let Some(words) = schema::words(schema) {
         return word(tree, &words, schema, path, judge);
     }
+    if schema.get("type").is_some_and(Value::is_array) {
+        return count_or_share(tree, path, judge);
+    }
     match schema.get("type").and_then(Value::as_str) {
+        Some("string") if schema.get("contentMediaType").and_then(Value::as_str) == Some(PEM) => {
+            text_or_pem(tree, path, judge)
+        }
         Some("string") => text(tree, path, judge),
         Some("integer") => whole(tree, schema, path, judge),
+        Some("number") => number(tree, schema, path, judge),
         Some("boolean") => flag(tree, path, judge),
         Some("array") => list(tree, schema, path, judge),
         Some("object") => map(tree, schema, path, judge),
@@ -55,10 +71,13 @@ fn map(tree: &Tree, schema: &Value, path: &KeyPath, judge: &mut Judge) -> Option
     };
     let known = schema.get("properties").and_then(Value::as_object);
     let others = schema.get("additionalProperties");
+    let silent = |entry: &Entry| {
+        known.and_then(|known| known.get(&entry.key)).is_some_and(|of| unset::is_unset(entry, of, path))
+    };
     let mut result = Map::new();
     for (position, entry) in entries.iter().enumerate() {
         let path = path.key(&entry.key);
-        if is_twice(&entries[..position], entry, &path, judge) {
+        if is_twice(&entries[..position], entry, &path, judge) || silent(entry) {
             continue;
         }
         let read = match (known.and_then(|known| known.get(&entry.key)), others) {
@@ -72,7 +91,8 @@ fn map(tree: &Tree, schema: &Value, path: &KeyPath, judge: &mut Judge) -> Option
             result.insert(entry.key.clone(), read);
         }
     }
-    missing(schema, entries, path, judge);
+    let given: Vec<&str> = entries.iter().filter(|entry| !silent(entry)).map(|entry| entry.key.as_str()).collect();
+    missing(schema, &given, path, judge);
     Some(Value::Object(result))
 }
 
@@ -99,7 +119,7 @@ fn unknown(entry: &Entry, known: Option<&Map<String, Value>>, path: &KeyPath, ju
         .map(|(name, _)| name.as_str())
         .collect();
     let allowed = format!("allowed: {}", names.join(", "));
-    let message = match (nearest(&entry.key, &names), elsewhere(&entry.key, path)) {
+    let message = match (nearest(&entry.key, &names), judge.known_elsewhere(&entry.key, path)) {
         (Some(name), _) => {
             judge.meant(path.sibling(name));
             // RKE's many keys would hide the one that was meant.
@@ -116,10 +136,10 @@ fn unknown(entry: &Entry, known: Option<&Map<String, Value>>, path: &KeyPath, ju
     None
 }
 
-fn missing(schema: &Value, entries: &[Entry], path: &KeyPath, judge: &mut Judge) {
+fn missing(schema: &Value, given: &[&str], path: &KeyPath, judge: &mut Judge) {
     for key in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
         let inner = path.key(key);
-        if entries.iter().any(|entry| entry.key == key) || judge.is_broken(&inner) {
+        if given.contains(&key) || judge.is_broken(&inner) {
             continue;
         }
         let known = schema.get("properties").and_then(|known| known.get(key));
@@ -147,58 +167,6 @@ fn list(tree: &Tree, schema: &Value, path: &KeyPath, judge: &mut Judge) -> Optio
     // Null for what was not understood: the others keep their positions.
     let read = items.iter().enumerate().map(|(index, item)| value(item, of, &path.index(index), judge));
     Some(Value::Array(read.map(|item| item.unwrap_or(Value::Null)).collect()))
-}
-
-fn text(tree: &Tree, path: &KeyPath, judge: &mut Judge) -> Option<Value> {
-    match &tree.content {
-        Content::Text { text, .. } if text.contains("-----BEGIN") => {
-            judge.broken_at(tree.place, path, "holds a PEM block; put it into a file and give the file's path");
-            None
-        }
-        Content::Text { text, .. } => Some(Value::String(text.clone())),
-        // As it was written: 2.10 is not 2.1.
-        Content::Number(_, written) | Content::Bool(_, written) => Some(Value::String(written.clone())),
-        Content::Null | Content::List(_) | Content::Map(_) => wrong(tree, "text", path, judge),
-    }
-}
-
-fn word(tree: &Tree, words: &[&str], schema: &Value, path: &KeyPath, judge: &mut Judge) -> Option<Value> {
-    let allowed = words.join(", ");
-    let seen = match &tree.content {
-        Content::Text { text, .. } => text,
-        Content::Number(_, written) | Content::Bool(_, written) => written,
-        Content::Null | Content::List(_) | Content::Map(_) => {
-            return wrong(tree, &format!("one of {allowed}"), path, judge);
-        }
-    };
-    if words.contains(&seen.as_str()) {
-        return Some(Value::String(seen.clone()));
-    }
-    let what = schema.get("title").and_then(Value::as_str).unwrap_or("allowed here");
-    let near = nearest(seen, words).map(|word| format!(" (did you mean {word:?}?)")).unwrap_or_default();
-    judge.broken_at(tree.place, path, format!("{} is not {what}; allowed: {allowed}{near}", quoted(seen)));
-    None
-}
-
-fn whole(tree: &Tree, schema: &Value, path: &KeyPath, judge: &mut Judge) -> Option<Value> {
-    let range = |key| schema.get(key).and_then(Value::as_i64);
-    if let Content::Number(number, _) = &tree.content
-        && let Some(whole) = number.as_i64()
-        && range("minimum").is_none_or(|minimum| whole >= minimum)
-        && range("maximum").is_none_or(|maximum| whole <= maximum)
-    {
-        return Some(Value::from(whole));
-    }
-    wrong(tree, &wanted(schema), path, judge)
-}
-
-fn flag(tree: &Tree, path: &KeyPath, judge: &mut Judge) -> Option<Value> {
-    match &tree.content {
-        Content::Bool(value, _) => Some(Value::Bool(*value)),
-        Content::Null | Content::Number(..) | Content::Text { .. } | Content::List(_) | Content::Map(_) => {
-            wrong(tree, "true or false", path, judge)
-        }
-    }
 }
 
 /// A value that goes on as it stands, to helm or rke. Words that YAML 1.1, which those read, takes for something else are
@@ -250,64 +218,6 @@ fn is_ambiguous(text: &str) -> bool {
             && digits.chars().all(|c| c.is_ascii_digit() || c == '_'))
 }
 
-fn wrong(tree: &Tree, wanted: &str, path: &KeyPath, judge: &mut Judge) -> Option<Value> {
-    let message = match &tree.content {
-        Content::Null => format!("has no value; wanted: {wanted}. Give one, or remove the key"),
-        Content::List(_) => format!("a list stands here; wanted: {wanted}"),
-        Content::Map(_) => format!("a map stands here; wanted: {wanted}"),
-        Content::Bool(_, written) | Content::Number(_, written) => format!("{written} stands here; wanted: {wanted}"),
-        Content::Text { text, .. } => format!("{} stands here; wanted: {wanted}", quoted(text)),
-    };
-    judge.broken_at(judge.place(path), path, message);
-    None
-}
-
-/// What a schema wants, in a few words.
-fn wanted(schema: &Value) -> String {
-    let schema = schema::resolve(schema);
-    let keys =
-        || schema.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key.as_str());
-    match schema.get("type").and_then(Value::as_str) {
-        Some("string") => "text".to_owned(),
-        Some("boolean") => "true or false".to_owned(),
-        Some("array") => "a list".to_owned(),
-        Some("object") if keys().next().is_some() => format!("a map with {}", keys().collect::<Vec<_>>().join(", ")),
-        Some("integer") => match (schema.get("minimum"), schema.get("maximum")) {
-            (Some(minimum), Some(maximum)) => format!("a whole number from {minimum} to {maximum}"),
-            (Some(minimum), None) => format!("a whole number, {minimum} or more"),
-            (None, _) => "a whole number".to_owned(),
-        },
-        _ => "a map".to_owned(),
-    }
-}
-
-/// A text of the file for a message: short, on one line, and never a secret in PEM.
-pub(super) fn quoted(text: &str) -> String {
-    const LIMIT: usize = 60;
-    if text.contains("-----BEGIN") {
-        return "a PEM block".to_owned();
-    }
-    if looks_random(text) {
-        let first: String = text.chars().take(4).collect();
-        return format!("\"{first}…\" ({} characters)", text.chars().count());
-    }
-    let masked = super::masked(text);
-    let text = masked.as_str();
-    let short: String = text.chars().take(LIMIT).collect();
-    if short.len() < text.len() { format!("{:?}", short + "…") } else { format!("{text:?}") }
-}
-
-/// A key, a token, a password that a program made: long, without a space, of letters of both sizes and digits.
-fn looks_random(text: &str) -> bool {
-    const SHORTEST: usize = 20;
-    let letters = |fits: fn(&char) -> bool| text.chars().any(|letter| fits(&letter));
-    text.len() >= SHORTEST
-        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "+/=_-.:".contains(letter))
-        && letters(char::is_ascii_uppercase)
-        && letters(char::is_ascii_lowercase)
-        && letters(char::is_ascii_digit)
-}
-
 fn decapitalised(sentence: &str) -> String {
     let sentence = sentence.trim_end_matches('.');
     let mut rest = sentence.chars();
@@ -319,20 +229,5 @@ fn decapitalised(sentence: &str) -> String {
     match rest.next() {
         Some(first) if is_word => first.to_lowercase().chain(rest).collect(),
         _ => sentence.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_may_be_a_secret_is_not_repeated() {
-        let token = "kubeconfig-u-abcdeFGHIJ12345:x9";
-        assert_eq!(quoted(token), "\"kube…\" (31 characters)");
-        assert_eq!(quoted("http://me:CANARY@proxy"), "\"http://me:***@proxy\"");
-        for harmless in ["rancher.example.com", "v1.32.2-rancher1-1", "Rancher at 10 o'clock, in Room 5", "RANCHER_2"] {
-            assert_eq!(quoted(harmless), format!("{harmless:?}"));
-        }
     }
 }

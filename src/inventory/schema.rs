@@ -6,18 +6,44 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::raw::RawInventory;
-use super::rke_keys;
+use super::{rancher_keys, rke_keys};
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(build);
 
 /// The JSON Schema (draft 2020-12) with a description for every key.
 pub fn schema() -> Value {
-    SCHEMA.clone()
+    let mut schema = SCHEMA.clone();
+    as_read(&mut schema);
+    schema
+}
+
+/// Where text is wanted, the reader takes a number and a truth as they are written (`labels: {rack: 7}`): an editor shall
+/// not refuse them.
+fn as_read(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            let closed = map.contains_key("enum") || map.contains_key("const");
+            if map.get("type") == Some(&json!("string")) && !closed {
+                map.insert("type".into(), json!(["string", "number", "boolean"]));
+            }
+            map.values_mut().for_each(as_read);
+        }
+        Value::Array(items) => items.iter_mut().for_each(as_read),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// The same, to be looked into.
 pub(super) fn shared() -> &'static Value {
     &SCHEMA
+}
+
+/// The schema of another file that is read as an inventory is, with every definition in its place.
+pub fn schema_of<Raw: schemars::JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<Raw>().to_value();
+    tidy(&mut schema);
+    schema
 }
 
 fn build() -> Value {
@@ -26,7 +52,7 @@ fn build() -> Value {
     tidy(&mut schema);
     if let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
         definitions.insert("RkeCluster".into(), rke_keys::cluster());
-        definitions.insert("RancherValues".into(), rke_keys::rancher_values());
+        definitions.insert("RancherValues".into(), rancher_keys::rancher_values());
     }
     schema
 }
@@ -141,6 +167,43 @@ mod tests {
             schema = &schema["properties"][step];
         }
         schema.get("description").and_then(Value::as_str)
+    }
+
+    /// A JSON Schema's word for what a scalar is.
+    fn kind(value: &Value) -> &'static str {
+        match value {
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Null | Value::Array(_) | Value::Object(_) => "other",
+        }
+    }
+
+    #[test]
+    fn a_label_is_taken_or_refused_by_schema_and_reader_alike() {
+        let schema = schema();
+        let of_label = &schema["$defs"]["RawNodeMap"]["properties"]["labels"]["additionalProperties"];
+        let types = of_label["type"].as_array().expect("several types");
+        for (written, value) in [
+            ("7", json!(7)),
+            ("1.10", json!(1.10)),
+            ("true", json!(true)),
+            ("r7", json!("r7")),
+            ("[7]", json!([7])),
+            ("{a: 7}", json!({"a": 7})),
+        ] {
+            let text = format!(
+                "name: prod\nnodes: [10.0.0.1, 10.0.0.2, {{address: 10.0.0.3, labels: {{rack: {written}}}}}]\n\
+                 engine: {{rke: {{kubernetes: v1.32.2-rancher1-1}}}}\n\
+                 rancher: {{hostname: r.example.com, version: 2.11.3, tls: {{mode: ingress, issuer: ca}}}}\n"
+            );
+            let nowhere = crate::inventory::Environment { home: None, folder: "/".into(), variable: &|_| None };
+            let read = crate::inventory::parse(&text, std::path::Path::new("i.yml"), &nowhere);
+            assert_eq!(read.is_ok(), types.contains(&kind(&value).into()), "{written}: {read:?}");
+            if let Ok(read) = read {
+                assert_eq!(read.nodes[2].labels["rack"], written, "as it was written");
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::schema::known_keys;
 
 /// The nearest of some names to a word, if one is near enough: the same but for case, dashes and underscores, or at most
 /// a third of its letters wrong.
-pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     let plain = plain(word);
     if plain.is_empty() {
         return None;

@@ -20,6 +20,22 @@ pub(super) fn dns_label(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// What an adopted cluster is called: whatever rke took, as long as it can be a part of a file's name.
+pub(super) fn cluster_name(text: &str) -> Result<(), &'static str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() {
+        Err("is empty")
+    } else if text.len() > 253 {
+        Err("is longer than 253 characters")
+    } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(fits) {
+        Err(
+            "holds something else than letters, digits, dashes, dots and underscores, or does not begin with a letter or digit",
+        )
+    } else {
+        Ok(())
+    }
+}
+
 /// A name of one or more DNS labels.
 pub(super) fn dns_name(text: &str) -> Result<(), &'static str> {
     if text.len() > 253 {

@@ -126,14 +126,14 @@ fn source(location: Location, text: &str) -> Option<String> {
     Some(text.get(start..start.checked_add(length)?)?.trim().to_owned())
 }
 
-const TOO_MUCH: &str = "too much for an inventory: too many values, anchors or aliases, or nested too deeply";
+const TOO_MUCH: &str = "too much for a file like this: too many values, anchors or aliases, or nested too deeply";
 
 impl NoTree {
     fn from_yaml(error: &YamlError) -> NoTree {
         let error = error.without_snippet();
         let place = error.location().and_then(Place::of).unwrap_or(Place::START);
         let message = match error {
-            YamlError::MultipleDocuments { .. } => "a second document begins here; an inventory is one".to_owned(),
+            YamlError::MultipleDocuments { .. } => "a second document begins here; one file is one document".to_owned(),
             YamlError::UnknownAnchor { .. } => "this alias names an anchor that is not there".to_owned(),
             YamlError::Budget { .. }
             | YamlError::AliasReplayLimitExceeded { .. }

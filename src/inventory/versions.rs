@@ -35,6 +35,20 @@ impl KubernetesVersion {
     }
 }
 
+impl KubernetesVersion {
+    /// With the patch: `1.32.2`.
+    pub fn whole(self) -> String {
+        format!("1.{}.{}", self.minor, self.patch)
+    }
+}
+
+/// The Kubernetes that an image carries, by its tag: 1.32.2 for `registry:5000/rancher/hyperkube:v1.32.2-rancher1`;
+/// `None` when the tag says none.
+pub fn version_of_image(image: &str) -> Option<KubernetesVersion> {
+    let named = image.split('@').next()?.rsplit('/').next()?;
+    KubernetesVersion::read(named.split_once(':')?.1)
+}
+
 impl fmt::Display for KubernetesVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "1.{}", self.minor)

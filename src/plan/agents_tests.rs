@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::facts::cluster::HandedOut;
+use crate::failure::Hint;
 use crate::tls::{Cacerts, Origin, Sense, TABLE};
 
 const ROOT: &str = include_str!("../../tests/data/tls/root.pem");
@@ -109,7 +110,7 @@ fn agents_that_wait_to_be_deployed_anew_do_not_know_the_new_ca_yet() {
     let waiting = AgentsFound { pending: vec!["c-2".into()], ..found(&both, CHAIN) };
     let AgentsSee::Locked(locked) = see(&waiting, &chain(STRANGER, &both)) else { panic!() };
     assert_eq!((locked.why, locked.clusters.as_str()), (Why::NotDeployed, "c-2"));
-    assert!(locked.hint().contains("force.deploy: \"false\""), "{}", locked.hint());
+    assert!(locked.hint().unwrap().contains("force.deploy: \"false\""), "{}", locked.hint().unwrap());
     assert_eq!(see(&waiting, &chain(RENEWED, &both)), AgentsSee::Nothing, "another leaf is not another CA");
 }
 
@@ -127,7 +128,7 @@ fn a_jump_is_told() {
         (found("", CHAIN), later),
     ] {
         let AgentsSee::Locked(locked) = see(&now, &wanted) else { panic!("{wanted:?}") };
-        assert!(locked.to_string().contains("c-1, c-2") && locked.hint().contains("--replace-ca"));
+        assert!(locked.to_string().contains("c-1, c-2") && locked.hint().unwrap().contains("--replace-ca"));
         assert_eq!(locked.why, Why::Stranger);
     }
 }
@@ -142,7 +143,8 @@ fn from_a_public_ca_the_first_run_hands_out_its_root_and_the_new_one() {
 
 #[test]
 fn the_hint_is_a_way_that_the_inventory_takes() {
-    let hint = |handed_out, cell| LockedOut { clusters: "c-1".into(), why: Why::Stranger, handed_out, cell }.hint();
+    let hint =
+        |handed_out, cell| LockedOut { clusters: "c-1".into(), why: Why::Stranger, handed_out, cell }.hint().unwrap();
     let usual = hint(HandedOut::File, files());
     assert!(usual.contains("First `also_trust: NEW-CA.pem` beside the present files"), "{usual}");
     assert!(usual.contains("insecureCommand"), "{usual}");

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, json};
 
-use super::playbook::Stage;
 use super::release::{self, ReleaseFound};
+use super::stage::Stage;
 use super::step::{ReleaseWanted, StagePlan, Step, Wait};
-use crate::inventory::{CertManagerInstall, Inventory, Values};
+use crate::failure::Hint;
+use crate::inventory::{CertManagerInstall, Inventory, Values, merge};
 
 /// Namespace and release name, as its own documents have them.
 pub const CERT_MANAGER: &str = "cert-manager";
@@ -15,6 +16,8 @@ pub const CERT_MANAGER: &str = "cert-manager";
 pub struct CertManagerFound {
     /// Its CRDs are in the cluster, by whomever.
     pub crds: bool,
+    /// Its usual namespace is there, by whomever.
+    pub namespace: bool,
     /// Namespace and name of its controller's Deployment, wherever and by whomever it was installed.
     pub controller: Option<(String, String)>,
     /// A Helm release of that name in its usual namespace.
@@ -35,9 +38,12 @@ impl CertManagerFound {
 #[error("a cert-manager that is not cowhand's is in the cluster, without its definitions (CRDs)")]
 pub struct Foreign;
 
-impl Foreign {
-    pub fn hint(&self) -> &'static str {
-        "install its definitions (chart value `crds.enabled=true`), or uninstall it; then `cowhand up` again"
+impl Hint for Foreign {
+    fn hint(&self) -> Option<String> {
+        Some(
+            "install its definitions (chart value `crds.enabled=true`), or uninstall it; then `cowhand up` again"
+                .into(),
+        )
     }
 }
 
@@ -68,7 +74,8 @@ pub fn plan(
         }
         (true, CertManagerInstall::Auto) if there && !found.ours => return Err(Foreign),
         (true, CertManagerInstall::Auto) => {
-            steps.extend(release::step(wanted(inventory, chart_version), found.release.as_ref()));
+            let wanted = wanted(inventory, chart_version);
+            steps.extend(release::steps(wanted, found.release.as_ref(), found.namespace));
             steps.push(ready);
         }
     }
@@ -77,13 +84,14 @@ pub fn plan(
 
 fn wanted(inventory: &Inventory, chart_version: &str) -> ReleaseWanted {
     let mut values = crd_values(chart_version);
-    release::merge(&mut values, &inventory.cert_manager.values);
+    merge(&mut values, &inventory.cert_manager.values);
     ReleaseWanted {
         release: CERT_MANAGER.into(),
         namespace: CERT_MANAGER.into(),
         chart: inventory.cert_manager.chart.clone(),
         values,
         because: Vec::new(),
+        guards: Vec::new(),
     }
 }
 

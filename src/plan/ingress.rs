@@ -2,17 +2,20 @@
 
 use serde_json::{Map, json};
 
-use super::playbook::Stage;
 use super::release::{self, ReleaseFound};
+use super::stage::Stage;
 use super::step::{ReleaseWanted, StagePlan, Step, Wait};
 pub use crate::facts::controllers::TRAEFIK;
-use crate::inventory::{IngressProvider, Inventory, Values};
+use crate::failure::Hint;
+use crate::inventory::{IngressProvider, Inventory, Values, merge};
 
 /// What is there where Traefik is to be installed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct IngressFound {
     /// The release that cowhand made.
     pub release: Option<ReleaseFound>,
+    /// Its namespace is there, by whomever.
+    pub namespace: bool,
     /// A release of that name is there, by somebody else.
     pub foreign: bool,
     /// Whatever else lets people into a cluster that is there, as words.
@@ -28,9 +31,9 @@ pub enum Foreign {
     Others(Vec<String>),
 }
 
-impl Foreign {
-    pub fn hint(&self) -> &'static str {
-        "use it: `ingress: {provider: existing, class: …}`; or take it away first; cowhand installs no ingress over or beside another"
+impl Hint for Foreign {
+    fn hint(&self) -> Option<String> {
+        Some("use it: `ingress: {provider: existing, class: …}`; or take it away first; cowhand installs no ingress over or beside another".into())
     }
 }
 
@@ -47,7 +50,7 @@ pub fn plan(inventory: &Inventory, tls_values: &Values, found: &IngressFound) ->
         IngressProvider::Traefik if !found.others.is_empty() => return Err(Foreign::Others(found.others.clone())),
         IngressProvider::Traefik => {
             let wanted = traefik(inventory, tls_values);
-            steps.extend(release::step(wanted, found.release.as_ref()));
+            steps.extend(release::steps(wanted, found.release.as_ref(), found.namespace));
         }
         IngressProvider::Existing => {
             notes.push(format!("the ingress class `{}` that is there serves Rancher", inventory.ingress.class));
@@ -64,14 +67,14 @@ pub fn controller(provider: IngressProvider) -> Option<Wait> {
         IngressProvider::Traefik => (TRAEFIK, TRAEFIK),
         IngressProvider::Existing => return None,
     };
-    Some(Wait::DaemonSet { namespace: namespace.into(), name: name.into() })
+    Some(Wait::DaemonSet { namespace: namespace.into(), name: name.into(), without: Vec::new() })
 }
 
 /// Traefik as a DaemonSet on the nodes' own ports 80 and 443, as RKE's nginx is.
 pub fn traefik(inventory: &Inventory, tls_values: &Values) -> ReleaseWanted {
     let mut values: Values = Map::new();
     for layer in [&own_values(&inventory.ingress.class), tls_values, &inventory.ingress.values] {
-        release::merge(&mut values, layer);
+        merge(&mut values, layer);
     }
     ReleaseWanted {
         release: TRAEFIK.into(),
@@ -79,6 +82,7 @@ pub fn traefik(inventory: &Inventory, tls_values: &Values) -> ReleaseWanted {
         chart: inventory.ingress.chart.clone(),
         values,
         because: Vec::new(),
+        guards: Vec::new(),
     }
 }
 

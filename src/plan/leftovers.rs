@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::rancher::{NAMESPACE, RANCHER, RancherWanted, identity};
+use super::rancher_wanted::{NAMESPACE, RANCHER, RancherWanted, identity};
 use crate::cluster::{FIELD_MANAGER, ObjectRef};
 use crate::inventory::Delivery;
 use crate::tls::{INGRESS_SECRET, MAKEABLE, Origin, Picture, Sense};

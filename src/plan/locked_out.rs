@@ -1,6 +1,7 @@
 //! Agents that could not come back, and the way on which they would, for each set-up that there is and each that is wanted.
 
 use crate::facts::cluster::HandedOut;
+use crate::failure::Hint;
 use crate::tls::{Cacerts, Cell, Origin, Sense};
 
 /// What stands against a change.
@@ -47,9 +48,11 @@ impl LockedOut {
             }
         }
     }
+}
 
-    pub fn hint(&self) -> String {
-        match self.why {
+impl Hint for LockedOut {
+    fn hint(&self) -> Option<String> {
+        Some(match self.why {
             Why::NotDeployed => "Rancher deploys only agents that are connected: see that they are, and wait until `kubectl get \
                 clusters.management.cattle.io ID -o yaml` shows io.cattle.agent.force.deploy: \"false\". `cowhand up --replace-ca` goes on without them"
                 .into(),
@@ -62,7 +65,7 @@ impl LockedOut {
                 ),
                 Err(reason) => format!("{reason}. {AT_ONCE}"),
             },
-        }
+        })
     }
 }
 

@@ -1,16 +1,25 @@
 //! What to do: steps, one file per subject. Pure: wanted and found in, steps out.
 
 pub mod agents;
-pub mod applied;
 pub mod cert_manager;
+pub mod drain;
+pub mod guard;
 pub mod ingress;
 pub mod leftovers;
 pub mod locked_out;
+mod needs;
 pub mod playbook;
 pub mod rancher;
+mod rancher_values;
+mod rancher_wanted;
 pub mod release;
-pub mod rke;
+pub mod removal;
+mod stage;
 mod step;
+mod step_facts;
 
-pub use playbook::Stage;
+pub use guard::Guard;
+pub use needs::{Cluster, Needs, Nodes, Program};
+pub use stage::Stage;
 pub use step::*;
+pub use step_facts::Effect;

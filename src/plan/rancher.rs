@@ -1,18 +1,18 @@
 //! Rancher itself: its secrets, the objects of the TLS set-up, its chart as addon or release.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::guard::{Guard, SecretShape};
 use super::leftovers::{Leftovers, bare_deployment};
-use super::playbook::Stage;
+pub use super::rancher_values::{TakenOver, keep_secrets, kept_values, own_values, values};
+pub use super::rancher_wanted::{NAMESPACE, RANCHER, RancherWanted, identity};
 use super::release::{self, ReleaseFound};
+use super::stage::Stage;
 use super::step::{ReleaseWanted, SecretFrom, SecretStep, StagePlan, Step, Wait};
-use crate::cluster::{MADE_BY, ObjectRef};
-use crate::inventory::{Delivery, Inventory, Values};
+use crate::cluster::ObjectRef;
+use crate::inventory::Delivery;
 use crate::tls::{INGRESS_SECRET, Origin, OwnObject, Picture, Sense, When};
 
-/// The namespace Rancher insists on, and the name of its release and Deployment.
-pub const NAMESPACE: &str = "cattle-system";
-pub const RANCHER: &str = "rancher";
 /// Where Rancher's chart looks for the first login's password (rancher/rancher: chart/templates/secret.yaml).
 pub const BOOTSTRAP_SECRET: &str = "bootstrap-secret";
 
@@ -36,8 +36,15 @@ pub struct RancherFound {
     pub secrets_as_wanted: Vec<String>,
     /// Names of the wanted Secrets that are there with something else in them.
     pub secrets_changed: Vec<String>,
+    /// What these are like, by name.
+    pub shapes: Vec<(String, SecretShape)>,
+    /// Names of the wanted Secrets that bear cert-manager's annotations.
+    pub noted: Vec<String>,
     /// `Kind/name` of the wanted objects that are there as wanted.
     pub objects_as_wanted: Vec<String>,
+    /// `Kind/name` of the wanted objects that are there otherwise, with the paths of the fields; those that are in neither
+    /// list are missing.
+    pub objects_changed: Vec<(String, Vec<String>)>,
     /// Helm's release, with delivery helm.
     pub release: Option<ReleaseFound>,
     /// The namespace is there.
@@ -49,37 +56,10 @@ pub struct RancherFound {
     /// Names of the Secrets that were written after the oldest of Rancher's pods had started.
     pub unread: Vec<String>,
     pub listener_leaf: ListenerLeaf,
+    /// The node that all of Rancher's replicas are on, although others take some too.
+    pub crowded: Option<String>,
     /// The first login's password that is there is not the inventory's.
     pub other_password: bool,
-}
-
-/// What the stage has to bring about.
-#[derive(Debug, Clone)]
-pub struct RancherWanted<'a> {
-    pub inventory: &'a Inventory,
-    pub picture: &'a Picture,
-    pub values: Values,
-    /// Objects of the rendered chart that RKE applies.
-    pub addon: &'a [Value],
-    /// Objects of the rendered chart that could not go into the addon: they need cert-manager's CRDs.
-    pub later: Vec<Value>,
-}
-
-/// Values for Rancher's chart: what cowhand decides, then what the user adds. No secret is among them.
-pub fn values(inventory: &Inventory, picture: &Picture) -> Values {
-    let rancher = &inventory.rancher;
-    let mut values = Values::new();
-    values.insert("hostname".into(), json!(rancher.hostname));
-    values.insert("replicas".into(), json!(rancher.replicas));
-    let mut layers = vec![json!({"ingress": {"ingressClassName": inventory.ingress.class}})];
-    layers.push(Value::Object(picture.chart_values.clone()));
-    layers.push(Value::Object(rancher.values.clone()));
-    for layer in layers {
-        if let Value::Object(layer) = layer {
-            release::merge(&mut values, &layer);
-        }
-    }
-    values
 }
 
 /// What the stage does.
@@ -90,7 +70,7 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     let picture = wanted.picture;
     let mut steps = Vec::new();
     if !found.namespace {
-        steps.push(apply("the namespace", vec![namespace()]));
+        steps.push(apply("the namespace", vec![namespace()], found));
     }
     // RKE has changed the addon's Ingress already; Helm changes its own only below, and until then cert-manager would make
     // the certificate again that is removed here.
@@ -102,9 +82,8 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
         });
     }
     steps.extend(remove(found.leftovers.first.iter(), "it would undo what comes next"));
-    steps.extend(
-        secrets(picture).into_iter().filter(|step| !found.secrets_as_wanted.contains(&step.name)).map(Step::Secret),
-    );
+    let due = secrets(picture).into_iter().filter(|step| !found.secrets_as_wanted.contains(&step.name));
+    steps.extend(due.flat_map(|step| secret_steps(step, found)));
     if !has_secret(found, BOOTSTRAP_SECRET) {
         steps.push(Step::Secret(bootstrap()));
     }
@@ -114,7 +93,8 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     steps.extend(apply_missing("the objects of the TLS set-up", issuers, found));
     match wanted.inventory.rancher.delivery {
         Delivery::Addon => steps.extend(apply_missing("what the addon had to leave out", wanted.later.clone(), found)),
-        Delivery::Helm => steps.extend(release::step(release_wanted(wanted), found.release.as_ref())),
+        // Its namespace has been seen to already.
+        Delivery::Helm => steps.extend(release::steps(release_wanted(wanted), found.release.as_ref(), true)),
     }
     steps.extend(apply_missing("the certificate", own.clone(), found));
     steps.extend(issue_anew(picture, found));
@@ -124,7 +104,9 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     let (routes, rest): (Vec<&ObjectRef>, Vec<&ObjectRef>) = found.leftovers.last.iter().partition(is_route);
     steps.extend(remove(routes, "Rancher's pods give up the certificate that it leads to"));
     if found.leftovers.mounts {
-        steps.push(apply("Rancher's deployment without the former certificate files", vec![bare_deployment()]));
+        let because = vec![format!("~ Deployment {RANCHER} spec.template.spec.volumes")];
+        let what = "Rancher's deployment without the former certificate files".into();
+        steps.push(Step::Apply { what, manifests: vec![bare_deployment()], because });
     }
     steps.extend(restart(found));
     let wait = |name| Step::Wait(Wait::Certificate { namespace: NAMESPACE.into(), name });
@@ -136,23 +118,65 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
     }
     steps.extend(new_listener_leaf(found));
     steps.extend(remove(rest, "the TLS set-up has no use for it any more"));
+    StagePlan { stage: Stage::Rancher, steps, notes: notes(picture, found) }
+}
+
+/// What a person should know of the plan: why agents trust as they will, and what is left as it is.
+fn notes(picture: &Picture, found: &RancherFound) -> Vec<String> {
     let mut notes = vec![format!("agentTLSMode {}: {}", picture.agent_tls_mode.word(), picture.agent_reason)];
     notes.extend(picture.notes.iter().cloned());
     if found.other_password {
         notes.push(format!(
-            "secret {BOOTSTRAP_SECRET} holds another first password than the given one: it is left, since Rancher goes by it until somebody has logged in"
+            "secret {BOOTSTRAP_SECRET} holds another first password than the given one: it is kept, since Rancher uses it until somebody has logged in"
         ));
     }
     let foreign = found.leftovers.foreign.iter();
     notes.extend(
-        foreign.map(|object| format!("{object} is not wanted, but somebody else made or changed it: it is left")),
+        foreign.map(|object| format!("{object} is no longer needed, but somebody else made or changed it: it is kept")),
     );
-    StagePlan { stage: Stage::Rancher, steps, notes }
+    notes
 }
 
 fn remove<'a>(objects: impl IntoIterator<Item = &'a ObjectRef>, because: &str) -> Option<Step> {
     let objects: Vec<ObjectRef> = objects.into_iter().cloned().collect();
-    (!objects.is_empty()).then(|| Step::Remove { objects, because: because.into() })
+    (!objects.is_empty()).then(|| Step::Remove { objects, because: because.into(), guards: vec![Guard::Ours] })
+}
+
+/// The Secret as it is wanted. One of another type has to go first: the type of a Secret cannot be changed. Keys that others
+/// put into it go, and so do the notes that cert-manager made when it wrote it: they are true no longer, and would keep it from
+/// writing it again.
+fn secret_steps(wanted: SecretStep, found: &RancherFound) -> Vec<Step> {
+    let object = ObjectRef::new("v1", "Secret", Some(&wanted.namespace), &wanted.name);
+    let shape = found.shapes.iter().find(|(name, _)| *name == wanted.name).map(|(_, shape)| shape);
+    let as_seen = |shape: &SecretShape| Guard::SecretIs {
+        namespace: wanted.namespace.clone(),
+        name: wanted.name.clone(),
+        there: Some(shape.clone()),
+    };
+    let mut steps = Vec::new();
+    let mut wanted = SecretStep { replaces: found.secrets_changed.contains(&wanted.name), ..wanted.clone() };
+    let notes = found.noted.contains(&wanted.name);
+    match shape {
+        Some(shape) if shape.kind != wanted.kind => {
+            let because = format!("it is of type {}, and the type of a Secret cannot be changed", shape.kind);
+            let guards = vec![Guard::Ours, as_seen(shape)];
+            steps.push(Step::Remove { objects: vec![object], because, guards });
+            wanted.replaces = false;
+            steps.push(Step::Secret(wanted));
+        }
+        Some(shape) => {
+            let strange = |key: &&String| !wanted.entries.iter().any(|(own, _)| own == *key);
+            wanted.takes_away = shape.keys.iter().filter(strange).cloned().collect();
+            wanted.guards = vec![as_seen(shape)];
+            steps.push(Step::Secret(wanted));
+            let because =
+                "cert-manager made them when it wrote the former certificate, and would go by them".to_owned();
+            let prefix = "cert-manager.io/".to_owned();
+            steps.extend(notes.then_some(Step::Unmark { object, prefix, because }));
+        }
+        None => steps.push(Step::Secret(wanted)),
+    }
+    steps
 }
 
 fn ingress() -> ObjectRef {
@@ -176,9 +200,14 @@ pub const READ_AT_START: [&str; 3] = ["tls-ca", "cattle-server-keys", "tls-ranch
 
 fn restart(found: &RancherFound) -> Option<Step> {
     let mut changed = found.secrets_changed.iter().chain(&found.unread).chain(removed_secrets(found));
-    changed
-        .any(|name| READ_AT_START.contains(&name.as_str()))
-        .then(|| restart_step("its pods read certificates only when they start"))
+    if changed.any(|name| READ_AT_START.contains(&name.as_str())) {
+        return Some(restart_step("its pods read certificates only when they start"));
+    }
+    // Each new pod is placed while the others still run; the scheduler prefers a node without one.
+    let node = found.crowded.as_ref()?;
+    Some(restart_step(&format!(
+        "all its replicas are on {node}, and its loss would stop Rancher; other nodes take pods"
+    )))
 }
 
 fn removed_secrets(found: &RancherFound) -> impl Iterator<Item = &String> {
@@ -227,6 +256,9 @@ pub fn secrets(picture: &Picture) -> Vec<SecretStep> {
         kind: wanted.kind.word().into(),
         entries: wanted.entries.iter().map(|(key, source)| ((*key).into(), SecretFrom::Tls(*source))).collect(),
         helm_release: None,
+        replaces: false,
+        takes_away: Vec::new(),
+        guards: Vec::new(),
     };
     picture.secrets.iter().map(step).collect()
 }
@@ -238,6 +270,9 @@ fn bootstrap() -> SecretStep {
         kind: "Opaque".into(),
         entries: vec![("bootstrapPassword".into(), SecretFrom::BootstrapPassword)],
         helm_release: Some(RANCHER.into()),
+        replaces: false,
+        takes_away: Vec::new(),
+        guards: Vec::new(),
     }
 }
 
@@ -277,23 +312,29 @@ fn release_wanted(wanted: &RancherWanted<'_>) -> ReleaseWanted {
         chart: wanted.inventory.rancher.chart.clone(),
         values: wanted.values.clone(),
         because: Vec::new(),
+        guards: Vec::new(),
     }
 }
 
 fn apply_missing(what: &str, manifests: Vec<Value>, found: &RancherFound) -> Option<Step> {
     let missing: Vec<Value> =
         manifests.into_iter().filter(|manifest| !found.objects_as_wanted.contains(&identity(manifest))).collect();
-    (!missing.is_empty()).then(|| apply(what, missing))
+    (!missing.is_empty()).then(|| apply(what, missing, found))
 }
 
-fn apply(what: &str, manifests: Vec<Value>) -> Step {
-    Step::Apply { what: what.into(), manifests }
+fn apply(what: &str, manifests: Vec<Value>, found: &RancherFound) -> Step {
+    let because = manifests.iter().flat_map(|manifest| differences(manifest, found)).collect();
+    Step::Apply { what: what.into(), manifests, because }
 }
 
-/// `Kind/name`: enough to tell apart what one stage wants.
-pub fn identity(manifest: &Value) -> String {
-    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    format!("{}/{}", text("/kind"), text("/metadata/name"))
+/// As a plan says it: `+ Certificate tls-rancher-ingress`, or a line for each field.
+fn differences(manifest: &Value, found: &RancherFound) -> Vec<String> {
+    let name = identity(manifest);
+    let said = name.replacen('/', " ", 1);
+    match found.objects_changed.iter().find(|(there, _)| *there == name) {
+        None => vec![format!("+ {said}")],
+        Some((_, fields)) => fields.iter().map(|field| format!("~ {said} {field}")).collect(),
+    }
 }
 
 fn name_of(manifest: &Value) -> Option<String> {
@@ -302,5 +343,5 @@ fn name_of(manifest: &Value) -> Option<String> {
 
 /// Rancher's namespace, as an object that says who made it.
 pub fn namespace() -> Value {
-    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": {MADE_BY.0: MADE_BY.1}}})
+    release::namespace(NAMESPACE)
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::playbook::Stage;
+use super::guard::Guard;
+use super::stage::Stage;
 use crate::cluster::ObjectRef;
+use crate::engine::change::{Change, lines};
 use crate::inventory::{Chart, ChartSource, Values, masked};
 use crate::tls::SecretSource;
 
@@ -36,12 +38,19 @@ pub enum Step {
     RkeUp {
         cluster_yml: String,
         config: Map<String, Value>,
-        because: Vec<String>,
+        because: Vec<Change>,
+        guards: Vec<Guard>,
+    },
+    /// Take RKE's memory of what it applied out of its state, after a copy: then it builds on, under the same CA.
+    ForgetApplied {
+        guards: Vec<Guard>,
     },
     /// Server-side apply of these objects.
     Apply {
         what: String,
         manifests: Vec<Value>,
+        /// A line for each: `+ Kind name` for one that is missing, `~ Kind name spec.replicas` for a field.
+        because: Vec<String>,
     },
     /// Create or replace a Secret; the values are read at that moment.
     Secret(SecretStep),
@@ -57,6 +66,7 @@ pub enum Step {
     Remove {
         objects: Vec<ObjectRef>,
         because: String,
+        guards: Vec<Guard>,
     },
     /// Ask cert-manager for a new certificate in the place of a valid one, and wait for it.
     Reissue {
@@ -75,7 +85,55 @@ pub enum Step {
         prefix: String,
         because: String,
     },
+    /// Take away a part of what `up` made on the machines.
+    TakeAway(TakeAway),
     Wait(Wait),
+}
+
+/// What `down` does to machines and workspace, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakeAway {
+    pub act: Removal,
+    pub because: String,
+    pub guards: Vec<Guard>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// Keep what others have in the folders that rke empties.
+    PutAside {
+        nodes: Vec<String>,
+    },
+    RkeRemove {
+        cluster: String,
+        nodes: Vec<String>,
+    },
+    /// Take away what rke leaves; `seen` is what there was of the cluster before, a line each with its node.
+    Sweep {
+        nodes: Vec<String>,
+        seen: Vec<String>,
+    },
+    /// The workspace's record of the cluster.
+    ForgetState,
+}
+
+impl fmt::Display for Removal {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Removal::PutAside { nodes } => {
+                write!(to, "put aside what others keep in the folders of CNI on {}", nodes.join(", "))
+            }
+            Removal::RkeRemove { cluster, nodes } => {
+                write!(to, "rke remove: the cluster `{cluster}` with all its data, on {}", nodes.join(", "))
+            }
+            Removal::Sweep { nodes, .. } => write!(to, "take away what rke leaves on {}", nodes.join(", ")),
+            Removal::ForgetState => write!(
+                to,
+                "rename cluster.rkestate and its copies to removed.rkestate.*; copy cluster.yml and the kubeconfig aside, \
+                 remove them"
+            ),
+        }
+    }
 }
 
 /// A Secret that has to be there; its values are named by where they come from.
@@ -88,7 +146,15 @@ pub struct SecretStep {
     pub entries: Vec<(String, SecretFrom)>,
     /// Helm release that shall be able to adopt it.
     pub helm_release: Option<String>,
+    /// One is there with something else in it.
+    pub replaces: bool,
+    /// Keys that somebody else put into it.
+    pub takes_away: Vec<String>,
+    pub guards: Vec<Guard>,
 }
+
+/// Why helm installs.
+pub const NOT_INSTALLED: &str = "not installed yet";
 
 /// Where a Secret's value comes from at the moment it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +184,7 @@ pub struct ReleaseWanted {
     pub chart: Chart,
     pub values: Values,
     pub because: Vec<String>,
+    pub guards: Vec<Guard>,
 }
 
 /// Something to wait for; each has an end.
@@ -133,6 +200,8 @@ pub enum Wait {
     DaemonSet {
         namespace: String,
         name: String,
+        /// Nodes that nothing is awaited on while they are not Ready.
+        without: Vec<String>,
     },
     Certificate {
         namespace: String,
@@ -146,12 +215,46 @@ pub enum Wait {
     },
 }
 
+impl StagePlan {
+    /// The same while these nodes are not reached: nothing is awaited on them.
+    #[must_use]
+    pub fn without(mut self, away: &[String]) -> StagePlan {
+        for step in &mut self.steps {
+            match step {
+                Step::Wait(Wait::NodesReady { names }) => names.retain(|name| !away.contains(name)),
+                Step::Wait(Wait::DaemonSet { without, .. }) => *without = away.to_vec(),
+                Step::Wait(Wait::Deployment { .. } | Wait::Certificate { .. } | Wait::CertManager { .. })
+                | Step::MakeCa { .. }
+                | Step::MakePassword { .. }
+                | Step::RkeUp { .. }
+                | Step::Apply { .. }
+                | Step::Secret(_)
+                | Step::Helm(_)
+                | Step::Restart { .. }
+                | Step::Remove { .. }
+                | Step::Reissue { .. }
+                | Step::Touch { .. }
+                | Step::ForgetApplied { .. }
+                | Step::TakeAway(_)
+                | Step::Unmark { .. } => {}
+            }
+        }
+        self
+    }
+}
+
+fn besides(without: &[String]) -> String {
+    if without.is_empty() { String::new() } else { format!(" on all nodes but {}", without.join(", ")) }
+}
+
 impl fmt::Display for Wait {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Wait::NodesReady { names } => write!(to, "nodes {} are Ready", names.join(", ")),
             Wait::Deployment { namespace, name } => write!(to, "deployment {namespace}/{name} is ready"),
-            Wait::DaemonSet { namespace, name } => write!(to, "daemonset {namespace}/{name} is ready"),
+            Wait::DaemonSet { namespace, name, without } => {
+                write!(to, "daemonset {namespace}/{name} is ready{}", besides(without))
+            }
             Wait::Certificate { namespace, name } => write!(to, "certificate {namespace}/{name} is issued"),
             Wait::CertManager { .. } => write!(to, "cert-manager accepts an Issuer"),
         }
@@ -167,8 +270,14 @@ impl fmt::Display for Step {
             }
             Step::MakePassword { path } => write!(to, "make the first login's password: {} (0600)", path.display()),
             Step::RkeUp { .. } => write!(to, "write cluster.yml, copy cluster.rkestate aside, run rke up"),
-            Step::Apply { what, manifests } => write!(to, "apply {what} ({})", objects(manifests.len())),
-            Step::Secret(secret) => write!(to, "create secret {}/{} ({})", secret.namespace, secret.name, secret.kind),
+            Step::ForgetApplied { .. } => {
+                write!(to, "copy cluster.rkestate aside, take out of it what rke applied last (currentState)")
+            }
+            Step::Apply { what, manifests, .. } => write!(to, "apply {what} ({})", objects(manifests.len())),
+            Step::Secret(secret) => {
+                let verb = if secret.replaces { "replace" } else { "create" };
+                write!(to, "{verb} secret {}/{} ({})", secret.namespace, secret.name, secret.kind)
+            }
             Step::Helm(wanted) => {
                 write!(to, "helm upgrade --install {} {}", wanted.release, chart(&wanted.chart))?;
                 write!(to, " --namespace {}", wanted.namespace)
@@ -183,6 +292,7 @@ impl fmt::Display for Step {
             Step::Reissue { namespace, name, .. } => write!(to, "issue certificate {namespace}/{name} anew"),
             Step::Touch { object, .. } => write!(to, "touch {object}"),
             Step::Unmark { object, prefix, .. } => write!(to, "take annotations {prefix}* off {object}"),
+            Step::TakeAway(one) => one.act.fmt(to),
             Step::Wait(wait) => write!(to, "wait until {wait}"),
         }
     }
@@ -193,30 +303,30 @@ impl Step {
     /// empty when the head says it all.
     pub fn text(&self) -> String {
         if let Step::Secret(secret) = self {
-            return secret.entries.iter().map(|(key, from)| format!("{key}: ({from})\n")).collect();
+            let entries = secret.entries.iter().map(|(key, from)| format!("{key}: ({from})\n"));
+            let taken = secret.takes_away.iter().map(|key| format!("{key}: (taken away)\n"));
+            let adopted = secret.helm_release.iter().map(|release| format!("# helm release {release} may adopt it\n"));
+            return entries.chain(taken).chain(adopted).collect();
         }
         masked(&match self {
-            Step::RkeUp { cluster_yml, because, .. } => reasons(because) + cluster_yml,
-            Step::Apply { manifests, .. } => documents(manifests),
+            Step::RkeUp { cluster_yml, because, .. } => reasons(&lines(because)) + cluster_yml,
+            Step::Apply { manifests, because, .. } => reasons(because) + &documents(manifests),
             Step::Helm(wanted) => reasons(&wanted.because) + &yaml(&Value::Object(wanted.values.clone())),
-            Step::Remove { objects, because } => {
+            Step::ForgetApplied { .. } => format!("# {}\n", Change::Forget),
+            Step::Remove { objects, because, .. } => {
                 let several = objects.iter().filter(|_| objects.len() > 1).map(|object| format!("{object}\n"));
                 several.fold(format!("# {because}\n"), |text, line| text + &line)
             }
             Step::Reissue { because, .. } | Step::Touch { because, .. } | Step::Unmark { because, .. } => {
                 format!("# {because}\n")
             }
+            Step::TakeAway(_) => reasons(&self.because()),
             Step::MakeCa { .. }
             | Step::MakePassword { .. }
             | Step::Secret(_)
             | Step::Restart { .. }
             | Step::Wait(_) => String::new(),
         })
-    }
-
-    /// Whether the step changes anything; waits do not.
-    pub fn changes(&self) -> bool {
-        !matches!(self, Step::Wait(_))
     }
 }
 

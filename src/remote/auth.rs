@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use super::guard::Handle;
 use super::host_key::shown;
 use super::keyring::{self, KeyFile, Keyring};
-use super::target::{IdentityFile, Route};
+use super::route::{IdentityFile, Route};
 
 /// How a round of authentication ended without a login.
 pub(super) enum Denied {
@@ -207,6 +207,9 @@ impl Offer {
         route: &Route,
         keyring: &Keyring,
     ) -> Result<Result<AuthResult, String>, Denied> {
+        if let Err(reason) = route.algorithms.long_enough(candidate.key.key_data()) {
+            return Ok(Err(reason));
+        }
         let Some(hash) = hash_for(&candidate.key, handle).await? else {
             return Ok(Err("this server wants RSA with SHA-1, which is not safe".into()));
         };
@@ -304,7 +307,8 @@ impl russh::Signer for FileSigner {
 mod tests {
     use super::*;
     use crate::remote::Nobody;
-    use crate::remote::target::{Target, route};
+    use crate::remote::route::route;
+    use crate::remote::target::Target;
 
     /// A hardware key's file, named by IdentityFile, with what an agent holds; what is offered, and what is said.
     fn offered(held: Vec<AgentIdentity>) -> (Vec<String>, Vec<String>) {

@@ -1,12 +1,13 @@
 //! From targets to connections: side by side, through jump hosts that are shared, with an end to every wait.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use russh::client;
+use futures::StreamExt;
+use russh::{Preferred, client};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tracing::Instrument;
@@ -14,10 +15,14 @@ use tracing::Instrument;
 use super::auth::{self, Denied};
 use super::connect_error::CLOSED;
 use super::guard::{self, Guard};
-use super::host_key::{Accepted, HostKeyProblem, Trust};
+use super::host_key::{Accepted, HostKeyProblem};
 use super::keyring::Keyring;
+use super::known_store::KnownStore;
 use super::output::seconds;
-use super::target::{Route, Strictness, Target};
+use super::resolve::Questions;
+use super::route::{Route, Strictness};
+use super::target::Target;
+use super::trust::Trust;
 use super::wire::{self, Heard, Wire};
 use super::{Ask, ConnectError, Connection, Nobody, Remote, RemoteError};
 
@@ -37,6 +42,10 @@ impl Default for ConnectOptions {
     }
 }
 
+/// Machines that are being connected at the same time. One that does not answer holds its place for the connect limit, so
+/// there are many; each takes a socket, which it keeps, and the work of a key exchange.
+const SIDE_BY_SIDE: usize = 128;
+
 /// Pauses before another try, as long as the connect limit lasts.
 const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
@@ -46,17 +55,20 @@ const MOST_QUESTIONS: usize = 4;
 /// Signing may wait for somebody to touch a hardware key or to confirm at an agent.
 const AGENT_LIMIT: Duration = Duration::from_secs(60);
 
-/// Connects to all targets at the same time; the answers stand in the order of the targets.
+/// Connects to all targets, many at the same time; the answers stand in the order of the targets.
 pub async fn connect_all(
     targets: &[Target],
     options: ConnectOptions,
 ) -> Vec<(String, Result<Connection, ConnectError>)> {
     let run = Run::new(options);
-    let one = async |target: &Target| {
+    let one = async |(index, target): (usize, &Target)| {
         let span = tracing::info_span!("node", name = %target.name);
-        (target.name.clone(), run.reach(target).instrument(span).await)
+        (index, (target.name.clone(), run.reach(target).instrument(span).await))
     };
-    futures::future::join_all(targets.iter().map(one)).await
+    let reaching = futures::stream::iter(targets.iter().enumerate().map(one)).buffer_unordered(SIDE_BY_SIDE);
+    let mut answers: Vec<_> = reaching.collect().await;
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
 type Shared = Arc<OnceCell<Result<Connection, Arc<ConnectError>>>>;
@@ -64,7 +76,9 @@ type Shared = Arc<OnceCell<Result<Connection, Arc<ConnectError>>>>;
 /// What the connections of one run have in common.
 struct Run {
     options: ConnectOptions,
+    questions: Questions,
     keyring: Keyring,
+    known: KnownStore,
     accepted: Accepted,
     jumps: Mutex<HashMap<Target, Shared>>,
 }
@@ -95,7 +109,15 @@ impl From<ConnectError> for Attempt {
 impl Run {
     fn new(options: ConnectOptions) -> Self {
         let keyring = Keyring::new(options.ask.clone());
-        Run { options, keyring, accepted: Accepted::default(), jumps: Mutex::default() }
+        let questions = Questions::new(options.ssh_program.clone());
+        Run {
+            options,
+            questions,
+            keyring,
+            known: KnownStore::default(),
+            accepted: Accepted::default(),
+            jumps: Mutex::default(),
+        }
     }
 
     /// Reaches a target through all the hops before it.
@@ -127,9 +149,9 @@ impl Run {
                 }
             };
             if hops.iter().any(|hop| hop.target == next) {
-                return Err(settings("its jump hosts lead in a circle".into()));
+                return Err(settings("its jump hosts form a loop".into()));
             }
-            let route = super::resolve::resolve(&self.options.ssh_program, &next).await.map_err(settings)?;
+            let route = self.questions.route(&next).await.map_err(settings)?;
             let before = match route.jumps.split_last() {
                 None => None,
                 Some((jump, before)) => Some(target.jump_host(jump, before).map_err(settings)?),
@@ -210,20 +232,21 @@ impl Run {
         let begun = Instant::now();
         let left = || route.limit.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
         let place = || route.place.clone();
-        let trust = Trust::read(route, self.accepted.clone())
+        let (wire, address) = self.wire(route, via.as_ref()).await?;
+        let trust = Trust::read(route, address, &self.known, self.accepted.clone())
             .map_err(|error| ConnectError::Settings { place: place(), problem: error.to_string() })?;
-        let config = Arc::new(config(&trust));
-        let (stream, heard) = Heard::new(self.wire(route, via.as_ref()).await?);
+        let config = Arc::new(config(trust.preferred().await.map_err(ConnectError::from)?));
+        let (stream, heard) = Heard::new(wire);
         let (guard, watch) = Guard::new(trust);
         let greeted = timeout(left(), client::connect_stream(config, stream, guard)).await;
-        let heard = heard.load(Ordering::Relaxed);
+        let heard = heard.said();
         tracing::debug!(place = %route.place, greeted = matches!(greeted, Ok(Ok(_))), millis = begun.elapsed().as_millis(), "key exchange");
         let mut handle = match greeted {
             Ok(Ok(handle)) => handle,
-            Ok(Err(error)) => return Err(not_greeted(route, &error, heard, watch.problem.get()).into()),
+            Ok(Err(error)) => return Err(not_greeted(route, &error, heard.as_deref(), watch.problem.get()).into()),
             Err(_) => {
                 let reason = format!("nothing more came within {}", seconds(route.limit));
-                return Err(unfinished(route, reason, heard).into());
+                return Err(unfinished(route, reason, heard.as_deref()).into());
             }
         };
         let limit = if route.agent.is_some() { left().max(AGENT_LIMIT) } else { left() };
@@ -246,11 +269,20 @@ impl Run {
         }
     }
 
-    async fn wire(&self, route: &Route, via: Option<&Connection>) -> Result<Box<dyn Wire>, ConnectError> {
+    /// The bytes to and fro, and the address that they go to, where it is known.
+    async fn wire(
+        &self,
+        route: &Route,
+        via: Option<&Connection>,
+    ) -> Result<(Box<dyn Wire>, Option<IpAddr>), ConnectError> {
         match (via, &route.proxy_command) {
-            (Some(jump), _) => beyond(jump, route).await,
-            (None, Some(command)) => Ok(Box::new(wire::proxy(command, &route.place)?)),
-            (None, None) => Ok(Box::new(wire::tcp(route, route.limit).await?)),
+            (Some(jump), _) => Ok((beyond(jump, route).await?, None)),
+            (None, Some(command)) => Ok((Box::new(wire::proxy(command, &route.place)?), None)),
+            (None, None) => {
+                let stream = wire::tcp(route, route.limit).await?;
+                let address = stream.peer_addr().ok().map(|address| address.ip().to_canonical());
+                Ok((Box::new(stream), address))
+            }
         }
     }
 }
@@ -271,12 +303,12 @@ async fn beyond(jump: &Connection, route: &Route) -> Result<Box<dyn Wire>, Conne
 
 /// How we speak SSH. The queue of a channel is long, since a full one would stop all channels of a connection:
 /// russh opens its window again before anybody has read.
-fn config(trust: &Trust) -> client::Config {
+fn config(preferred: Preferred) -> client::Config {
     client::Config {
         client_id: russh::SshId::Standard(concat!("SSH-2.0-cowhand_", env!("CARGO_PKG_VERSION")).into()),
         window_size: 16 * 1024 * 1024,
         channel_buffer_size: 4096,
-        preferred: trust.preferred(),
+        preferred,
         keepalive_interval: Some(Duration::from_secs(15)),
         keepalive_max: 3,
         nodelay: true,
@@ -284,7 +316,12 @@ fn config(trust: &Trust) -> client::Config {
     }
 }
 
-fn not_greeted(route: &Route, error: &russh::Error, heard: bool, problem: Option<&HostKeyProblem>) -> ConnectError {
+fn not_greeted(
+    route: &Route,
+    error: &russh::Error,
+    heard: Option<&str>,
+    problem: Option<&HostKeyProblem>,
+) -> ConnectError {
     let place = route.place.clone();
     match (problem, error) {
         (Some(problem), _) => problem.clone().into(),
@@ -293,15 +330,33 @@ fn not_greeted(route: &Route, error: &russh::Error, heard: bool, problem: Option
             let reason = format!("no {kind} algorithm in common; it offers {}", theirs.join(", "));
             ConnectError::KeyExchange { place, reason }
         }
-        (None, russh::Error::Version) => ConnectError::NoBanner { place, reason: "it says something else".into() },
-        (None, _) if !heard => ConnectError::NoBanner { place, reason: CLOSED.into() },
-        (None, error) => ConnectError::KeyExchange { place, reason: error.to_string() },
+        (None, error) => match heard {
+            None => ConnectError::NoBanner { place, reason: CLOSED.into() },
+            Some(said) if !greets(said) => ConnectError::NoBanner { place, reason: instead(said) },
+            Some(_) => ConnectError::KeyExchange { place, reason: error.to_string() },
+        },
     }
 }
 
-fn unfinished(route: &Route, reason: String, heard: bool) -> ConnectError {
+/// Whether a line of it is the greeting of SSH; others may come before it (RFC 4253, 4.2).
+fn greets(said: &str) -> bool {
+    said.lines().any(|line| line.starts_with("SSH-"))
+}
+
+/// OpenSSH turns a guest away with a line such as `Not allowed at this time` (PerSourcePenalties) or `Exceeded MaxStartups`.
+fn instead(said: &str) -> String {
+    let line = said.lines().next().unwrap_or_default().trim();
+    let line: String = line.chars().filter(|letter| !letter.is_control()).take(80).collect();
+    if line.is_empty() { "it says something else".into() } else { format!("it says `{line}`") }
+}
+
+fn unfinished(route: &Route, reason: String, heard: Option<&str>) -> ConnectError {
     let place = route.place.clone();
-    if heard { ConnectError::KeyExchange { place, reason } } else { ConnectError::NoBanner { place, reason } }
+    if heard.is_some_and(greets) {
+        ConnectError::KeyExchange { place, reason }
+    } else {
+        ConnectError::NoBanner { place, reason }
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::HostKeyProblem;
 use super::output::seconds;
+use crate::failure::Hint;
 
 /// `place` is the node's name and address, e.g. `n2 (10.0.0.12:22)`.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -28,7 +29,7 @@ pub enum ConnectError {
     KeyExchange { place: String, reason: String },
     #[error(transparent)]
     HostKey(#[from] HostKeyProblem),
-    #[error("{place} lets nobody in as {user}: {}; it accepts {}", list(tried), words(accepts))]
+    #[error("{place} refuses the login as {user}: {}; it accepts {}", list(tried), words(accepts))]
     NoIdentity { place: String, user: String, tried: Vec<String>, accepts: Vec<String> },
     #[error("{place} cannot be reached through its jump host {jump}")]
     Jump {
@@ -45,39 +46,6 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// What a person could do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            ConnectError::Settings { .. } => None,
-            ConnectError::Name { .. } => {
-                Some("see the address in the inventory; a short name needs a Host entry in ~/.ssh/config or an entry in DNS".into())
-            }
-            ConnectError::Refused { .. } => {
-                Some("see whether the machine has booted, sshd runs, and the port in the inventory is the right one".into())
-            }
-            ConnectError::TimedOut { .. } | ConnectError::Unreachable { .. } => {
-                Some("see whether the machine is up, the address is right, and no firewall is in between; a machine behind a bastion needs `ssh: {jump: [bastion]}`".into())
-            }
-            ConnectError::ProxyCommand { .. } => Some("run the ProxyCommand of the ssh configuration by hand".into()),
-            ConnectError::NoBanner { .. } => {
-                Some("see whether the port is that of sshd, and what sshd logs on the machine (MaxStartups, DenyUsers, fail2ban)".into())
-            }
-            ConnectError::KeyExchange { .. } => {
-                Some("the machine's sshd offers only old algorithms, or something in between is not transparent".into())
-            }
-            ConnectError::HostKey(problem) => problem.hint(),
-            ConnectError::NoIdentity { user, accepts, tried, .. } => Some(identity_hint(user, accepts, tried)),
-            ConnectError::Jump { cause, .. } => cause.hint(),
-            ConnectError::BeyondJump { forbidden: true, jump, .. } => {
-                Some(format!("on {jump}, AllowTcpForwarding in sshd_config must be yes"))
-            }
-            ConnectError::BeyondJump { forbidden: false, jump, .. } => {
-                Some(format!("see whether {jump} can reach the machine: address, port, firewall"))
-            }
-            ConnectError::Lost { .. } => Some("see what sshd logs on the machine, then try again".into()),
-        }
-    }
-
     /// Worth another try within the connect limit: a machine that is just booting.
     pub(super) fn may_pass(&self) -> bool {
         match self {
@@ -94,6 +62,44 @@ impl ConnectError {
             | ConnectError::Jump { .. }
             | ConnectError::BeyondJump { forbidden: true, .. }
             | ConnectError::Lost { .. } => false,
+        }
+    }
+}
+
+impl Hint for ConnectError {
+    /// What a person could do about it.
+    fn hint(&self) -> Option<String> {
+        match self {
+            ConnectError::Settings { .. } => None,
+            ConnectError::Name { .. } => {
+                Some("see the address in the inventory; a short name needs a Host entry in ~/.ssh/config or an entry in DNS".into())
+            }
+            ConnectError::Refused { .. } => {
+                Some("see whether the machine has booted, sshd runs, and the port in the inventory is the right one".into())
+            }
+            ConnectError::TimedOut { .. } | ConnectError::Unreachable { .. } => {
+                Some("see whether the machine is up, the address is right, and no firewall is in between; a machine behind a bastion needs `ssh: {jump: [bastion]}`".into())
+            }
+            ConnectError::ProxyCommand { .. } => Some("run the ProxyCommand of the ssh configuration by hand".into()),
+            ConnectError::NoBanner { reason, .. } if reason.contains("Not allowed at this time") => {
+                Some("sshd keeps this machine's address out for a while after failed logins (PerSourcePenalties): wait some minutes, or see its log there".into())
+            }
+            ConnectError::NoBanner { .. } => {
+                Some("see whether the port is that of sshd, and what sshd logs on the machine (MaxStartups, DenyUsers, fail2ban)".into())
+            }
+            ConnectError::KeyExchange { .. } => {
+                Some("the machine's sshd offers only old algorithms, or something in between is not transparent".into())
+            }
+            ConnectError::HostKey(problem) => problem.hint(),
+            ConnectError::NoIdentity { user, accepts, tried, .. } => Some(identity_hint(user, accepts, tried)),
+            ConnectError::Jump { cause, .. } => cause.hint(),
+            ConnectError::BeyondJump { forbidden: true, jump, .. } => {
+                Some(format!("on {jump}, AllowTcpForwarding in sshd_config must be yes"))
+            }
+            ConnectError::BeyondJump { forbidden: false, jump, .. } => {
+                Some(format!("see whether {jump} can reach the machine: address, port, firewall"))
+            }
+            ConnectError::Lost { .. } => Some("see what sshd logs on the machine, then try again".into()),
         }
     }
 }
@@ -158,7 +164,7 @@ mod tests {
         assert!(hint(&["~/k: refused"], &["publickey", "password"]).contains("authorized_keys"));
         assert!(hint(&["~/k: it is encrypted, and no passphrase was given"], &["publickey"]).contains("ssh-add"));
         let said = no_identity(&[], &["publickey", "password"]).to_string();
-        assert_eq!(said, "n1 lets nobody in as anna: there is no key to offer; it accepts publickey, password");
+        assert_eq!(said, "n1 refuses the login as anna: there is no key to offer; it accepts publickey, password");
     }
 
     #[test]

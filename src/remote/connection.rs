@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backon::{ConstantBuilder, Retryable};
 use russh::client::Msg;
 use russh::{Channel, ChannelOpenFailure, Disconnect};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
+use super::fence::{Fence, Fenced, NotAlone};
 use super::guard::{self, Handle};
 use super::output::seconds;
 use super::session::{Running, Session};
@@ -33,6 +35,7 @@ struct Inner {
     handle: Handle,
     sessions: Arc<Semaphore>,
     closed: watch::Receiver<Option<String>>,
+    fence: Fence,
     /// Kept alive for as long as this connection goes through it.
     _via: Option<Connection>,
 }
@@ -51,7 +54,23 @@ impl Connection {
         via: Option<Connection>,
     ) -> Self {
         let sessions = Arc::new(Semaphore::new(SESSIONS));
-        Connection(Arc::new(Inner { name, handle, sessions, closed, _via: via }))
+        Connection(Arc::new(Inner { name, handle, sessions, closed, fence: Fence::default(), _via: via }))
+    }
+
+    pub(super) fn fence(&self) -> &Fence {
+        &self.0.fence
+    }
+
+    /// Whether this run's lock on the machine was lost, or may be another's: then it carries nothing there any more.
+    pub fn is_fenced_off(&self) -> bool {
+        self.0.fence.check().is_err()
+    }
+
+    /// Whether the machine answers a ping of SSH within the limit. It carries nothing and starts nothing, so it is asked also
+    /// behind a closed fence.
+    pub async fn answers(&self, limit: Duration) -> bool {
+        let ping = tokio::time::timeout(limit, self.0.handle.send_ping()).await;
+        matches!(ping, Ok(Ok(()))) && !self.is_closed()
     }
 
     pub fn is_closed(&self) -> bool {
@@ -76,14 +95,14 @@ impl Connection {
     pub async fn open_tcp(&self, host: &str, port: u16) -> Result<Box<dyn Wire>, RemoteError> {
         let opening = self.0.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0);
         let channel = self.opened(opening, || format!("{host}:{port}")).await?;
-        Ok(Box::new(channel.into_stream()))
+        Ok(Box::new(Fenced { stream: channel.into_stream(), fence: self.0.fence.clone() }))
     }
 
     /// A connection to a Unix socket on this machine.
     pub async fn open_unix(&self, path: &str) -> Result<Box<dyn Wire>, RemoteError> {
         let opening = self.0.handle.channel_open_direct_streamlocal(path);
         let channel = self.opened(opening, || path.to_string()).await?;
-        Ok(Box::new(channel.into_stream()))
+        Ok(Box::new(Fenced { stream: channel.into_stream(), fence: self.0.fence.clone() }))
     }
 
     /// Starts a command that goes on while we talk to it. Its time limit is not used: whoever starts it ends it.
@@ -96,6 +115,9 @@ impl Connection {
         if words.has_nul() {
             return Err(RemoteError::Nul { node: self.0.name.clone() });
         }
+        let not_alone =
+            |not_alone: NotAlone| RemoteError::Refused { node: self.0.name.clone(), reason: not_alone.to_string() };
+        self.0.fence.check().map_err(not_alone)?;
         let permit = self.permit(words).await?;
         let channel = self.session_channel(words).await?;
         let mut session = Session::new(channel, permit, self.0.name.clone(), self.0.closed.clone());
@@ -109,19 +131,19 @@ impl Connection {
     /// we ask again, as long as another session of ours may end and our own time limit lasts.
     async fn session_channel(&self, words: &Words) -> Result<Channel<Msg>, RemoteError> {
         let begun = Instant::now();
-        loop {
-            match self.opened(self.0.handle.channel_open_session(), || "a session".to_string()).await {
-                Err(RemoteError::NotOpened { node, reason, .. }) => {
-                    let alone = self.0.sessions.available_permits() + 1 == SESSIONS;
-                    let patience = if alone { FORGET_LIMIT.min(words.limit()) } else { words.limit() };
-                    if begun.elapsed() > patience {
-                        return Err(RemoteError::Refused { node, reason: format!("no session is allowed: {reason}") });
-                    }
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                other => return other,
+        let open = || self.opened(self.0.handle.channel_open_session(), || "a session".to_string());
+        let may_pass = |error: &RemoteError| {
+            let alone = self.0.sessions.available_permits() + 1 == SESSIONS;
+            let patience = if alone { FORGET_LIMIT.min(words.limit()) } else { words.limit() };
+            matches!(error, RemoteError::NotOpened { .. }) && begun.elapsed() <= patience
+        };
+        let pauses = ConstantBuilder::new().with_delay(Duration::from_millis(50)).without_max_times();
+        open.retry(pauses).when(may_pass).await.map_err(|error| match error {
+            RemoteError::NotOpened { node, reason, .. } => {
+                RemoteError::Refused { node, reason: format!("no session is allowed: {reason}") }
             }
-        }
+            other => other,
+        })
     }
 
     /// A place for a session; long commands of others may use up our own time limit.
@@ -174,8 +196,12 @@ impl Remote for Connection {
     async fn run(&self, words: &Words, stdin: Stdin) -> Result<Output, RemoteError> {
         let begun = Instant::now();
         let mut session = self.session(words).await?;
-        match timeout(words.limit(), session.complete(stdin.into_bytes())).await {
-            Ok(output) => {
+        match timeout(words.limit(), session.complete(words, stdin)).await {
+            Ok(Err(too_much)) => {
+                session.terminate().await;
+                Err(too_much)
+            }
+            Ok(Ok(output)) => {
                 let (node, command, millis) = (&self.0.name, words.line(), begun.elapsed().as_millis());
                 tracing::debug!(%node, %command, ended = %output.ended, millis, "command ended");
                 Ok(output)

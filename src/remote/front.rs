@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use fail::fail_point;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey, PublicKey};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
@@ -21,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::guests::{Guest, Guests, Warn};
 use super::wire::Wire;
 use super::{Connection, RemoteError};
 
@@ -59,7 +61,8 @@ pub struct Front {
 impl Front {
     /// Listens on 127.0.0.1 and writes the key that alone is let in, as a file 0600 in `folder`; keys of former fronts
     /// there are removed.
-    pub async fn start(nodes: Vec<FrontNode>, folder: &Path) -> io::Result<Front> {
+    /// `warn` hears of other users who come there.
+    pub async fn start(nodes: Vec<FrontNode>, folder: &Path, warn: Warn) -> io::Result<Front> {
         let key = new_key()?;
         let file = write_key(&key, folder)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -73,7 +76,8 @@ impl Front {
             opened: opened.clone(),
             alive: alive.clone(),
         });
-        tokio::spawn(alive.clone().run_until_cancelled_owned(accept(listener, shared)));
+        let guests = Guests::new("rke's way to the nodes", warn);
+        tokio::spawn(alive.clone().run_until_cancelled_owned(accept(listener, shared, guests)));
         Ok(Front { port, key: file, opened, _alive: alive.drop_guard() })
     }
 
@@ -101,6 +105,7 @@ fn write_key(key: &PrivateKey, folder: &Path) -> io::Result<NamedTempFile> {
     let text = key.to_openssh(LineEnding::LF).map_err(io::Error::other)?;
     // Such a file is 0600 from its beginning, and is removed when dropped.
     let mut file = tempfile::Builder::new().prefix("front-").suffix(".key").tempfile_in(folder)?;
+    fail_point!("front.key", super::fault);
     file.write_all(text.as_bytes())?;
     file.flush()?;
     Ok(file)
@@ -151,20 +156,26 @@ impl Shared {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, guests: Arc<Guests>) {
     loop {
         let Ok((mut stream, _)) = listener.accept().await else {
             // Out of file descriptors, most likely: they come back when other connections end.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        let Some(guest) = guests.greet(&stream).await.map(Arc::new) else { continue };
         // Without it small packets wait for one another; a stream that cannot have it still works.
         let _ = stream.set_nodelay(true);
         // russh runs a session in a task of its own, which only ends with its stream: so it gets one end of a pipe,
         // whose other end goes away with the front.
         let (mut near, far) = tokio::io::duplex(256 * 1024);
-        shared.spawn(serve(far, Peer { shared: shared.clone(), at: Place::Bastion }));
-        shared.spawn(async move { ignore(tokio::io::copy_bidirectional(&mut stream, &mut near).await) });
+        shared.spawn(serve(far, Peer { shared: shared.clone(), at: Place::Bastion, guest: guest.clone() }));
+        shared.spawn(async move {
+            tokio::select! {
+                ended = tokio::io::copy_bidirectional(&mut stream, &mut near) => ignore(ended),
+                () = guest.shown_out() => {}
+            }
+        });
     }
 }
 
@@ -189,6 +200,7 @@ enum Place {
 struct Peer {
     shared: Arc<Shared>,
     at: Place,
+    guest: Arc<Guest>,
 }
 
 /// What is behind a channel.
@@ -231,12 +243,12 @@ impl Peer {
         self.shared.opened.fetch_add(1, Ordering::Relaxed);
         // A reply that is dropped is a refusal: administratively prohibited.
         let Some(behind) = behind else { return };
-        let shared = self.shared.clone();
+        let (shared, guest) = (self.shared.clone(), self.guest.clone());
         self.shared.spawn(async move {
             match behind {
                 Behind::Login(node) => {
                     reply.accept().await;
-                    serve(channel.into_stream(), Peer { shared, at: Place::Node(node) }).await;
+                    serve(channel.into_stream(), Peer { shared, at: Place::Node(node), guest }).await;
                 }
                 Behind::Tcp(node, host, port) => pump(channel, reply, node.connection.open_tcp(&host, port)).await,
                 Behind::Socket(node) => pump(channel, reply, node.connection.open_unix(&node.docker_socket)).await,
@@ -271,7 +283,11 @@ impl server::Handler for Peer {
     }
 
     async fn auth_publickey(&mut self, _: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, russh::Error> {
-        Ok(self.knows(key.public_key))
+        let answer = self.knows(key.public_key);
+        if let Auth::Accept = answer {
+            self.guest.is_known();
+        }
+        Ok(answer)
     }
 
     async fn channel_open_direct_tcpip(

@@ -7,7 +7,7 @@ use russh::keys::PublicKeyOrCertificate;
 use tokio::sync::watch;
 
 use super::HostKeyProblem;
-use super::host_key::Trust;
+use super::trust::Trust;
 
 pub(super) type Handle = client::Handle<Guard>;
 
@@ -36,7 +36,7 @@ impl client::Handler for Guard {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
-        match self.trust.judge(key) {
+        match self.trust.judge(key).await {
             Ok(()) => Ok(true),
             Err(problem) => {
                 // Only the first problem is of interest; a second one cannot come on the same session.

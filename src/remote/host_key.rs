@@ -1,4 +1,4 @@
-//! May this host be talked to: the files of known hosts, and what is done about a key that is not there.
+//! What can be wrong with a host's key, and what is done about one that is not known yet.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,19 +8,18 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use russh::Preferred;
-use russh::keys::ssh_key::certificate::CertType;
-use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::keys::PublicKey;
 
-use super::known_hosts::{self, HostName, KnownHosts, KnownKey, Place, Verdict};
-use super::target::{KnownFiles, Route};
+use super::known_hosts::{self, HostName, KnownFile, KnownHosts, KnownKey, Place, Verdict};
+use super::route::KnownFiles;
+use crate::failure::Hint;
 
 /// Keys that somebody has accepted during this run, as known_hosts lines without a salt.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Accepted(Arc<Mutex<HashSet<String>>>);
 
 impl Accepted {
-    fn has(&self, host: &HostName, key: &PublicKey) -> bool {
+    pub fn has(&self, host: &HostName, key: &PublicKey) -> bool {
         let line = known_hosts::new_line(host, key, None);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&line)
     }
@@ -29,116 +28,6 @@ impl Accepted {
         let line = known_hosts::new_line(host, key, None);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(line);
     }
-}
-
-/// What is known about one host at the moment of connecting.
-pub(super) struct Trust {
-    host: HostName,
-    place: String,
-    known: KnownHosts,
-    accepted: Accepted,
-}
-
-impl Trust {
-    /// Reads the files of known hosts; one that is not there is an empty one.
-    pub fn read(route: &Route, accepted: Accepted) -> io::Result<Self> {
-        let mut known = KnownHosts::default();
-        for file in route.known.user.iter().chain(&route.known.global) {
-            match std::fs::read(file) {
-                Ok(bytes) => known.add(&String::from_utf8_lossy(&bytes), file),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", shown(file)))),
-            }
-        }
-        let host = HostName::new(&route.host, route.port, route.known.alias.as_deref());
-        Ok(Trust { host, place: route.place.clone(), known, accepted })
-    }
-
-    /// Which kinds of host keys to ask for: known kinds first, SHA-1 never, certificates only where an authority is known.
-    pub fn preferred(&self) -> Preferred {
-        let known = self.known.kinds(&self.host);
-        let position = |kind: &Algorithm| known.iter().position(|known| same_kind(known, kind)).unwrap_or(known.len());
-        let mut kinds = usual_kinds();
-        kinds.sort_by_key(position);
-        let certificates = if self.known.authorities(&self.host).is_empty() { Vec::new() } else { usual_kinds() };
-        Preferred {
-            key: kinds.into(),
-            host_key_certificates: certificates.into(),
-            cipher: CIPHERS.into(),
-            ..Preferred::DEFAULT
-        }
-    }
-
-    pub fn judge(&self, offered: &PublicKeyOrCertificate) -> Result<(), HostKeyProblem> {
-        match offered {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.judge_key(key),
-            PublicKeyOrCertificate::Certificate(certificate) => self.judge_certificate(certificate),
-        }
-    }
-
-    fn judge_key(&self, key: &PublicKey) -> Result<(), HostKeyProblem> {
-        let place = self.place.clone();
-        let offered = Offered { kind: key.algorithm().to_string(), fingerprint: known_hosts::fingerprint(key) };
-        match self.known.judge(&self.host, key) {
-            Verdict::Known => Ok(()),
-            Verdict::Unknown if self.accepted.has(&self.host, key) => Ok(()),
-            Verdict::Unknown => {
-                let unknown = Unknown { host: self.host.clone(), key: key.clone() };
-                Err(HostKeyProblem::Unknown { place, offered, unknown: Box::new(unknown) })
-            }
-            Verdict::Changed(known) => {
-                Err(HostKeyProblem::Changed { place, name: self.host.name.clone(), offered, known })
-            }
-            Verdict::Revoked(line) => Err(HostKeyProblem::Revoked { place, offered, line }),
-            Verdict::AuthorityOnly(line) => Err(HostKeyProblem::NoCertificate { place, offered, line }),
-        }
-    }
-
-    /// A host certificate: of the right kind, made out to this host, valid today, signed by a trusted authority.
-    fn judge_certificate(&self, certificate: &Certificate) -> Result<(), HostKeyProblem> {
-        let wrong = |reason: String| HostKeyProblem::BadCertificate { place: self.place.clone(), reason };
-        if certificate.cert_type() != CertType::Host {
-            return Err(wrong("it is made out to a user, not to a host".into()));
-        }
-        let principals = certificate.valid_principals();
-        if !principals.iter().any(|name| known_hosts::glob(&name.to_ascii_lowercase(), &self.host.principal)) {
-            return Err(wrong(format!("it is made out to {}, not to {}", principals.join(", "), self.host.principal)));
-        }
-        let key = PublicKey::new(certificate.public_key().clone(), "");
-        if let Verdict::Revoked(place) = self.known.judge(&self.host, &key) {
-            return Err(wrong(format!("its key is revoked in {place}")));
-        }
-        let trusted: Vec<_> =
-            self.known.authorities(&self.host).iter().map(|key| key.fingerprint(HashAlg::Sha256)).collect();
-        certificate.validate(&trusted).map_err(|_| {
-            let signer = certificate.signature_key().fingerprint(HashAlg::Sha256);
-            wrong(format!("it is out of its time, or its signer {signer} is no authority for this host in known_hosts"))
-        })
-    }
-}
-
-/// AES-GCM first: twice as fast as ChaCha20 where the processor knows AES.
-const CIPHERS: &[russh::cipher::Name] = &[
-    russh::cipher::AES_256_GCM,
-    russh::cipher::CHACHA20_POLY1305,
-    russh::cipher::AES_256_CTR,
-    russh::cipher::AES_192_CTR,
-    russh::cipher::AES_128_CTR,
-];
-
-fn usual_kinds() -> Vec<Algorithm> {
-    vec![
-        Algorithm::Ed25519,
-        Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-        Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
-        Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
-        Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-        Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-    ]
-}
-
-fn same_kind(one: &Algorithm, other: &Algorithm) -> bool {
-    one == other || matches!((one, other), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }))
 }
 
 /// What a server has shown.
@@ -153,8 +42,8 @@ pub struct Offered {
 /// A key to be accepted, or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
-    host: HostName,
-    key: PublicKey,
+    pub(super) host: HostName,
+    pub(super) key: PublicKey,
 }
 
 impl Unknown {
@@ -179,9 +68,9 @@ fn append(path: &Path, unknown: &Unknown, hash: bool) -> io::Result<()> {
     file.seek(SeekFrom::Start(0))?;
     file.read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    let mut known = KnownHosts::default();
-    known.add(&text, path);
-    if known.judge(&unknown.host, &unknown.key) == Verdict::Known {
+    let mut known = KnownHosts::of(unknown.host.clone());
+    known.add(&KnownFile::parse(&text, path));
+    if known.judge(&unknown.key) == Verdict::Known {
         return Ok(());
     }
     let salt = hash.then(rand::random::<[u8; 20]>);
@@ -201,12 +90,23 @@ pub enum HostKeyProblem {
     Revoked { place: String, offered: Offered, line: Place },
     #[error("{place} shows a bare key ({}), but {line} asks for a certificate of an authority", offered.fingerprint)]
     NoCertificate { place: String, offered: Offered, line: Place },
-    #[error("the host certificate of {place} is not good: {reason}")]
+    #[error("the host certificate of {place} is not valid: {reason}")]
     BadCertificate { place: String, reason: String },
+    /// CheckHostIP: the host's key is known, and another one is for its address.
+    #[error(
+        "the host key of {place} is known for its name, but for its address {address} another one stands in {}; offered {offered}",
+        places(known)
+    )]
+    OtherAddress { place: String, address: String, offered: String, known: Vec<KnownKey> },
+    #[error("the host key of {place} is too short: {reason}")]
+    Weak { place: String, reason: String },
+    /// What has to be asked about the key gives no answer.
+    #[error("whether the host key of {place} is known cannot be told: {reason}")]
+    NoAnswer { place: String, reason: String },
 }
 
-impl HostKeyProblem {
-    pub fn hint(&self) -> Option<String> {
+impl Hint for HostKeyProblem {
+    fn hint(&self) -> Option<String> {
         match self {
             HostKeyProblem::Unknown { place, .. } => Some(format!(
                 "compare the fingerprint with what `ssh-keygen -lf` says of the keys in /etc/ssh on {place}; then run again on a terminal to be asked, or with --accept-new-host-keys"
@@ -222,6 +122,14 @@ impl HostKeyProblem {
                 Some(format!("have the host's certificate renewed, or add its key beside {line}"))
             }
             HostKeyProblem::BadCertificate { .. } => Some("have the host's certificate issued again".into()),
+            HostKeyProblem::OtherAddress { address, known, .. } => Some(format!(
+                "if the machine at {address} was replaced, {}, then try again; `CheckHostIP no` in the ssh configuration ends this question",
+                removal(address, known)
+            )),
+            HostKeyProblem::Weak { .. } => {
+                Some("give the machine a longer key, or one of another kind: ssh-keygen -A on it".into())
+            }
+            HostKeyProblem::NoAnswer { .. } => Some("mend it, or take it out of the ssh configuration".into()),
         }
     }
 }
@@ -239,7 +147,7 @@ fn fingerprints(known: &[KnownKey], offered: &Offered) -> String {
 }
 
 fn removal(name: &str, known: &[KnownKey]) -> String {
-    let usual = super::target::home("~/.ssh/known_hosts");
+    let usual = super::tokens::home("~/.ssh/known_hosts");
     let mut files: Vec<&PathBuf> = known.iter().map(|key| &key.place.file).collect();
     files.dedup();
     let one = |file: &PathBuf| {
@@ -259,7 +167,7 @@ impl fmt::Display for Place {
 }
 
 /// The home folder is shown as `~`.
-pub(super) fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     match std::env::home_dir().and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf)) {
         Some(rest) => format!("~/{}", rest.display()),
         None => path.display().to_string(),

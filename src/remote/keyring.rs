@@ -9,6 +9,7 @@ use russh::keys::{Algorithm, Certificate, PrivateKey, PublicKey, decode_secret_k
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Ask;
+use super::file::read_regular;
 
 /// How often a passphrase is asked for.
 const TRIES: usize = 3;
@@ -77,8 +78,15 @@ impl Keyring {
     }
 }
 
+/// No key comes near this.
+const LARGEST: u64 = 1024 * 1024;
+
+fn text_of(path: &Path) -> std::io::Result<String> {
+    String::from_utf8(read_regular(path, LARGEST)?).map_err(|_| std::io::Error::other("it is not text"))
+}
+
 fn ask_and_open(ask: &dyn Ask, path: &Path) -> KeyFile {
-    let text = match std::fs::read_to_string(path) {
+    let text = match text_of(path) {
         Ok(text) => SecretString::from(text),
         Err(error) => return KeyFile::Useless(format!("it cannot be read: {error}")),
     };
@@ -94,7 +102,7 @@ fn ask_and_open(ask: &dyn Ask, path: &Path) -> KeyFile {
 }
 
 fn read(path: &Path) -> KeyFile {
-    let text = match std::fs::read_to_string(path) {
+    let text = match text_of(path) {
         Ok(text) => SecretString::from(text),
         Err(error) if error.kind() == ErrorKind::NotFound => return KeyFile::Absent,
         Err(error) => return KeyFile::Useless(format!("it cannot be read: {error}")),
@@ -125,7 +133,7 @@ pub(super) fn is_hardware(key: &PublicKey) -> bool {
 }
 
 fn public_beside(path: &Path) -> Option<PublicKey> {
-    let text = std::fs::read_to_string(with_ending(path, ".pub")).ok()?;
+    let text = text_of(&with_ending(path, ".pub")).ok()?;
     PublicKey::from_openssh(text.trim()).ok()
 }
 
@@ -133,7 +141,7 @@ fn public_beside(path: &Path) -> Option<PublicKey> {
 pub(super) fn certificates(path: &Path, named: &[PathBuf], key: &PublicKey) -> Vec<Certificate> {
     let beside = with_ending(path, "-cert.pub");
     let files = std::iter::once(&beside).chain(named);
-    let read = |file: &PathBuf| Certificate::from_openssh(std::fs::read_to_string(file).ok()?.trim()).ok();
+    let read = |file: &PathBuf| Certificate::from_openssh(text_of(file).ok()?.trim()).ok();
     files.filter_map(read).filter(|certificate| certificate.public_key() == key.key_data()).collect()
 }
 

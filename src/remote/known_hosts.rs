@@ -2,16 +2,32 @@
 //!
 //! russh has a reader of its own, which differs from OpenSSH in 8 of 13 tried cases (among them `@revoked`).
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
+use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 
-/// All lines that could be read, in order.
+/// The lines of one file that could be read, in order.
 #[derive(Debug, Default)]
+pub(super) struct KnownFile {
+    lines: Vec<Arc<Line>>,
+    /// Lines by the names that stand in them as they are.
+    named: HashMap<String, Vec<usize>>,
+    /// Lines with patterns or hashes, which have to be tried.
+    others: Vec<usize>,
+}
+
+/// What is known of one host: the lines that are about it.
+#[derive(Debug, Clone)]
 pub(super) struct KnownHosts {
-    lines: Vec<Line>,
+    host: HostName,
+    named: Vec<Arc<Line>>,
+    /// About the host without its port.
+    plain: Vec<Arc<Line>>,
 }
 
 #[derive(Debug)]
@@ -74,26 +90,68 @@ pub(super) enum Verdict {
     AuthorityOnly(Place),
 }
 
-impl KnownHosts {
-    /// Adds the lines of a file. What cannot be read as a line is passed over, as OpenSSH does.
-    pub fn add(&mut self, text: &str, file: &Path) {
+impl KnownFile {
+    /// What cannot be read as a line is passed over, as OpenSSH does.
+    pub fn parse(text: &str, file: &Path) -> Self {
+        let mut known = KnownFile::default();
         for (index, line) in text.lines().enumerate() {
             let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            if let Ok(entry) = line.parse() {
-                self.lines.push(Line { entry, place: Place { file: file.to_path_buf(), line: index + 1 } });
+            let Ok(entry) = line.parse::<Entry>() else { continue };
+            let at = known.lines.len();
+            match exact_names(entry.host_patterns()) {
+                Some(names) => names.into_iter().for_each(|name| known.named.entry(name).or_default().push(at)),
+                None => known.others.push(at),
             }
+            known.lines.push(Arc::new(Line { entry, place: Place { file: file.to_path_buf(), line: index + 1 } }));
+        }
+        known
+    }
+
+    /// The lines about a name, in order.
+    fn about(&self, name: &str) -> Vec<Arc<Line>> {
+        let others = self.others.iter().filter(|at| fits(self.lines[**at].entry.host_patterns(), name));
+        let mut found: Vec<usize> = self.named.get(name).into_iter().flatten().chain(others).copied().collect();
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().map(|at| self.lines[at].clone()).collect()
+    }
+}
+
+/// The names of a line without patterns, in small letters.
+fn exact_names(patterns: &HostPatterns) -> Option<Vec<String>> {
+    match patterns {
+        HostPatterns::HashedName { .. } => None,
+        HostPatterns::Patterns(patterns) => {
+            let exact = !patterns.iter().any(|pattern| pattern.contains(['*', '?', '!']));
+            exact.then(|| patterns.iter().map(|name| name.to_ascii_lowercase()).collect())
+        }
+    }
+}
+
+impl KnownHosts {
+    pub fn of(host: HostName) -> Self {
+        KnownHosts { host, named: Vec::new(), plain: Vec::new() }
+    }
+
+    /// Adds what a file says of this host.
+    pub fn add(&mut self, file: &KnownFile) {
+        self.named.extend(file.about(&self.host.name));
+        if let Some(plain) = &self.host.plain {
+            self.plain.extend(file.about(plain));
         }
     }
 
-    pub fn judge(&self, host: &HostName, key: &PublicKey) -> Verdict {
-        let verdict = self.judge_name(&host.name, key);
-        if verdict == Verdict::Unknown
-            && let Some(plain) = &host.plain
-        {
-            return match self.judge_name(plain, key) {
+    pub fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    pub fn judge(&self, key: &PublicKey) -> Verdict {
+        let verdict = judge(&self.named, key);
+        if verdict == Verdict::Unknown {
+            return match judge(&self.plain, key) {
                 known @ (Verdict::Known | Verdict::Revoked(_)) => known,
                 Verdict::Unknown | Verdict::Changed(_) | Verdict::AuthorityOnly(_) => Verdict::Unknown,
             };
@@ -101,54 +159,58 @@ impl KnownHosts {
         verdict
     }
 
-    fn judge_name(&self, name: &str, key: &PublicKey) -> Verdict {
-        let (mut known, mut others, mut authority) = (false, Vec::new(), None);
-        for line in self.lines.iter().filter(|line| fits(line.entry.host_patterns(), name)) {
-            let same = line.entry.public_key().key_data() == key.key_data();
-            match line.entry.marker() {
-                Some(Marker::Revoked) if same => return Verdict::Revoked(line.place.clone()),
-                Some(Marker::Revoked) => {}
-                Some(Marker::CertAuthority) => authority = authority.or(Some(line.place.clone())),
-                None if same => known = true,
-                None => others.push(KnownKey {
-                    kind: line.entry.public_key().algorithm().to_string(),
-                    fingerprint: fingerprint(line.entry.public_key()),
-                    place: line.place.clone(),
-                }),
-            }
-        }
-        match (known, others.is_empty(), authority) {
-            (true, _, _) => Verdict::Known,
-            (false, false, _) => Verdict::Changed(others),
-            (false, true, Some(place)) => Verdict::AuthorityOnly(place),
-            (false, true, None) => Verdict::Unknown,
-        }
+    /// Where this key is marked as revoked for this host, be it a host's or an authority's.
+    pub fn revoked(&self, key: &KeyData) -> Option<&Place> {
+        let revoked = |line: &&Arc<Line>| {
+            line.entry.marker() == Some(&Marker::Revoked) && line.entry.public_key().key_data() == key
+        };
+        self.named.iter().find(revoked).map(|line| &line.place)
     }
 
     /// The kinds of keys known for a host, to be asked for first: otherwise a server with several keys would show
     /// one that nobody knows.
-    pub fn kinds(&self, host: &HostName) -> Vec<Algorithm> {
-        let named = |name: &str| {
-            let lines = self.lines.iter().filter(|line| line.entry.marker().is_none());
-            let lines = lines.filter(|line| fits(line.entry.host_patterns(), name));
+    pub fn kinds(&self) -> Vec<Algorithm> {
+        let kinds = |lines: &[Arc<Line>]| {
+            let lines = lines.iter().filter(|line| line.entry.marker().is_none());
             lines.map(|line| line.entry.public_key().algorithm()).collect::<Vec<_>>()
         };
-        let mut kinds = named(&host.name);
-        if kinds.is_empty() {
-            kinds.extend(host.plain.as_deref().map(named).unwrap_or_default());
-        }
-        kinds
+        let named = kinds(&self.named);
+        if named.is_empty() { kinds(&self.plain) } else { named }
+    }
+
+    /// Whether a certificate would be judged at all: an authority is trusted for this host, or revoked.
+    pub fn speaks_of_authorities(&self) -> bool {
+        self.named.iter().any(|line| line.entry.marker().is_some())
     }
 
     /// Certificate authorities trusted for a host, without the revoked ones.
-    pub fn authorities(&self, host: &HostName) -> Vec<&PublicKey> {
-        let lines = self.lines.iter().filter(|line| fits(line.entry.host_patterns(), &host.name));
-        let marked = |marker: Marker| {
-            lines.clone().filter(move |line| line.entry.marker() == Some(&marker)).map(|line| line.entry.public_key())
-        };
-        marked(Marker::CertAuthority)
-            .filter(|key| !marked(Marker::Revoked).any(|revoked| revoked.key_data() == key.key_data()))
-            .collect()
+    pub fn authorities(&self) -> Vec<&PublicKey> {
+        let marked = self.named.iter().filter(|line| line.entry.marker() == Some(&Marker::CertAuthority));
+        marked.map(|line| line.entry.public_key()).filter(|key| self.revoked(key.key_data()).is_none()).collect()
+    }
+}
+
+fn judge(lines: &[Arc<Line>], key: &PublicKey) -> Verdict {
+    let (mut known, mut others, mut authority) = (false, Vec::new(), None);
+    for line in lines {
+        let same = line.entry.public_key().key_data() == key.key_data();
+        match line.entry.marker() {
+            Some(Marker::Revoked) if same => return Verdict::Revoked(line.place.clone()),
+            Some(Marker::Revoked) => {}
+            Some(Marker::CertAuthority) => authority = authority.or(Some(line.place.clone())),
+            None if same => known = true,
+            None => others.push(KnownKey {
+                kind: line.entry.public_key().algorithm().to_string(),
+                fingerprint: fingerprint(line.entry.public_key()),
+                place: line.place.clone(),
+            }),
+        }
+    }
+    match (known, others.is_empty(), authority) {
+        (true, _, _) => Verdict::Known,
+        (false, false, _) => Verdict::Changed(others),
+        (false, true, Some(place)) => Verdict::AuthorityOnly(place),
+        (false, true, None) => Verdict::Unknown,
     }
 }
 
@@ -180,6 +242,18 @@ fn hashed(salt: &[u8], name: &str) -> [u8; 20] {
     let Ok(mut mac) = Hmac::<sha1::Sha1>::new_from_slice(salt) else { return [0; 20] };
     mac.update(name.as_bytes());
     mac.finalize().into_bytes().into()
+}
+
+/// For tests/fuzz: whether this text makes some key known for the host, and all that a refusal would say.
+pub fn fuzzed(host: &str, port: u16, text: &str) -> (bool, String) {
+    let file = KnownFile::parse(text, Path::new("known_hosts"));
+    let mut known = KnownHosts::of(HostName::new(host, port, None));
+    known.add(&file);
+    let keys: Vec<PublicKey> = file.lines.iter().map(|line| line.entry.public_key().clone()).collect();
+    let verdicts: Vec<Verdict> = keys.iter().map(|key| known.judge(key)).collect();
+    keys.iter().for_each(|key| drop(known.revoked(key.key_data()).cloned()));
+    let is_known = verdicts.contains(&Verdict::Known);
+    (is_known, format!("{verdicts:?} {:?} {:?} {}", known.kinds(), known.authorities(), known.host().name))
 }
 
 /// A line to add for a host and its key, hashed if a salt is given.
@@ -228,9 +302,13 @@ mod tests {
     const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBMxBTpMIGvo7CnordO7wP0QQRqpBwUjOLl4eMhfucfE1sjTYyK5wmTl1UqoSDS1PtRVTBdl+0+9pquFb46U7fwg=";
 
     fn judge(text: &str, host: &str, port: u16) -> Verdict {
-        let mut known = KnownHosts::default();
-        known.add(text, Path::new("known"));
-        known.judge(&HostName::new(host, port, None), &K.parse().unwrap())
+        known(text, HostName::new(host, port, None)).judge(&K.parse().unwrap())
+    }
+
+    fn known(text: &str, host: HostName) -> KnownHosts {
+        let mut known = KnownHosts::of(host);
+        known.add(&KnownFile::parse(text, Path::new("known")));
+        known
     }
 
     fn word(verdict: &Verdict) -> &'static str {
@@ -300,19 +378,18 @@ mod tests {
 
     #[test]
     fn an_alias_stands_for_host_and_port() {
-        let mut known = KnownHosts::default();
-        known.add(&format!("cluster-n1 {K}"), Path::new("known"));
-        let key = K.parse().unwrap();
-        assert_eq!(known.judge(&HostName::new("10.0.0.1", 2222, Some("Cluster-n1")), &key), Verdict::Known);
-        assert_eq!(known.judge(&HostName::new("10.0.0.1", 2222, None), &key), Verdict::Unknown);
+        let judge = |alias| {
+            known(&format!("cluster-n1 {K}"), HostName::new("10.0.0.1", 2222, alias)).judge(&K.parse().unwrap())
+        };
+        assert_eq!(judge(Some("Cluster-n1")), Verdict::Known);
+        assert_eq!(judge(None), Verdict::Unknown);
     }
 
     #[test]
     fn known_kinds_come_first() {
-        let mut known = KnownHosts::default();
-        known.add(&format!("h1 {ECDSA}\nh2 {K}"), Path::new("known"));
-        assert_eq!(known.kinds(&HostName::new("h1", 2222, None))[0].as_str(), "ecdsa-sha2-nistp256");
-        assert!(known.kinds(&HostName::new("h3", 22, None)).is_empty());
+        let kinds = |host, port| known(&format!("h1 {ECDSA}\nh2 {K}"), HostName::new(host, port, None)).kinds();
+        assert_eq!(kinds("h1", 2222)[0].as_str(), "ecdsa-sha2-nistp256");
+        assert!(kinds("h3", 22).is_empty());
     }
 
     #[test]

@@ -4,38 +4,67 @@
 //! [`Remote::text`] runs it. Rooms that only run commands take any [`Remote`], which in tests is a
 //! [`scripted::Machine`].
 
+mod algorithms;
 mod ask;
 mod auth;
 mod connect;
 mod connect_error;
 mod connection;
+mod file;
+mod fence;
 mod forward;
 mod front;
 mod guard;
+mod guests;
 mod host_key;
 mod keyring;
+mod known_command;
 mod known_hosts;
+mod known_store;
 mod lock;
+mod open_files;
 mod output;
+mod peer;
+mod points;
 mod resolve;
+mod revoked;
+mod route;
 pub mod scripted;
 mod session;
 mod ssh_config;
+mod ssh_settings;
 mod target;
+mod through;
+mod tokens;
+mod trust;
 mod wire;
 mod words;
 
+pub use algorithms::Algorithms;
 pub use ask::{Ask, Nobody};
 pub use connect::{ConnectOptions, connect_all};
 pub use connect_error::ConnectError;
 pub use connection::Connection;
+pub use fence::since_boot;
+pub use file::{read_regular, refuse_irregular};
 pub use forward::{Door, Forward};
 pub use front::{Front, FrontNode};
-pub use host_key::{HostKeyProblem, Offered, Unknown};
+pub use guests::Warn;
+pub use host_key::{HostKeyProblem, Offered, Unknown, shown};
+pub use known_command::KnownCommand;
 pub use known_hosts::{KnownKey, Place};
-pub use lock::{LockError, NODE_LOCK, NodeLock};
+/// What fuzzing reaches that is nobody else's business.
+pub mod fuzzed {
+    pub use crate::remote::known_hosts::fuzzed as known_hosts;
+}
+pub use lock::{LockError, Loss, NODE_LOCK, NodeLock};
+pub use open_files::raise_open_files;
 pub use output::{CommandError, Ended, Output, RemoteError};
+pub use points::{POINTS, SETTINGS, disturb, fault};
+pub use resolve::{Refused, refused_lines, routes};
+pub use route::{IdentityFile, KnownFiles, Route, Strictness};
 pub use session::{Line, Running};
+pub use ssh_config::split_words;
 pub use target::{Target, USUAL_CONNECT_TIMEOUT};
 pub use wire::Wire;
 pub use words::{Stdin, USUAL_LIMIT, Words, upload};
@@ -57,7 +86,7 @@ pub trait Remote: Send + Sync {
     /// Puts these bytes at `path`, with these permissions, in one move (see [`upload`]).
     fn upload(&self, path: &str, bytes: &[u8], mode: u32) -> impl Future<Output = Result<(), RemoteError>> + Send {
         async move {
-            let words = upload(path, mode, bytes.len());
+            let words = upload(path, mode, bytes.len() as u64);
             self.text(&words, Stdin::Bytes(bytes.to_vec())).await.map(|_| ())
         }
     }

@@ -4,6 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Words;
+use crate::failure::Hint;
+
+/// The most that one command may say, stdout and stderr together (bytes): many times what any of ours does, and so
+/// little that hundreds of flooding nodes fill no memory. RKE's state, the largest, fits into a Secret of 1 MiB.
+pub(super) const LARGEST_OUTPUT: usize = 4 * 1024 * 1024;
 
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,8 +99,8 @@ impl fmt::Display for CommandError {
 
 impl std::error::Error for CommandError {}
 
-impl CommandError {
-    pub fn hint(&self) -> Option<String> {
+impl Hint for CommandError {
+    fn hint(&self) -> Option<String> {
         let said = |text: &str| self.last_words.contains(text);
         if said("sudo:") && (said("password is required") || said("terminal is required")) {
             return Some(format!("let the user on {} use sudo without a password, or connect as root", self.node));
@@ -124,8 +129,10 @@ pub enum RemoteError {
     Closed { node: String, reason: String },
     #[error("{node} did not let a command be started: {reason}")]
     Refused { node: String, reason: String },
-    #[error("on {node}, `{command}` did not end within {}", seconds(*after))]
+    #[error("on {node}, `{}` did not end within {}", shortened(command), seconds(*after))]
     TimedOut { node: String, command: String, after: Duration },
+    #[error("on {node}, `{}` printed more than {} MiB and was ended", shortened(command), LARGEST_OUTPUT >> 20)]
+    TooMuch { node: String, command: String },
     #[error("a command for {node} has a NUL byte in it, which no shell can carry")]
     Nul { node: String },
     #[error("{node} could not open {what}: {reason}")]
@@ -134,8 +141,8 @@ pub enum RemoteError {
     Command(#[from] CommandError),
 }
 
-impl RemoteError {
-    pub fn hint(&self) -> Option<String> {
+impl Hint for RemoteError {
+    fn hint(&self) -> Option<String> {
         match self {
             RemoteError::Command(error) => error.hint(),
             RemoteError::Closed { node, .. } => {
@@ -148,6 +155,9 @@ impl RemoteError {
             RemoteError::NotOpened { node, reason, .. } if reason.contains("prohibited") => {
                 Some(format!("in sshd_config of {node}, AllowTcpForwarding must be yes"))
             }
+            RemoteError::TooMuch { node, .. } => Some(format!(
+                "something on {node} floods every login: see ForceCommand in its sshd_config, `command=` in authorized_keys, ~/.ssh/rc and the shell's own files; `ssh {node} true` has to print nothing"
+            )),
             RemoteError::Refused { .. }
             | RemoteError::TimedOut { .. }
             | RemoteError::Nul { .. }

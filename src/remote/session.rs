@@ -7,7 +7,11 @@ use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::guard;
-use super::{Ended, Output, RemoteError, Words};
+use super::output::LARGEST_OUTPUT;
+use super::{Ended, Output, RemoteError, Stdin, Words};
+
+/// A longer line is cut in pieces: nobody reads it, and memory is not endless.
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// One exec channel. Dropped, it closes the channel, and only then gives its place back.
 pub(super) struct Session {
@@ -37,6 +41,7 @@ impl Session {
         if let Some(write) = &self.write {
             write.exec(true, words.line()).await.map_err(|_| self.closed_error())?;
         }
+        let mut said = 0;
         loop {
             match self.read.wait().await {
                 Some(ChannelMsg::Success) => return Ok(()),
@@ -44,20 +49,30 @@ impl Session {
                     let reason = "the server refuses commands for this user".to_string();
                     return Err(RemoteError::Refused { node: self.node.clone(), reason });
                 }
-                Some(other) => self.early.push_back(other),
+                Some(other) => {
+                    said += match &other {
+                        ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. } => data.len(),
+                        // Whatever else there is takes some room as well.
+                        _ => 64,
+                    };
+                    self.early.push_back(other);
+                    if said > LARGEST_OUTPUT {
+                        return Err(self.too_much(words));
+                    }
+                }
                 None => return Err(self.closed_error()),
             }
         }
     }
 
-    /// Feeds stdin and reads everything until the channel ends.
-    pub async fn complete(&mut self, stdin: Vec<u8>) -> Output {
+    /// Feeds stdin and reads everything until the channel ends. Who says more than [`LARGEST_OUTPUT`] is not heard out.
+    pub async fn complete(&mut self, words: &Words, stdin: Stdin) -> Result<Output, RemoteError> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let write = self.write.take();
         let feed = async {
             if let Some(write) = &write {
                 // A command need not read its input; if it has gone, its end will be told.
-                let _ = write.data_bytes(stdin).await;
+                let _ = fed_with(write, stdin).await;
                 let _ = write.eof().await;
             }
         };
@@ -72,8 +87,15 @@ impl Session {
                     None => break,
                 }
             }
+            if stdout.len() + stderr.len() > LARGEST_OUTPUT {
+                return Err(self.too_much(words));
+            }
         }
-        Output::new(self.ended(), stdout, stderr)
+        Ok(Output::new(self.ended(), stdout, stderr))
+    }
+
+    fn too_much(&self, words: &Words) -> RemoteError {
+        RemoteError::TooMuch { node: self.node.clone(), command: words.line() }
     }
 
     /// The next bytes that the command says; nothing when it has ended. Safe to drop half-way.
@@ -119,6 +141,16 @@ impl Drop for Session {
                 let _ = write.close().await;
                 drop(permit);
             });
+        }
+    }
+}
+
+/// A file goes on as fast as it is taken over there; only what is under way is in memory.
+async fn fed_with(write: &ChannelWriteHalf<Msg>, stdin: Stdin) -> Result<(), russh::Error> {
+    match stdin {
+        Stdin::File(file) => write.data(tokio::fs::File::from_std(file.try_clone()?)).await,
+        Stdin::Empty | Stdin::Text(_) | Stdin::Secret(_) | Stdin::Bytes(_) => {
+            write.data_bytes(stdin.into_bytes()).await
         }
     }
 }
@@ -210,6 +242,9 @@ fn split(rest: &mut Vec<u8>, data: &[u8], ready: &mut VecDeque<Line>, kind: fn(S
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
         ready.push_back(kind(String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()));
     }
+    if rest.len() > LONGEST_LINE {
+        ready.push_back(kind(String::from_utf8_lossy(&std::mem::take(rest)).into_owned()));
+    }
 }
 
 #[cfg(test)]
@@ -226,5 +261,16 @@ mod tests {
             ready.into_iter().map(|line| if let Line::Out(text) = line { text } else { panic!() }).collect();
         assert_eq!(texts, ["one", "two", ""]);
         assert_eq!(rest, b"three");
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_cut() {
+        let (mut rest, mut ready) = (Vec::new(), VecDeque::new());
+        for _ in 0..40 {
+            split(&mut rest, &[b'y'; 32 * 1024], &mut ready, Line::Out);
+            assert!(rest.len() <= LONGEST_LINE);
+        }
+        let longest = ready.iter().map(|line| if let Line::Out(text) = line { text.len() } else { 0 }).max();
+        assert_eq!((ready.len(), longest), (13, Some(96 * 1024)));
     }
 }

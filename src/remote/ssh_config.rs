@@ -64,6 +64,35 @@ fn unquoted(value: &str) -> &str {
     value.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(value)
 }
 
+/// The words of a value, parted as OpenSSH parts them (misc.c, argv_split): quotes of both kinds group, and a backslash
+/// takes a quote, a blank or a backslash as it is. With `comments` a word that begins with `#` ends them.
+pub fn split_words(text: &str, comments: bool) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut letters = text.chars().peekable();
+    while let Some(first) = letters.peek() {
+        if first.is_whitespace() {
+            letters.next();
+            continue;
+        }
+        if comments && *first == '#' {
+            break;
+        }
+        let (mut value, mut quote) = (String::new(), None);
+        while let Some(letter) = letters.next_if(|letter| quote.is_some() || !letter.is_whitespace()) {
+            match (letter, quote) {
+                ('\\', _) if letters.peek().is_some_and(|next| matches!(next, '\\' | '"' | '\'' | ' ')) => {
+                    value.extend(letters.next());
+                }
+                ('"' | '\'', None) => quote = Some(letter),
+                (_, Some(open)) if letter == open => quote = None,
+                (_, _) => value.push(letter),
+            }
+        }
+        words.push(value);
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::ConnectError;
-use super::target::Route;
+use super::route::Route;
 
 /// A stream of bytes both ways.
 pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -78,15 +77,37 @@ pub(super) struct Proxy {
     _child: Child,
 }
 
-/// A stream that knows whether the other side has said anything yet.
+/// The beginning of what the other side says, as far as it tells whether that is SSH.
+#[derive(Clone, Default)]
+pub(super) struct Beginning(Arc<Mutex<Vec<u8>>>);
+
+/// More than a server's line before it closes; a greeting is at most 255 bytes (RFC 4253, 4.2).
+const BEGINNING: usize = 255;
+
+impl Beginning {
+    fn hear(&self, bytes: &[u8]) {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = BEGINNING.saturating_sub(heard.len());
+        heard.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// `None` when nothing was said.
+    pub fn said(&self) -> Option<String> {
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&heard).into_owned();
+        (!heard.is_empty()).then_some(text)
+    }
+}
+
+/// A stream that keeps the beginning of what the other side says.
 pub(super) struct Heard<S> {
     inner: S,
-    heard: Arc<AtomicBool>,
+    heard: Beginning,
 }
 
 impl<S> Heard<S> {
-    pub fn new(inner: S) -> (Self, Arc<AtomicBool>) {
-        let heard = Arc::new(AtomicBool::new(false));
+    pub fn new(inner: S) -> (Self, Beginning) {
+        let heard = Beginning::default();
         (Heard { inner, heard: heard.clone() }, heard)
     }
 }
@@ -95,8 +116,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.heard.store(true, Ordering::Relaxed);
+        if let Some(new @ [_, ..]) = buf.filled().get(before..) {
+            self.heard.hear(new);
         }
         result
     }

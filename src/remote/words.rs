@@ -1,6 +1,9 @@
 //! A command as words, and the one function that quotes them for a shell.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -40,6 +43,15 @@ impl Words {
     /// The same command as root, without ever asking for a password.
     pub fn sudo(mut self) -> Self {
         self.words.splice(0..0, ["sudo", "-n", "--"].map(String::from));
+        self
+    }
+
+    /// The same command with variables in its environment, whose values it reads first: one line of its input each, so
+    /// that no word of it and no list of processes shows them.
+    pub fn with_variables<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let read = |name: &str| format!("IFS= read -r {name}; export {name}; ");
+        let script = names.into_iter().map(read).collect::<String>() + "exec \"$@\"";
+        self.words.splice(0..0, ["sh".into(), "-c".into(), script, "sh".into()]);
         self
     }
 
@@ -124,6 +136,9 @@ pub enum Stdin {
     /// Never shown: the way for passwords and keys.
     Secret(SecretString),
     Bytes(Vec<u8>),
+    /// From where it stands, in pieces: never in memory as a whole. What cannot be read to its end ends there, as [`upload`]
+    /// notices by the length.
+    File(Arc<File>),
 }
 
 impl Stdin {
@@ -134,6 +149,12 @@ impl Stdin {
             Stdin::Text(text) => text.into_bytes(),
             Stdin::Secret(secret) => secret.expose_secret().as_bytes().to_vec(),
             Stdin::Bytes(bytes) => bytes,
+            Stdin::File(file) => {
+                let mut bytes = Vec::new();
+                // As with a stream: what there is until it fails.
+                let _ = (&*file).read_to_end(&mut bytes);
+                bytes
+            }
         }
     }
 }
@@ -143,7 +164,7 @@ impl Stdin {
 /// `length` (bytes) is checked before the move, since a lost connection looks like the end of input to the script. The
 /// time limit allows for a line of 100 kB/s.
 /// [`Words::sudo`] makes it root's file. A folder at `path` is refused.
-pub fn upload(path: &str, mode: u32, length: usize) -> Words {
+pub fn upload(path: &str, mode: u32, length: u64) -> Words {
     const SCRIPT: &str = r#"set -e
 umask 077
 [ ! -d "$1" ] || { echo "$1 is a folder" >&2; exit 1; }
@@ -155,7 +176,7 @@ got=$(wc -c < "$part")
 chmod "$2" "$part"
 mv -f "$part" "$1"
 trap - EXIT"#;
-    let limit = USUAL_LIMIT + Duration::from_secs(length as u64 / 100_000);
+    let limit = USUAL_LIMIT + Duration::from_secs(length / 100_000);
     Words::shell(SCRIPT).arg("upload").arg(path).arg(format!("{mode:04o}")).arg(length.to_string()).within(limit)
 }
 

@@ -60,7 +60,7 @@ impl TerminalAsk {
         Some(self.line(&question).await? == "yes")
     }
 
-    fn question(&self, text: &str) -> String {
+    pub(super) fn question(&self, text: &str) -> String {
         self.look.letters(&printable(text))
     }
 

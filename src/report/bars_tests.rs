@@ -42,13 +42,14 @@ fn end(mut bars: Bars, terminal: &InMemoryTerm) -> (String, String) {
 fn in_the_middle_of_a_run() {
     let (bars, terminal) = play(&a_run()[..9], TERMINAL, Verbosity::Normal);
     bars.lines[1].bar.set_elapsed(Duration::from_secs(62));
-    bars.tick();
+    bars.lines[1].dress(&TERMINAL);
     insta::assert_snapshot!(terminal.contents(), @r"
       ! n1, n2  node.swap     swap is on
                 fix    swapoff -a on n1, n2
-      ✓ check          3 checks, 2 warnings                             1.1s
-      ⠼ cert-manager   webhook: 0 of 1 ready                           1m02s
+      ✓ check            1.1s  3 checks, 2 warnings
+      ⠇ cert-manager    1m02s  webhook: 0 of 1 ready  (usually 12s)
       · rancher
+        total              0s
     ");
 }
 
@@ -61,9 +62,11 @@ fn at_the_end_the_list_stays_and_the_results_follow() {
                 fix    swapoff -a on n1, n2
       ! the CA ends in 20 days
         helm v3.18.0 from PATH
-      ✓ check          3 checks, 2 warnings                             1.1s
-      ✓ cert-manager   v1.11.5                                         1m52s
-      ✗ rancher        not Ready after 5m; last seen CrashLoopBackOff  5m00s
+      ✓ check            1.1s  3 checks, 2 warnings
+      ✓ cert-manager    1m52s  v1.11.5
+      ✗ rancher         5m00s  not Ready after 5m; last seen
+                               CrashLoopBackOff
+        total              0s
     below
     ");
     assert_eq!(results, "https://rancher.example.com answers\n");
@@ -73,20 +76,45 @@ fn at_the_end_the_list_stays_and_the_results_follow() {
 fn a_run_that_was_cut_off_says_where() {
     let (bars, terminal) = play(&a_run()[..9], TERMINAL, Verbosity::Normal);
     let screen = end(bars, &terminal).0;
-    assert!(screen.contains("✗ cert-manager   stopped at: webhook: 0 of 1 ready"), "{screen}");
-    assert!(screen.contains("· rancher\nbelow"), "{screen}");
+    assert!(screen.contains("✗ cert-manager     0.0s  stopped at: webhook: 0 of 1 ready"), "{screen}");
+    assert!(screen.contains("· rancher\n    total              0s\nbelow"), "{screen}");
 }
 
 #[test]
 fn no_line_is_wider_than_a_narrow_terminal_and_a_wider_one_is_used() {
     let narrow = Look { width: Some(40), ..TERMINAL };
-    let (mut bars, terminal) = play(&a_run()[6..16], narrow, Verbosity::Normal);
+    let (mut bars, terminal) = play(&a_run()[6..17], narrow, Verbosity::Normal);
     let screen = terminal.contents();
-    let list: Vec<&str> = screen.lines().filter(|line| line.contains("✗ rancher")).collect();
-    assert!(list.len() == 1 && list[0].ends_with("…  5m00s"), "{screen}");
+    // The reason is broken, not cut.
+    let reason = screen.split_once("✗ rancher").map(|(_, rest)| rest.split_whitespace().collect::<Vec<_>>().join(" "));
+    assert!(reason.is_some_and(|text| text.ends_with("last seen CrashLoopBackOff")), "{screen}");
     assert!(screen.lines().all(|line| line.chars().count() < 40), "{screen}");
-    bars.resize(Some(73));
-    assert!(bars.lines[1].bar.message().contains("CrashLoopBackOff"));
+    bars.resize(Some(200));
+    assert_eq!(bars.lines[1].bar.message(), "not Ready after 5m; last seen CrashLoopBackOff");
+}
+
+#[test]
+fn a_text_without_end_is_cut_after_three_lines() {
+    let stage = Stage::Check;
+    let words = "webhook ".repeat(100);
+    let events = [Event::StageStarted { stage }, Event::Progress { stage, text: words, part: None }];
+    let (_bars, terminal) = play(&events, Look { width: Some(60), ..TERMINAL }, Verbosity::Normal);
+    let screen = terminal.contents();
+    assert!(screen.lines().count() == 3 && screen.ends_with('…'), "{screen}");
+}
+
+#[test]
+fn a_stage_that_tells_how_far_it_is_gets_a_bar() {
+    let stage = Stage::Check;
+    let told = |part| Event::Progress { stage, text: "rke 12/25: etcd started".into(), part };
+    let (mut bars, terminal) = play(&[Event::StageStarted { stage }, told(Some(0.5))], TERMINAL, Verbosity::Normal);
+    assert!(terminal.contents().contains("0s  ━━━━━━━━╸───────  rke 12/25: etcd started"), "{}", terminal.contents());
+    tell(&mut bars, &terminal, &told(None));
+    assert!(terminal.contents().contains("0s  rke 12/25: etcd started"), "{}", terminal.contents());
+    // Where there is no room for both, the text is worth more.
+    bars.resize(Some(50));
+    tell(&mut bars, &terminal, &told(Some(0.5)));
+    assert!(!terminal.contents().contains('━'), "{}", terminal.contents());
 }
 
 #[test]
@@ -94,19 +122,25 @@ fn wide_letters_take_two_columns() {
     let look = Look { width: Some(40), ..TERMINAL };
     let events = [
         Event::StageStarted { stage: Stage::Check },
-        Event::Progress { stage: Stage::Check, text: "節点節点節点節点節点".into() },
+        Event::Progress { stage: Stage::Check, text: "節点節点節点節点節点".into(), part: None },
     ];
     let (_bars, terminal) = play(&events, look, Verbosity::Normal);
-    assert!(terminal.contents().ends_with("節点節点節点…     0s"), "{}", terminal.contents());
+    assert!(terminal.contents().ends_with("0s\n      節点節点節点節点節点"), "{}", terminal.contents());
 }
 
 #[test]
 fn a_run_of_one_stage_leaves_no_list() {
     let stage = Stage::Check;
     let events = [
-        Event::RunStarted { command: "check", cluster: "prod".into(), summary: String::new(), stages: vec![stage] },
+        Event::RunStarted {
+            command: "check",
+            cluster: "prod".into(),
+            summary: String::new(),
+            stages: vec![stage],
+            usual: vec![],
+        },
         Event::StageStarted { stage },
-        Event::Progress { stage, text: "2 of 3 nodes answered".into() },
+        Event::Progress { stage, text: "2 of 3 nodes answered".into(), part: None },
     ];
     let (bars, terminal) = play(&events, TERMINAL, Verbosity::Normal);
     assert!(terminal.contents().contains("2 of 3 nodes answered"));
@@ -118,7 +152,13 @@ fn down_leaves_its_line_because_nothing_else_says_that_all_is_gone() {
     let stage = Stage::Remove;
     let text = "nothing of lab is left on 3 nodes".to_owned();
     let events = [
-        Event::RunStarted { command: "down", cluster: "lab".into(), summary: String::new(), stages: vec![stage] },
+        Event::RunStarted {
+            command: "down",
+            cluster: "lab".into(),
+            summary: String::new(),
+            stages: vec![stage],
+            usual: vec![],
+        },
         Event::StageStarted { stage },
         Event::StageFinished { stage, outcome: Outcome::Changed, text, seconds: 9.0 },
     ];

@@ -5,8 +5,10 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Counts, Exit, Failure, Look, findings};
+use super::look::steers;
+use super::{Counts, Look, Verbosity, findings, printable};
 use crate::check::Finding;
+use crate::failure::{Exit, Failure};
 
 /// The form of what is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -17,15 +19,6 @@ pub enum Output {
     Plain,
     /// One JSON object a line, on stdout.
     Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verbosity {
-    /// Errors and the result.
-    Quiet,
-    Normal,
-    /// Also steps with their text, and what passed.
-    Verbose,
 }
 
 /// How this run talks: decided once, at the door.
@@ -66,7 +59,7 @@ impl Console {
     pub fn data(&self, name: &str, value: &impl Serialize, text: impl FnOnce(&Look) -> String) -> Result<(), Failure> {
         match self.output {
             Output::Json => write_out(&json_line(name, value)),
-            Output::Bars | Output::Plain => write_out(&text(&self.out)),
+            Output::Bars | Output::Plain => write_out(&self.out.letters(&text(&self.out))),
         }
     }
 
@@ -90,7 +83,7 @@ impl Console {
             Output::Bars | Output::Plain => {
                 let heading = match self.verbosity {
                     Verbosity::Quiet => String::new(),
-                    Verbosity::Normal | Verbosity::Verbose => self.out.letters(&format!("{heading}\n\n")),
+                    Verbosity::Normal | Verbosity::Verbose => self.out.letters(&format!("{}\n\n", printable(heading))),
                 };
                 write_out(&(heading + &findings(all, seconds, self.verbosity, &self.out)))
             }
@@ -100,7 +93,7 @@ impl Console {
     /// One line of talk on stderr, left out with `-q` and in JSON.
     pub fn talk(&self, text: &str) {
         if self.verbosity != Verbosity::Quiet && self.output != Output::Json {
-            write_err(&format!("{}\n", self.err.letters(text)));
+            write_err(&format!("{}\n", self.err.letters(&printable(text))));
         }
     }
 
@@ -148,7 +141,20 @@ pub(super) fn json_line(name: &str, value: &impl Serialize) -> String {
         // Only a map whose keys are no strings cannot be JSON, and that is a bug worth seeing.
         Err(error) => drop(line.insert("error".into(), error.to_string().into())),
     }
-    format!("{}\n", Value::Object(line))
+    escaped(&format!("{}\n", Value::Object(line)))
+}
+
+/// JSON's writer escapes the controls of ASCII only; the others stand in strings, where an escape means the same.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match letter {
+            '\n' => escaped.push('\n'),
+            letter if steers(letter) => escaped.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            plain => escaped.push(plain),
+        }
+    }
+    escaped
 }
 
 /// A reader that has read enough (`| head`) is no failure; a full disk is.
@@ -156,7 +162,7 @@ fn write_out(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::with_cause(Exit::ChecksFailed, "the answer cannot be written to standard output", &error))
+            Err(Failure::with_cause(Exit::NotHere, "the answer cannot be written to standard output", &error))
         }
         Ok(()) | Err(_) => Ok(()),
     }

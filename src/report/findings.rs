@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::look::columns;
-use super::{Look, Mark, Tone, Verbosity, printable, took};
+use super::{Look, Mark, Tone, Verbosity, one_line, printable, took};
 use crate::check::{Finding, Verdict};
 
 /// How many findings there are of each kind; a skipped problem counts as skipped only.
@@ -51,7 +51,7 @@ impl Counts {
 
 /// The whole answer of `check`: the problems (with `Verbose` everything), then the counts and what to read next.
 pub fn findings(findings: &[Finding], seconds: f64, verbosity: Verbosity, look: &Look) -> String {
-    let rows = rows(findings, verbosity, look);
+    let rows = rows(findings, &[], verbosity, look);
     let mut text = table(&rows, look);
     if !text.is_empty() {
         text.push('\n');
@@ -70,9 +70,32 @@ pub fn findings(findings: &[Finding], seconds: f64, verbosity: Verbosity, look: 
     text
 }
 
-/// Only the lines of the findings, without the counts; empty when nothing is to be said.
-pub(super) fn problems(findings: &[Finding], verbosity: Verbosity, look: &Look) -> String {
-    table(&rows(findings, verbosity, look), look)
+/// Only the lines of the findings, without the counts; empty when nothing is to be said. `as_before` says of each whether
+/// the last run found the same: those are counted, and shown with `Verbose` only.
+pub(super) fn problems(findings: &[Finding], as_before: &[bool], verbosity: Verbosity, look: &Look) -> String {
+    let shown = table(&rows(findings, as_before, verbosity, look), look);
+    match verbosity {
+        Verbosity::Quiet | Verbosity::Verbose => shown,
+        Verbosity::Normal => shown + &look.letters(&counted(findings, as_before)),
+    }
+}
+
+/// `  9 warnings as in the last run; -v shows them`.
+fn counted(findings: &[Finding], as_before: &[bool]) -> String {
+    let standing = findings.iter().zip(as_before).filter(|(finding, same)| **same && finding.verdict != Verdict::Pass);
+    let (skipped, warnings): (Vec<_>, Vec<_>) = standing.partition(|(finding, _)| finding.skipped);
+    let part = |count: usize, one: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        several => Some(format!("{several} {one}s")),
+    };
+    let parts: Vec<String> =
+        [part(warnings.len(), "warning"), part(skipped.len(), "skipped problem")].into_iter().flatten().collect();
+    match warnings.len() + skipped.len() {
+        0 => String::new(),
+        1 => format!("  {} as in the last run; -v shows it\n", parts.join(" and ")),
+        _ => format!("  {} as in the last run; -v shows them\n", parts.join(" and ")),
+    }
 }
 
 /// One line of the answer: a finding, and everything it was found on.
@@ -86,15 +109,16 @@ struct Row {
     fix: String,
 }
 
-fn rows(findings: &[Finding], verbosity: Verbosity, look: &Look) -> Vec<Row> {
-    let shown = |finding: &&Finding| match verbosity {
+fn rows(findings: &[Finding], as_before: &[bool], verbosity: Verbosity, look: &Look) -> Vec<Row> {
+    let shown = |finding: &Finding, as_before: bool| match verbosity {
         Verbosity::Quiet => finding.blocks(),
-        Verbosity::Normal => finding.verdict != Verdict::Pass,
+        Verbosity::Normal => finding.verdict != Verdict::Pass && !as_before,
         Verbosity::Verbose => true,
     };
+    let as_before = as_before.iter().copied().chain(std::iter::repeat(false));
     let mut rows: Vec<Row> = Vec::new();
-    for finding in findings.iter().filter(shown) {
-        let subject = finding.subject.clone().unwrap_or_default();
+    for (finding, _) in findings.iter().zip(as_before).filter(|(finding, as_before)| shown(finding, *as_before)) {
+        let subject = one_line(finding.subject.as_deref().unwrap_or_default());
         let (seen, fix) = (without(&finding.seen, &subject), without(&finding.fix, &subject));
         let same = |row: &&mut Row| {
             (row.check, row.verdict, row.skipped, &row.seen, &row.fix)
@@ -311,6 +335,29 @@ mod tests {
         assert!(text.lines().nth(line).unwrap().starts_with("  - n2 "), "{text}");
         assert!(text.lines().nth(line).unwrap().ends_with("(skipped)"), "{text}");
         assert_eq!(Counts::of(&all).text(), "9 checks · 3 passed · 4 warnings · 1 unknown · 1 skipped");
+    }
+
+    #[test]
+    fn what_stands_since_the_last_run_is_counted_and_what_is_new_is_shown() {
+        let all = example();
+        let as_before: Vec<bool> =
+            all.iter().map(|one| one.verdict == Verdict::Warn && one.check == "node.swap").collect();
+        let told = |verbosity| problems(&all, &as_before, verbosity, &Look::PLAIN);
+        let normal = told(Verbosity::Normal);
+        assert!(!normal.contains("node.swap") && normal.contains("rke.end-of-life"), "{normal}");
+        assert!(normal.ends_with("\n  3 warnings as in the last run; -v shows them\n"), "{normal}");
+        assert!(told(Verbosity::Verbose).contains("node.swap") && !told(Verbosity::Verbose).contains("last run"));
+        assert!(!told(Verbosity::Quiet).contains("last run"));
+        let one = problems(&all[1..2], &[true], Verbosity::Normal, &Look::PLAIN);
+        assert_eq!(one, "  1 warning as in the last run; -v shows it\n");
+        let skipped = Finding { skipped: true, verdict: Verdict::Fail, ..all[1].clone() };
+        let two = problems(&[all[1].clone(), skipped], &[true, true], Verbosity::Normal, &Look::PLAIN);
+        assert_eq!(two, "  1 warning and 1 skipped problem as in the last run; -v shows them\n");
+        assert_eq!(
+            problems(&all[..1], &[true], Verbosity::Normal, &Look::PLAIN),
+            "",
+            "what passed is nothing to count"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// What one stream can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +61,7 @@ impl Look {
         if !self.colour || text.is_empty() {
             return text.to_owned();
         }
-        let style = match tone {
-            Tone::Good => AnsiColor::Green.on_default(),
-            Tone::Bad => AnsiColor::Red.on_default().bold(),
-            Tone::Careful => AnsiColor::Yellow.on_default(),
-            Tone::Dim => Style::new().dimmed(),
-            Tone::Strong => Style::new().bold(),
-        };
+        let style = style_of(tone);
         format!("{style}{text}{style:#}")
     }
 
@@ -93,29 +88,52 @@ impl Look {
         if self.unicode { TURNS.len() } else { ASCII_TURNS.len() }
     }
 
-    /// Text as this stream can show it: outside UTF-8 the signs cowhand itself uses get an ASCII form, others a `?`.
+    /// Text as this stream can show it, the last step before it is written. No control character but newlines and our
+    /// own styles gets through, whatever was forgotten before; outside UTF-8 the signs cowhand itself uses get an ASCII
+    /// form, others a `?`.
     pub fn letters(&self, text: &str) -> String {
-        if self.unicode || text.is_ascii() {
-            return text.to_owned();
-        }
-        let mut ascii = String::with_capacity(text.len());
-        for letter in text.chars() {
-            match letter {
-                '→' => ascii.push_str("->"),
-                '…' => ascii.push_str("..."),
-                '·' | '–' | '—' => ascii.push('-'),
-                '×' => ascii.push('x'),
-                '≥' => ascii.push_str(">="),
-                '≤' => ascii.push_str("<="),
-                '✓' => ascii.push('+'),
-                '✗' => ascii.push('x'),
-                '‘' | '’' => ascii.push('\''),
-                '“' | '”' => ascii.push('"'),
-                letter if letter.is_ascii() => ascii.push(letter),
-                _ => ascii.push('?'),
+        let mut shown = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(letter) = rest.chars().next() {
+            if let Some(style) = self.own_style(rest) {
+                shown.push_str(style);
+                rest = &rest[style.len()..];
+                continue;
             }
+            rest = &rest[letter.len_utf8()..];
+            self.letter(if letter != '\n' && steers(letter) { REPLACED } else { letter }, &mut shown);
         }
-        ascii
+        shown
+    }
+
+    /// The style of ours that the text begins with.
+    fn own_style<'a>(&self, text: &'a str) -> Option<&'a str> {
+        if !self.colour || !text.starts_with('\u{1b}') {
+            return None;
+        }
+        let styles = TONES.map(style_of);
+        let mut known = styles.iter().flat_map(|style| [style.to_string(), format!("{style:#}")]);
+        known.find(|style| text.starts_with(style.as_str())).map(|style| &text[..style.len()])
+    }
+
+    fn letter(&self, letter: char, into: &mut String) {
+        if self.unicode {
+            return into.push(letter);
+        }
+        match letter {
+            '→' => into.push_str("->"),
+            '…' => into.push_str("..."),
+            '·' | '–' | '—' => into.push('-'),
+            '×' => into.push('x'),
+            '≥' => into.push_str(">="),
+            '≤' => into.push_str("<="),
+            '✓' => into.push('+'),
+            '✗' => into.push('x'),
+            '‘' | '’' => into.push('\''),
+            '“' | '”' => into.push('"'),
+            letter if letter.is_ascii() => into.push(letter),
+            _ => into.push('?'),
+        }
     }
 
     /// Cuts a text to so many columns.
@@ -129,26 +147,24 @@ impl Look {
         let Some(room) = self.width.map(|width| width.saturating_sub(indent).max(NARROWEST)) else {
             return text.to_owned();
         };
-        let mut lines: Vec<String> = vec![String::new()];
-        let mut used = 0;
-        for word in text.split(' ') {
-            let length = columns(word);
-            let line = lines.last_mut().filter(|line| line.is_empty() || used + 1 + length <= room);
-            match line {
-                Some(line) if line.is_empty() => line.push_str(word),
-                Some(line) => {
-                    line.push(' ');
-                    line.push_str(word);
-                    used += 1;
-                }
-                None => {
-                    lines.push(word.to_owned());
-                    used = 0;
-                }
-            }
-            used += length;
-        }
-        lines.join(&format!("\n{}", " ".repeat(indent)))
+        let options = Options::new(room)
+            .break_words(false)
+            .word_separator(WordSeparator::AsciiSpace)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .wrap_algorithm(WrapAlgorithm::FirstFit);
+        textwrap::wrap(text, options).join(&format!("\n{}", " ".repeat(indent)))
+    }
+}
+
+const TONES: [Tone; 5] = [Tone::Good, Tone::Bad, Tone::Careful, Tone::Dim, Tone::Strong];
+
+fn style_of(tone: Tone) -> Style {
+    match tone {
+        Tone::Good => AnsiColor::Green.on_default(),
+        Tone::Bad => AnsiColor::Red.on_default().bold(),
+        Tone::Careful => AnsiColor::Yellow.on_default(),
+        Tone::Dim => Style::new().dimmed(),
+        Tone::Strong => Style::new().bold(),
     }
 }
 
@@ -178,31 +194,48 @@ fn locale_is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
     })
 }
 
-/// Takes out what could steer a terminal: escape sequences and control characters; tabs become a space.
+/// Stands where something was that could have steered a terminal.
+const REPLACED: char = '\u{fffd}';
+
+/// Whether a terminal does something else with it than to show it: the controls of ASCII and Latin-1 (escape sequences
+/// begin with one), separators of lines, and what lets a text run the other way and so look like another one.
+pub(super) fn steers(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}')
+        || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What a machine said, as it enters a text of ours: what could steer a terminal is shown as U+FFFD, so that one sees
+/// that there was something; colours go without a trace. Newlines stay, tabs become a space.
 pub fn printable(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\n' => clean.push('\n'),
-            '\t' => clean.push(' '),
-            '\u{1b}' => {
-                // A control sequence goes on to a letter or `@`, `~`…; any other escape is one character long.
-                if letters.next() == Some('[') {
-                    for part in letters.by_ref() {
-                        if ('@'..='~').contains(&part) {
-                            break;
-                        }
-                    }
-                }
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let length = colour(rest).unwrap_or_else(|| {
+            match letter {
+                '\t' => clean.push(' '),
+                '\r' if rest.starts_with("\r\n") => {}
+                '\n' => clean.push('\n'),
+                letter if steers(letter) => clean.push(REPLACED),
+                plain => clean.push(plain),
             }
-            control if control.is_control() => {}
-            // Right-to-left overrides let a text look like another one.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
-            plain => clean.push(plain),
-        }
+            letter.len_utf8()
+        });
+        rest = &rest[length..];
     }
     clean
+}
+
+/// As [`printable`], in one line: for a cell, a name, the middle of a sentence.
+pub fn one_line(text: &str) -> String {
+    printable(text.trim_end()).replace('\n', " ")
+}
+
+/// The length of the colour that the text begins with: `ESC [`, digits and `;`, `m`.
+fn colour(text: &str) -> Option<usize> {
+    let numbers = text.strip_prefix("\u{1b}[")?;
+    let end = numbers.find(|letter: char| !letter.is_ascii_digit() && letter != ';')?;
+    numbers[end..].starts_with('m').then_some(2 + end + 1)
 }
 
 /// Columns a text takes on the screen: escapes none, wide letters two.

@@ -6,24 +6,30 @@
 mod ask;
 mod bars;
 mod bug;
+pub mod certificates;
 mod console;
 mod duration;
-mod exit;
 mod failure;
+#[cfg(test)]
+#[path = "hostile_tests.rs"]
+pub(crate) mod hostile;
 mod findings;
 pub mod log;
 mod look;
 mod plain;
+pub mod plan;
+pub mod run_file;
 mod shower;
+pub mod status;
 mod table;
+mod verbosity;
 
-pub use self::console::{Console, Output, Verbosity};
+pub use self::console::{Console, Output};
+pub use self::verbosity::Verbosity;
 pub use ask::TerminalAsk;
 pub use bug::install_panic_hook;
 pub use duration::{so_far, took};
-pub use exit::Exit;
-pub use failure::Failure;
 pub use findings::{Counts, findings};
-pub use look::{Look, Mark, Tone, printable};
+pub use look::{Look, Mark, Tone, one_line, printable};
 pub use shower::{Paused, Pauser, Shower};
-pub use table::Table;
+pub use table::{Cell, Table};

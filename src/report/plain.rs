@@ -2,9 +2,10 @@
 
 use indicatif::HumanBytes;
 
-use super::{Look, Verbosity, findings, printable, took};
+use super::{Look, Verbosity, findings, one_line, printable, took};
 use crate::check::Finding;
-use crate::execute::{Event, Fetched, Outcome, Stage};
+use crate::plan::Stage;
+use crate::play::{Event, Fetched, Outcome};
 
 /// Width of the first column: the longest stage name and two spaces.
 const FIRST: usize = 14;
@@ -19,11 +20,13 @@ pub(super) struct Plain {
     quarter: Option<(String, u64)>,
     /// Kept until their stage ends: only together can the same finding of several nodes become one line.
     findings: Vec<Finding>,
+    /// Of each of them, whether the last run found the same.
+    as_before: Vec<bool>,
 }
 
 impl Plain {
     pub(super) fn new(look: Look, verbosity: Verbosity) -> Self {
-        Plain { look, verbosity, command: "", last: None, quarter: None, findings: Vec::new() }
+        Plain { look, verbosity, command: "", last: None, quarter: None, findings: Vec::new(), as_before: Vec::new() }
     }
 
     /// The lines for stderr that this event makes, each with its newline; often none.
@@ -31,13 +34,13 @@ impl Plain {
         let normal = self.verbosity != Verbosity::Quiet;
         let verbose = self.verbosity == Verbosity::Verbose;
         match event {
-            Event::RunStarted { command, cluster, summary, stages } => {
+            Event::RunStarted { command, cluster, summary, stages, .. } => {
                 self.command = command;
                 // A command of one stage prints its own heading, on stdout.
                 self.when(normal && stages.len() > 1, cluster, summary)
             }
             Event::StageStarted { stage } => self.when(normal, stage.name(), "started"),
-            Event::Progress { stage, text } => {
+            Event::Progress { stage, text, part: _ } => {
                 let newest = Some((*stage, text.clone()));
                 let news = self.last != newest;
                 self.last = newest;
@@ -50,34 +53,43 @@ impl Plain {
             Event::StepFinished { stage, step, seconds } => {
                 self.when(verbose, stage.name(), &format!("{step}: done in {}", took(*seconds)))
             }
-            Event::StageFinished { stage, outcome, text, seconds } => {
-                let shown = normal || *outcome == Outcome::Failed;
-                let ended = match outcome {
-                    Outcome::Changed => format!("done in {}", took(*seconds)),
-                    Outcome::Unchanged => "nothing to do".to_owned(),
-                    Outcome::Passed => format!("passed in {}", took(*seconds)),
-                    Outcome::Failed => format!("failed after {}", took(*seconds)),
-                };
-                let text = if text.is_empty() { ended } else { format!("{ended}: {text}") };
-                self.found() + &self.when(shown, stage.name(), &text)
-            }
-            Event::Finding { finding } => {
+            Event::StageFinished { stage, outcome, text, seconds } => self.end(stage.name(), *outcome, text, *seconds),
+            Event::Finding { finding, as_before } => {
                 self.findings.push(finding.clone());
+                self.as_before.push(*as_before);
                 String::new()
             }
             Event::Download { what, fetched } => {
                 let text = self.download(what, fetched);
                 self.when(normal && !text.is_empty(), "download", &text)
             }
+            Event::PlaybookStarted { name, items, .. } => {
+                self.when(normal, "run file", &format!("{name}, {items} items"))
+            }
+            Event::ItemStarted { item, of, text } => self.when(normal, &item_of(*item, *of), text),
+            Event::ItemProgress { item, of, text } => self.when(normal, &item_of(*item, *of), text),
+            Event::Said { node, text } => self.when(normal, node, text),
+            Event::ItemDone { .. } => String::new(),
+            Event::ItemFinished { item, of, outcome, text, seconds } => {
+                self.end(&item_of(*item, *of), *outcome, text, *seconds)
+            }
             Event::Warning { text } => self.when(normal, "warning", text),
-            Event::Note { text } => self.when(normal, "note", text),
-            // The result is data: it goes to stdout, see the shower.
-            Event::Result { .. } => String::new(),
+            Event::Note { text, detail } => self.when(if *detail { verbose } else { normal }, "note", text),
+            // Data goes to stdout, see the shower.
+            Event::Result { .. } | Event::Shown { .. } => String::new(),
             Event::RunFinished { ok, seconds, exit: _ } => {
                 let ended = if *ok { "done in" } else { "failed after" };
                 self.found() + &self.when(normal, self.command, &format!("{ended} {}", took(*seconds)))
             }
         }
+    }
+
+    /// How a stage or an item ended; a failure is told always.
+    fn end(&mut self, first: &str, outcome: Outcome, text: &str, seconds: f64) -> String {
+        let shown = self.verbosity != Verbosity::Quiet || outcome == Outcome::Failed;
+        let ended = ended(outcome, seconds);
+        let text = if text.is_empty() { ended } else { format!("{ended}: {text}") };
+        self.found() + &self.when(shown, first, &text)
     }
 
     /// A line for each quarter of a download; without a known size, for each of its events.
@@ -98,10 +110,15 @@ impl Plain {
         }
     }
 
+    /// The line for stdout that a result makes.
+    pub(super) fn result(&self, text: &str) -> String {
+        self.look.letters(&format!("{}\n", printable(text)))
+    }
+
     /// The findings that were kept, now that their stage has ended.
     pub(super) fn found(&mut self) -> String {
-        let kept = std::mem::take(&mut self.findings);
-        findings::problems(&kept, self.verbosity, &self.look)
+        let (kept, as_before) = (std::mem::take(&mut self.findings), std::mem::take(&mut self.as_before));
+        findings::problems(&kept, &as_before, self.verbosity, &self.look)
     }
 
     fn when(&self, shown: bool, first: &str, text: &str) -> String {
@@ -109,8 +126,21 @@ impl Plain {
             return String::new();
         }
         let text = printable(text.trim_end()).replace('\n', &format!("\n{:FIRST$}", ""));
-        self.look.letters(&format!("{first:<FIRST$}{text}\n"))
+        self.look.letters(&format!("{:<FIRST$}{text}\n", one_line(first)))
     }
+}
+
+fn ended(outcome: Outcome, seconds: f64) -> String {
+    match outcome {
+        Outcome::Changed => format!("done in {}", took(seconds)),
+        Outcome::Unchanged => format!("unchanged after {}", took(seconds)),
+        Outcome::Passed => format!("passed in {}", took(seconds)),
+        Outcome::Failed => format!("failed after {}", took(seconds)),
+    }
+}
+
+fn item_of(item: usize, of: usize) -> String {
+    format!("item {}/{of}", item + 1)
 }
 
 /// The text of a step below its name.
@@ -122,6 +152,7 @@ pub(super) fn indented(text: &str) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::check::Verdict;
+    use crate::play::Usual;
 
     /// A run of `up` in which every kind of event occurs.
     pub(in crate::report) fn a_run() -> Vec<Event> {
@@ -134,6 +165,7 @@ pub(super) mod tests {
                 fix: format!("swapoff -a on {subject}"),
                 skipped: false,
             },
+            as_before: false,
         };
         let stage = Stage::CertManager;
         vec![
@@ -142,6 +174,7 @@ pub(super) mod tests {
                 cluster: "prod".into(),
                 summary: "3 nodes · rke v1.8.0".into(),
                 stages: vec![Stage::Check, stage, Stage::Rancher],
+                usual: vec![Usual { stage, seconds: 12.0 }],
             },
             Event::StageStarted { stage: Stage::Check },
             finding("n1", Verdict::Warn),
@@ -155,10 +188,11 @@ pub(super) mod tests {
             },
             Event::StageStarted { stage },
             Event::StepStarted { stage, step: "apply Issuer rancher".into(), text: "kind: Issuer\nspec: {}".into() },
-            Event::Progress { stage, text: "webhook: 0 of 1 ready".into() },
-            Event::Progress { stage, text: "webhook: 0 of 1 ready".into() },
+            Event::Progress { stage, text: "webhook: 0 of 1 ready".into(), part: None },
+            Event::Progress { stage, text: "webhook: 0 of 1 ready".into(), part: None },
             Event::Warning { text: "the CA ends in 20 days".into() },
-            Event::Note { text: "helm v3.18.0 from PATH".into() },
+            Event::Note { text: "helm v3.18.0 from PATH".into(), detail: false },
+            Event::Note { text: "a hook is left out".into(), detail: true },
             Event::StepFinished { stage, step: "apply Issuer rancher".into(), seconds: 9.3 },
             Event::StageFinished { stage, outcome: Outcome::Changed, text: "v1.11.5".into(), seconds: 112.0 },
             Event::StageStarted { stage: Stage::Rancher },
@@ -185,7 +219,7 @@ pub(super) mod tests {
         check         started
           ! n1, n2  node.swap     swap is on
                     fix    swapoff -a on n1, n2
-        check         nothing to do: 3 checks, 2 warnings
+        check         unchanged after 1.1s: 3 checks, 2 warnings
         cert-manager  started
         cert-manager  apply Issuer rancher
         cert-manager  webhook: 0 of 1 ready
@@ -201,6 +235,7 @@ pub(super) mod tests {
     #[test]
     fn verbose_adds_the_text_of_steps_and_what_passed() {
         let text = told(Verbosity::Verbose);
+        assert!(text.contains("note          a hook is left out\n"), "{text}");
         assert!(text.contains("cert-manager  apply Issuer rancher\n                kind: Issuer\n"), "{text}");
         assert!(text.contains("cert-manager  apply Issuer rancher: done in 9.3s\n"), "{text}");
         assert!(text.contains("✓ n3 "), "{text}");

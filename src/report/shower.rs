@@ -12,9 +12,9 @@ use super::bars::Bars;
 use super::console::json_line;
 use super::plain::Plain;
 use super::{Console, Look, Output};
-use crate::execute::{Event, Tell};
+use crate::play::{Event, Tell};
 
-const STOPPING: &str = "stopping after what is under way; Ctrl-C once more stops at once";
+const STOPPING: &str = "stopping: the step under way is ended first; Ctrl-C again ends cowhand at once";
 
 /// The screen of one run.
 pub struct Shower {
@@ -139,7 +139,11 @@ impl Show {
                     self.hide();
                     // Who asked may have gone away meanwhile; then its `until` has ended as well.
                     let _ = pause.granted.send(());
-                    let _ = pause.until.await;
+                    // A question that nobody will answer any more does not hold up the end of the run.
+                    tokio::select! {
+                        _ = pause.until => {}
+                        () = stop.cancelled() => {}
+                    }
                 }
                 event = events.recv() => match event {
                     Some(event) => self.event(&event),
@@ -163,17 +167,19 @@ impl Show {
         match &mut self.view {
             View::Bars(bars) => {
                 let above = bars.event(event);
-                if !above.is_empty() {
+                if !above.is_empty() || !screen(event).is_empty() {
                     bars.hide();
                     write(&mut self.streams.err, &above);
+                    write(&mut self.streams.out, screen(event));
                     bars.show();
                 }
             }
             View::Plain(plain) => {
                 write(&mut self.streams.err, &plain.lines(event));
                 if let Event::Result { text } = event {
-                    write(&mut self.streams.out, &format!("{text}\n"));
+                    write(&mut self.streams.out, &plain.result(text));
                 }
+                write(&mut self.streams.out, screen(event));
             }
             // The last line of all is written at the door, behind a failure: see `Console::finished`.
             View::Json if matches!(event, Event::RunFinished { .. }) => {}
@@ -221,6 +227,11 @@ fn write(stream: &mut impl Write, text: &str) {
     if !text.is_empty() {
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
+}
+
+/// What goes to stdout as it is: whoever made it took care of what machines said.
+fn screen(event: &Event) -> &str {
+    if let Event::Shown { text, .. } = event { text } else { "" }
 }
 
 #[cfg(test)]
@@ -321,6 +332,18 @@ mod tests {
         drop(second.await);
         shower.finish().await;
         assert!(all(err).contains("must wait"));
+    }
+
+    #[tokio::test]
+    async fn a_question_that_stands_when_the_run_is_stopped_does_not_hold_it_up() {
+        for output in [Output::Bars, Output::Plain, Output::Json] {
+            let stop = CancellationToken::new();
+            let (tell, shower, _out, _err) = start(output, &stop);
+            let _never_answered = shower.pauser().pause().await;
+            stop.cancel();
+            drop(tell);
+            tokio::time::timeout(Duration::from_secs(5), shower.finish()).await.unwrap();
+        }
     }
 
     fn all_now(receiver: &Receiver<String>) -> String {

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::certificate::{self, Unreadable, is_ca};
 use super::key::{self, Fit, NotAKey};
 use super::pem::{self, NotPem};
+use crate::failure::Hint;
 
 /// A CA that was just made.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub enum CannotMakeCa {
     #[error("the CA's key or certificate cannot be made")]
     Making(#[from] rcgen::Error),
 }
+
+impl Hint for CannotMakeCa {}
 
 /// Why a certificate and a key cannot serve as a CA.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,12 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use x509_parser::asn1_rs::Tag;
 use x509_parser::extensions::GeneralName;
+use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::prelude::{FromDer, X509Certificate};
-use x509_parser::x509::X509Name;
+use x509_parser::x509::{AttributeTypeAndValue, X509Name, X509Version};
 
 use super::pem::{self, BadBlock, NotPem};
-use crate::cluster::hex;
+use data_encoding::HEXLOWER;
 
 /// One certificate, as `status` and `certs` show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,7 +64,7 @@ pub fn describe_der(der: &[u8], now: Timestamp) -> Result<CertificateFacts, Stri
         not_before,
         not_after,
         days_left: days_between(now, not_after),
-        fingerprint_sha256: hex(&Sha256::digest(der)),
+        fingerprint_sha256: HEXLOWER.encode(&Sha256::digest(der)),
         is_ca: is_ca(&certificate),
     })
 }
@@ -93,6 +95,11 @@ pub(crate) fn is_ca(certificate: &X509Certificate<'_>) -> bool {
     matches!(certificate.basic_constraints(), Ok(Some(constraints)) if constraints.value.ca)
 }
 
+/// A CA, or of a version that has no extensions to say so: those are believed where they are given as roots.
+pub(crate) fn can_be_root(certificate: &X509Certificate<'_>) -> bool {
+    is_ca(certificate) || certificate.version() != X509Version::V3
+}
+
 pub(crate) fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
     names
@@ -109,8 +116,25 @@ pub(crate) fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String
 
 /// A distinguished name for people, without control characters.
 pub(crate) fn name_text(name: &X509Name<'_>) -> String {
-    let text = shown(&name.to_string());
+    let parts = name.iter().map(|part| part.iter().map(attribute_text).collect::<Vec<_>>().join(" + "));
+    let text = shown(&parts.collect::<Vec<_>>().join(", "));
     if text.is_empty() { "(no name)".into() } else { text }
+}
+
+/// E.g. `CN=Example Root`. Go and OpenSSL read a TeletexString as Latin-1.
+fn attribute_text(attribute: &AttributeTypeAndValue<'_>) -> String {
+    let value = attribute.attr_value();
+    let pairs = || value.data.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair));
+    let fours = || value.data.as_chunks::<4>().0.iter().map(|four| u32::from_be_bytes(*four));
+    let text = match value.tag() {
+        Tag::BmpString => char::decode_utf16(pairs()).map(|c| c.unwrap_or('\u{fffd}')).collect(),
+        Tag::UniversalString => fours().map(|c| char::from_u32(c).unwrap_or('\u{fffd}')).collect(),
+        Tag::T61String => value.data.iter().map(|byte| char::from(*byte)).collect(),
+        _ => String::from_utf8_lossy(value.data).into_owned(),
+    };
+    let kind = attribute.attr_type();
+    let kind = oid2abbrev(kind, oid_registry()).map_or_else(|_| kind.to_id_string(), str::to_owned);
+    format!("{kind}={text}")
 }
 
 /// Text from a certificate, made safe for a terminal.
@@ -152,6 +176,25 @@ mod tests {
         let said = std::process::Command::new("openssl").args(words).output().unwrap().stdout;
         let said = String::from_utf8(said).unwrap().trim().split('=').nth(1).unwrap().replace(':', "").to_lowercase();
         assert_eq!(describe(CHAIN, Timestamp::UNIX_EPOCH).unwrap()[0].fingerprint_sha256, said);
+    }
+
+    #[test]
+    fn names_are_shown_whatever_kind_of_text_they_are() {
+        let shown = |tag: u8, text: &[u8]| {
+            let wrap = |tag: u8, content: Vec<u8>| [vec![tag, content.len() as u8], content].concat();
+            let attribute = [vec![6, 3, 0x55, 4, 3], wrap(tag, text.to_vec())].concat();
+            let der = wrap(0x30, wrap(0x31, wrap(0x30, attribute)));
+            name_text(&X509Name::from_der(&der).unwrap().1)
+        };
+        for (tag, text) in [
+            (0x0c, "K\u{f6}ln".as_bytes()),
+            (0x14, b"K\xf6ln"),
+            (0x1e, b"\0K\0\xf6\0l\0n"),
+            (0x1c, b"\0\0\0K\0\0\0\xf6\0\0\0l\0\0\0n"),
+        ] {
+            assert_eq!(shown(tag, text), "CN=K\u{f6}ln");
+        }
+        assert_eq!(shown(0x13, b"a\x1bb"), "CN=a\u{fffd}b");
     }
 
     #[test]

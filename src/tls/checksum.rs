@@ -7,7 +7,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::cluster::hex;
+use data_encoding::HEXLOWER;
 
 /// What Rancher's setting `cacerts` will hold for this content of `cacerts.pem`.
 pub fn cacerts_setting(pem: &str) -> &str {
@@ -24,7 +24,7 @@ pub fn ca_checksum(pem: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(setting.as_bytes());
     hash.update(b"\n");
-    hex(&hash.finalize())
+    HEXLOWER.encode(&hash.finalize())
 }
 
 /// Why a CA text would not come out of the cluster as it went in.

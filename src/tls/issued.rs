@@ -1,6 +1,6 @@
 //! Who issued a certificate that is there, for those who decide whether it may stay, and where a chain leads.
 
-use super::certificate::{self, is_ca, name_text};
+use super::certificate::{self, can_be_root, is_ca, name_text};
 use super::judge::signature::{self, Signed};
 use super::pem;
 
@@ -31,7 +31,8 @@ pub fn roots_of(chain: &[u8], roots: &[u8]) -> Vec<Vec<u8>> {
         at += 1;
         let Ok(certificate) = certificate::parse(current) else { continue };
         for up in sent.iter().chain(&roots) {
-            let issued = |up: &_| is_ca(up) && signature::signed_by(&certificate, up) != Signed::No;
+            let may = |ca: &_| if roots.contains(up) { can_be_root(ca) } else { is_ca(ca) };
+            let issued = |ca: &_| may(ca) && signature::signed_by(&certificate, ca) != Signed::No;
             if !way.contains(&up) && certificate::parse(up).is_ok_and(|up| issued(&up)) {
                 way.push(up);
             }

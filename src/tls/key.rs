@@ -2,8 +2,13 @@
 
 use std::fmt;
 
+use pkcs1::RsaPrivateKey;
+use pkcs8::PrivateKeyInfoRef;
+use pkcs8::der::asn1::{AnyRef, BitStringRef, ContextSpecific, ObjectIdentifier, OctetStringRef};
+use pkcs8::der::{self, Decode, Encode, Reader, SliceReader, TagNumber, Tagged};
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
+use x509_parser::asn1_rs::Tag;
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
@@ -63,6 +68,13 @@ pub struct PrivateKeyFacts {
     public: Option<Vec<u8>>,
 }
 
+/// The public half of the first private key in a PEM text: the content of its BIT STRING.
+pub fn public_half(pem: &str) -> Option<Vec<u8>> {
+    let read = super::pem::read(pem.as_bytes()).ok()?;
+    let block = read.blocks.iter().find(|block| block.is_private_key())?;
+    read_private_key(block).ok()?.public
+}
+
 /// Why a block is not a private key that a server could use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAKey {
@@ -96,8 +108,8 @@ pub fn read_private_key(block: &Block) -> Result<PrivateKeyFacts, NotAKey> {
             (Wrapping::Pkcs1, kind, Some(public))
         }
         "EC PRIVATE KEY" => {
-            let key = read_sec1(content).ok_or_else(structure)?;
-            (Wrapping::Sec1, curve_kind(key.curve.ok_or_else(structure)?), key.public)
+            let key = read_sec1(content).map_err(|_| structure())?;
+            (Wrapping::Sec1, key.curve.ok_or_else(structure)?, key.public)
         }
         "PRIVATE KEY" => {
             let (kind, public) = read_pkcs8(content).ok_or_else(structure)?;
@@ -125,9 +137,10 @@ pub fn certificate_key_kind(certificate: &X509Certificate<'_>) -> KeyKind {
     let key = certificate.public_key();
     match key.parsed() {
         Ok(PublicKey::RSA(rsa)) => KeyKind::Rsa { bits: bits_of(rsa.modulus) },
-        Ok(PublicKey::EC(_)) => match key.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok()) {
-            Some(curve) => curve_by_name(&curve.to_id_string()),
-            None => KeyKind::Other("EC with a curve of its own".into()),
+        Ok(PublicKey::EC(_)) => match key.algorithm.parameters.as_ref().map(|any| (any.tag(), any.data)) {
+            Some((Tag::Oid, curve)) => object_name(curve).map_or_else(no_curve, |name| curve_by_name(&name)),
+            Some((Tag::Sequence, _)) => KeyKind::Other(SPELT_OUT.into()),
+            Some(_) | None => no_curve(),
         },
         _ => algorithm_by_name(&key.algorithm.algorithm.to_id_string()),
     }
@@ -144,59 +157,62 @@ fn computed_public(wrapping: Wrapping, content: &[u8]) -> Option<Vec<u8>> {
     Some(parsed.subject_public_key.data.to_vec())
 }
 
-/// RFC 8017 A.1.2: version, modulus, public exponent, and what must not be looked at.
 fn read_pkcs1(content: &[u8]) -> Option<(KeyKind, Vec<u8>)> {
-    let (0x30, fields, _) = element(content)? else { return None };
-    let (0x02, _, rest) = element(fields)? else { return None };
-    let (0x02, modulus, after_modulus) = element(rest)? else { return None };
-    let (0x02, _, after_exponent) = element(after_modulus)? else { return None };
-    let numbers = &rest[..rest.len() - after_exponent.len()];
-    Some((KeyKind::Rsa { bits: bits_of(modulus) }, wrap(0x30, numbers)))
+    let public = RsaPrivateKey::from_der(content).ok()?.public_key();
+    Some((KeyKind::Rsa { bits: bits_of(public.modulus.as_bytes()) }, public.to_der().ok()?))
 }
 
-struct Sec1<'a> {
-    curve: Option<&'a [u8]>,
+struct Sec1 {
+    curve: Option<KeyKind>,
     public: Option<Vec<u8>>,
 }
 
-/// RFC 5915: version, private key, [0] curve, [1] public key. Inside PKCS#8 the curve may be missing.
-fn read_sec1(content: &[u8]) -> Option<Sec1<'_>> {
-    let (0x30, fields, _) = element(content)? else { return None };
-    let (0x02, _, rest) = element(fields)? else { return None };
-    let (0x04, _, mut rest) = element(rest)? else { return None };
-    let mut key = Sec1 { curve: None, public: None };
-    while let Some((tag, value, after)) = element(rest) {
-        match (tag, element(value)) {
-            (0xa0, Some((0x06, oid, _))) => key.curve = Some(oid),
-            (0xa1, Some((0x03, bits, _))) => key.public = bits.split_first().map(|(_, point)| point.to_vec()),
-            _ => {}
+/// RFC 5915: version, private key, [0] curve, [1] public key. Inside PKCS#8 the curve may be missing. The crate `sec1` reads
+/// no curve that is spelt out.
+fn read_sec1(content: &[u8]) -> der::Result<Sec1> {
+    SliceReader::new(content)?.sequence(|fields| {
+        u8::decode(fields)?;
+        <&OctetStringRef>::decode(fields)?;
+        let mut key = Sec1 { curve: None, public: None };
+        while !fields.is_finished() {
+            let field = ContextSpecific::<AnyRef<'_>>::decode(fields)?;
+            match field.tag_number {
+                CURVE => key.curve = Some(curve_kind(field.value)?),
+                PUBLIC => key.public = field.value.decode_as::<BitStringRef<'_>>()?.as_bytes().map(<[u8]>::to_vec),
+                _ => {}
+            }
         }
-        rest = after;
-    }
-    Some(key)
+        Ok(key)
+    })
 }
+
+const CURVE: TagNumber = TagNumber(0);
+const PUBLIC: TagNumber = TagNumber(1);
 
 /// RFC 5958: version, algorithm, the key of that algorithm.
 fn read_pkcs8(content: &[u8]) -> Option<(KeyKind, Option<Vec<u8>>)> {
-    let (0x30, fields, _) = element(content)? else { return None };
-    let (0x02, _, rest) = element(fields)? else { return None };
-    let (0x30, algorithm, rest) = element(rest)? else { return None };
-    let (0x04, inner, _) = element(rest)? else { return None };
-    let (0x06, oid, parameters) = element(algorithm)? else { return None };
-    let name = object_name(oid)?;
+    let key = PrivateKeyInfoRef::from_der(content).ok()?;
+    let (name, inner) = (key.algorithm.oid.to_string(), key.private_key.as_bytes());
     match name.as_str() {
         "1.2.840.113549.1.1.1" => read_pkcs1(inner).map(|(kind, public)| (kind, Some(public))),
-        "1.2.840.10045.2.1" => {
-            let (0x06, curve, _) = element(parameters)? else { return None };
-            Some((curve_kind(curve), read_sec1(inner)?.public))
-        }
+        "1.2.840.10045.2.1" => Some((curve_kind(key.algorithm.parameters?).ok()?, read_sec1(inner).ok()?.public)),
         _ => Some((algorithm_by_name(&name), None)),
     }
 }
 
-fn curve_kind(oid: &[u8]) -> KeyKind {
-    object_name(oid).map_or_else(|| KeyKind::Other("EC".into()), |name| curve_by_name(&name))
+/// The curve's name, or the curve itself, number by number.
+fn curve_kind(parameters: AnyRef<'_>) -> der::Result<KeyKind> {
+    match parameters.tag() {
+        der::Tag::Sequence => Ok(KeyKind::Other(SPELT_OUT.into())),
+        _ => parameters.decode_as::<ObjectIdentifier>().map(|name| curve_by_name(&name.to_string())),
+    }
 }
+
+fn no_curve() -> KeyKind {
+    KeyKind::Other("EC without a curve".into())
+}
+
+const SPELT_OUT: &str = "EC with its curve spelt out instead of named";
 
 fn curve_by_name(oid: &str) -> KeyKind {
     match oid {
@@ -222,38 +238,6 @@ fn algorithm_by_name(oid: &str) -> KeyKind {
 fn bits_of(number: &[u8]) -> usize {
     let significant = number.iter().skip_while(|byte| **byte == 0).copied().collect::<Vec<_>>();
     significant.first().map_or(0, |first| significant.len() * 8 - first.leading_zeros() as usize)
-}
-
-/// The first DER element: tag, content, and what comes after it. Only definite lengths that fit.
-fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = input.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let count = usize::from(first & 0x7f);
-        if count == 0 || count > 4 {
-            return None;
-        }
-        let (length, rest) = rest.split_at_checked(count)?;
-        (length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte)), rest)
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
-}
-
-fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
-    let mut der = vec![tag];
-    let bytes = content.len().to_be_bytes();
-    let length = &bytes[bytes.iter().take_while(|byte| **byte == 0).count()..];
-    if content.len() < 0x80 {
-        der.push(content.len() as u8);
-    } else {
-        der.push(0x80 | length.len() as u8);
-        der.extend_from_slice(length);
-    }
-    der.extend_from_slice(content);
-    der
 }
 
 fn object_name(oid: &[u8]) -> Option<String> {

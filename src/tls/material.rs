@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::certificate::{self, Unreadable};
 use super::pem::{self, Block, NotPem};
+use crate::failure::Hint;
 
 /// Which piece of the material goes into a Secret's entry; the plan names it, only the executor fetches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -70,6 +71,8 @@ pub struct UnusableFile {
     pub file: &'static str,
     pub why: String,
 }
+
+impl Hint for UnusableFile {}
 
 impl Material {
     pub fn read(files: &Files<'_>) -> Result<Material, UnusableFile> {
@@ -139,16 +142,23 @@ pub fn each_certificate(text: &str) -> Vec<String> {
 }
 
 fn certificates(file: &'static str, bytes: &[u8]) -> Result<String, UnusableFile> {
-    let refuse = |why: Unreadable| UnusableFile { file, why: why.to_string() };
-    let read = pem::read(bytes).map_err(|why| refuse(why.into()))?;
+    only_certificates(bytes).map_err(|why| UnusableFile { file, why: why.to_string() })
+}
+
+/// The certificates of a PEM file, tidied; whatever else is in it stays behind.
+///
+/// # Errors
+/// When there is none, or one that cannot be read.
+pub fn only_certificates(bytes: &[u8]) -> Result<String, Unreadable> {
+    let read = pem::read(bytes)?;
     let mut found = false;
     for block in read.blocks.iter().filter(|block| block.is_certificate()) {
-        let der = block.content.as_ref().map_err(|why| refuse(Unreadable::Block { line: block.line, why: *why }))?;
-        certificate::parse(der).map_err(|why| refuse(Unreadable::Certificate { line: block.line, why }))?;
+        let der = block.content.as_ref().map_err(|why| Unreadable::Block { line: block.line, why: *why })?;
+        certificate::parse(der).map_err(|why| Unreadable::Certificate { line: block.line, why })?;
         found = true;
     }
     if !found {
-        return Err(refuse(Unreadable::NoCertificate));
+        return Err(Unreadable::NoCertificate);
     }
     Ok(pem::tidy(&read, Block::is_certificate).to_string())
 }

@@ -2,9 +2,11 @@
 //!
 //! Pure: bytes and times come in, nothing is read and no clock is asked. Making a CA takes random numbers.
 
+mod agent;
 mod authority;
 mod certificate;
 mod checksum;
+mod der;
 mod issued;
 mod judge;
 mod key;
@@ -21,7 +23,8 @@ pub use certificate::{CertificateFacts, Unreadable, describe, describe_der};
 pub use checksum::{NotKept, ca_checksum, cacerts_setting, survives_secret};
 pub use issued::{issuer_name, roots_of, same_leaf, signed_by};
 pub use judge::{Grade, Judgement, NodeClock, RULES, Request, Rule, judge};
-pub use material::{Files, Material, SecretSource, UnusableFile, each_certificate, names};
+pub use key::public_half;
+pub use material::{Files, Material, SecretSource, UnusableFile, each_certificate, names, only_certificates};
 pub use objects::{CA_ISSUER, INGRESS_SECRET, MAKEABLE, NAMESPACE, Needs, OwnObject, When};
 pub use picture::{IngressSettings, Picture, Predicted, Refusal, SecretKind, SecretWanted, Trust, picture};
 pub use table::find as table_cell;

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
+use data_encoding::BASE64;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::pem::base64;
 use crate::inventory::Acme;
 
 /// Namespace of all of them, and of Rancher; the chart works in no other (rancher/rancher#51827).
@@ -99,7 +99,7 @@ pub(super) fn acme_issuer(acme: &Acme, server: &str, server_ca: Option<&str>, cl
         }}}],
     });
     if let Some(pem) = server_ca {
-        spec["caBundle"] = Value::String(base64(pem.as_bytes()));
+        spec["caBundle"] = Value::String(BASE64.encode(pem.as_bytes()));
     }
     cert_manager("Issuer", ACME_ISSUER, json!({"acme": spec}))
 }

@@ -3,6 +3,7 @@
 //! Go (the ingress controllers, cert-manager, Rancher, its agents) finds a block only where `-----BEGIN` starts a line
 //! (encoding/pem), so a byte order mark or an indented paste silently loses it. Reading here finds such blocks and says so.
 
+use data_encoding::BASE64;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use secrecy::zeroize::Zeroizing;
 
@@ -24,6 +25,8 @@ pub struct Block {
     pub content: Result<Zeroizing<Vec<u8>>, BadBlock>,
     /// Old-style encryption (`Proc-Type: 4,ENCRYPTED`).
     pub encrypted: bool,
+    /// The next BEGIN follows its END on the same line: Go finds neither block.
+    pub joined: bool,
     text: Zeroizing<String>,
 }
 
@@ -63,7 +66,8 @@ pub enum BadBlock {
 /// Something that other programs may stumble over; [`tidy`] takes it away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Oddity {
-    ByteOrderMark,
+    /// First seen at this line.
+    ByteOrderMark(usize),
     WindowsLineEnds,
     Indented,
     /// Text outside of blocks, first seen at this line.
@@ -79,6 +83,12 @@ pub enum NotPem {
     Der,
     #[error("it is a PKCS#12 store (.p12, .pfx), not PEM")]
     Pkcs12,
+    #[error("it is a PKCS#7 collection of certificates (.p7b), not PEM")]
+    Pkcs7,
+    #[error("it is PEM that was encoded as base64 once more, as `kubectl get secret -o yaml` shows it")]
+    EncodedPem,
+    #[error("it is base64 without `-----BEGIN …-----` and `-----END …-----` around it")]
+    BareBase64,
     #[error("it is a Java key store, not PEM")]
     JavaKeyStore,
     #[error("it is UTF-16 text, as PowerShell's `>` writes it")]
@@ -93,23 +103,19 @@ pub enum NotPem {
 pub fn read(bytes: &[u8]) -> Result<Pem, NotPem> {
     refuse_other_formats(bytes)?;
     let mut pem = Pem::default();
-    let text = match bytes.strip_prefix(b"\xef\xbb\xbf") {
-        Some(rest) => {
-            pem.oddities.push(Oddity::ByteOrderMark);
-            rest
-        }
-        None => bytes,
-    };
-    if text.contains(&b'\r') {
+    let lines = split_lines(bytes);
+    if let Some(marked) = lines.iter().find(|line| line.marked) {
+        pem.oddities.push(Oddity::ByteOrderMark(marked.number));
+    }
+    if bytes.contains(&b'\r') {
         pem.oddities.push(Oddity::WindowsLineEnds);
     }
-    let lines = split_lines(text);
     let mut at = 0;
     while at < lines.len() {
-        let line = lines[at].trim_ascii();
+        let line = lines[at].text.trim_ascii();
         match label_of(line, b"-----BEGIN ") {
             Some(label) => {
-                if lines[at].first().is_some_and(u8::is_ascii_whitespace) {
+                if lines[at].text.first().is_some_and(u8::is_ascii_whitespace) {
                     note(&mut pem.oddities, Oddity::Indented);
                 }
                 let (block, next) = read_block(&lines, at, label);
@@ -118,18 +124,27 @@ pub fn read(bytes: &[u8]) -> Result<Pem, NotPem> {
             }
             None => {
                 if !line.is_empty() && !pem.oddities.iter().any(|odd| matches!(odd, Oddity::Comments(_))) {
-                    pem.oddities.push(Oddity::Comments(at + 1));
+                    pem.oddities.push(Oddity::Comments(lines[at].number));
                 }
                 at += 1;
             }
         }
     }
-    let joined = || lines.iter().any(|line| line.trim_ascii().starts_with(b"-----BEGIN "));
-    match pem.blocks.is_empty() {
-        true if joined() => Err(NotPem::Joined),
-        true => Err(NotPem::NoBlock),
-        false => Ok(pem),
+    if pem.blocks.is_empty() { Err(without_block(bytes, &lines)) } else { Ok(pem) }
+}
+
+/// What a text is that has no block in it.
+fn without_block(bytes: &[u8], lines: &[Line<'_>]) -> NotPem {
+    if lines.iter().any(|line| line.text.trim_ascii().starts_with(b"-----BEGIN ")) {
+        return NotPem::Joined;
     }
+    // the base64 of `-----BEGIN `, perhaps behind a key of YAML
+    if bytes.windows(14).any(|window| window == b"LS0tLS1CRUdJTi") {
+        return NotPem::EncodedPem;
+    }
+    let in_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\r\n".contains(byte);
+    // a SEQUENCE with a length of two bytes, in base64
+    if bytes.starts_with(b"MII") && bytes.iter().all(in_base64) { NotPem::BareBase64 } else { NotPem::NoBlock }
 }
 
 /// The usable blocks that `keep` wants, one after the other, with plain line ends and nothing else.
@@ -145,32 +160,15 @@ pub fn tidy(pem: &Pem, keep: impl Fn(&Block) -> bool) -> Zeroizing<String> {
 
 /// PEM text of a certificate as Go's encoding/pem writes it: 64 characters a line, plain line ends.
 pub fn encode_certificate(der: &[u8]) -> String {
+    let encoded = BASE64.encode(der);
     let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-    for (index, character) in base64(der).chars().enumerate() {
+    for (index, character) in encoded.chars().enumerate() {
         if index > 0 && index % 64 == 0 {
             text.push('\n');
         }
         text.push(character);
     }
     text.push_str("\n-----END CERTIFICATE-----\n");
-    text
-}
-
-/// Standard base64 with padding, on one line. For public data only.
-pub fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let [first, second, third] = [0, 1, 2].map(|index| chunk.get(index).map_or(0, |byte| u32::from(*byte)));
-        let group = first << 16 | second << 8 | third;
-        for index in 0..4 {
-            if index > chunk.len() {
-                text.push('=');
-            } else {
-                text.push(char::from(ALPHABET[(group >> (18 - 6 * index) & 63) as usize]));
-            }
-        }
-    }
     text
 }
 
@@ -181,19 +179,63 @@ fn refuse_other_formats(bytes: &[u8]) -> Result<(), NotPem> {
         [0xfe, 0xed, 0xfe, 0xed, ..] => Err(NotPem::JavaKeyStore),
         // SEQUENCE with a long length, then INTEGER 3: the version of PFX (RFC 7292)
         [0x30, 0x82, _, _, 0x02, 0x01, 0x03, ..] | [0x30, 0x80, 0x02, 0x01, 0x03, ..] => Err(NotPem::Pkcs12),
+        _ if is_pkcs7(bytes) => Err(NotPem::Pkcs7),
         [0x30, length, ..] if *length >= 0x80 => Err(NotPem::Der),
         _ if bytes.trim_ascii().is_empty() => Err(NotPem::Empty),
         _ => Ok(()),
     }
 }
 
-fn split_lines(text: &[u8]) -> Vec<&[u8]> {
+/// A SEQUENCE of any length, then the object identifier of signed data (RFC 2315).
+fn is_pkcs7(bytes: &[u8]) -> bool {
+    const SIGNED_DATA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+    let header = match bytes {
+        [0x30, length, ..] if *length >= 0x80 => 2 + usize::from(length & 0x7f),
+        _ => 2,
+    };
+    bytes.first() == Some(&0x30) && bytes.get(header..).is_some_and(|rest| rest.starts_with(SIGNED_DATA))
+}
+
+/// A line without its end and a byte order mark before it.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    text: &'a [u8],
+    /// From 1.
+    number: usize,
+    marked: bool,
+    /// The next one stands on the same line: END and BEGIN without a line break between them.
+    joined: bool,
+}
+
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+fn split_lines(text: &[u8]) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
+    let mut number = 0;
     for line in text.split(|byte| *byte == b'\n') {
         // a lone \r is an old Mac's line end
-        lines.extend(line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b'\r'));
+        for line in line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b'\r') {
+            number += 1;
+            let (end, rest) = end_and_begin(line);
+            for (text, joined) in end.map(|end| (end, true)).into_iter().chain([(rest, false)]) {
+                let bare = text.strip_prefix(MARK);
+                lines.push(Line { text: bare.unwrap_or(text), number, marked: bare.is_some(), joined });
+            }
+        }
     }
     lines
+}
+
+/// An END line that a BEGIN line follows without a break, and what follows it.
+fn end_and_begin(line: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    let ends = line.trim_ascii_start().starts_with(b"-----END ");
+    let Some(begin) = line.windows(BEGIN.len()).position(|window| window == BEGIN).filter(|_| ends) else {
+        return (None, line);
+    };
+    let marked = line[..begin].ends_with(MARK);
+    let (end, rest) = line.split_at(if marked { begin - MARK.len() } else { begin });
+    (Some(end), rest)
 }
 
 /// No label of RFC 7468 comes near this length, and no key is so short.
@@ -207,11 +249,11 @@ fn label_of(line: &[u8], start: &[u8]) -> Option<String> {
 }
 
 /// Reads the block whose BEGIN stands at line `start`; returns the line to go on with.
-fn read_block(lines: &[&[u8]], start: usize, label: String) -> (Block, usize) {
+fn read_block(lines: &[Line<'_>], start: usize, label: String) -> (Block, usize) {
     let rest = &lines[start + 1..];
-    let length = rest.iter().position(|line| is_boundary(line)).unwrap_or(rest.len());
-    let body = || rest[..length].iter().map(|line| line.trim_ascii()).filter(|line| !line.is_empty());
-    let ended = rest.get(length).and_then(|line| label_of(line.trim_ascii(), b"-----END "));
+    let length = rest.iter().position(|line| is_boundary(line.text)).unwrap_or(rest.len());
+    let body = || rest[..length].iter().map(|line| line.text.trim_ascii()).filter(|line| !line.is_empty());
+    let ended = rest.get(length).and_then(|line| label_of(line.text.trim_ascii(), b"-----END "));
     let encrypted = body().any(|line| line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED"));
     // room for all of it at once, so that no half copy of a key is left behind by growing
     let room = body().map(|line| 3 * line.len() + 1).sum::<usize>() + 2 * label.len() + 40;
@@ -230,7 +272,8 @@ fn read_block(lines: &[&[u8]], start: usize, label: String) -> (Block, usize) {
     };
     // a BEGIN without END before it starts the next block
     let next = start + 1 + length + usize::from(ended.is_some());
-    (Block { label, line: start + 1, content, encrypted, text }, next)
+    let joined = rest.get(length).is_some_and(|line| line.joined);
+    (Block { label, line: lines[start].number, content, encrypted, joined, text }, next)
 }
 
 fn is_boundary(line: &[u8]) -> bool {
@@ -262,13 +305,6 @@ mod tests {
     const BLOCK: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
 
     #[test]
-    fn base64_is_as_openssl_writes_it() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-    }
-
-    #[test]
     fn a_tidy_file_stays_as_it_is() {
         let text = BLOCK.repeat(2);
         let pem = read(text.as_bytes()).unwrap();
@@ -280,9 +316,27 @@ mod tests {
     fn what_is_odd_is_told_and_taken_away() {
         let odd = format!("\u{feff}a comment\r\n  {}", BLOCK.replace('\n', " \r\n"));
         let pem = read(odd.as_bytes()).unwrap();
-        let told = [Oddity::ByteOrderMark, Oddity::WindowsLineEnds, Oddity::Comments(1), Oddity::Indented];
+        let told = [Oddity::ByteOrderMark(1), Oddity::WindowsLineEnds, Oddity::Comments(1), Oddity::Indented];
         assert_eq!(pem.oddities, told);
         assert_eq!(*tidy(&pem, Block::is_certificate), BLOCK);
+    }
+
+    #[test]
+    fn an_end_and_a_begin_on_one_line_are_two_blocks() {
+        for between in ["", "\u{feff}", " "] {
+            let text = BLOCK.trim_end().to_owned() + between + BLOCK;
+            let read = read(text.as_bytes()).unwrap();
+            let found: Vec<_> = read.blocks.iter().map(|block| (block.line, block.joined)).collect();
+            assert_eq!(found, [(1, true), (3, false)], "{between:?}");
+            assert_eq!(*tidy(&read, Block::is_certificate), BLOCK.repeat(2));
+        }
+    }
+
+    #[test]
+    fn a_mark_in_the_middle_is_found_with_its_line() {
+        let read = read(format!("{BLOCK}\u{feff}{BLOCK}").as_bytes()).unwrap();
+        assert_eq!((read.blocks.len(), &read.oddities[..]), (2, &[Oddity::ByteOrderMark(4)][..]));
+        assert_eq!(*tidy(&read, Block::is_certificate), BLOCK.repeat(2));
     }
 
     #[test]
@@ -311,6 +365,10 @@ mod tests {
             (b"-----BEGIN PRIVATE KEY-----c2VjcmV0-----END PRIVATE KEY-----\n", NotPem::Joined),
             (b"-----BEGIN PRIVATE KEY----- c2VjcmV0\n", NotPem::Joined),
             (b"\x30\x82\x01\x00\x30", NotPem::Der),
+            (b"\x30\x82\x01\x00\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", NotPem::Pkcs7),
+            (b"\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", NotPem::Pkcs7),
+            (b"  tls.crt: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==\n", NotPem::EncodedPem),
+            (b"MIIBszCCAVmgAwIBAgIUJ\nabc=\n", NotPem::BareBase64),
             (b"\x30\x82\x01\x00\x02\x01\x03", NotPem::Pkcs12),
             (b"\xfe\xed\xfe\xed", NotPem::JavaKeyStore),
             (b"\xff\xfe-\0", NotPem::Utf16),

@@ -1,7 +1,8 @@
-//! The picture of one TLS set-up: everything that plan, execute, verify and the README read off the table.
+//! The picture of one TLS set-up: everything that plan, execute, verify and inventory/README.md read off the table.
 
 mod advice;
 mod controller;
+mod refusal;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use super::objects::{self, INGRESS_SECRET, NAMESPACE, OwnObject, SolverClass};
 use super::table::{self, Cacerts, Cell, Origin, Passage, Recipe, Sense, Variant};
 use crate::inventory::{Acme, AgentTlsMode, Inventory, PASSTHROUGH_ELSEWHERE, TlsMode, Values};
 use controller::Controller;
+pub use refusal::Refusal;
 
 /// What one TLS set-up means for everybody else.
 #[derive(Debug, Clone)]
@@ -100,26 +102,6 @@ pub enum Trust {
         secret: &'static str,
         key: &'static str,
     },
-}
-
-/// Something asked for that makes no sense, and what to choose instead.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Refusal {
-    pub reason: String,
-    pub instead: String,
-    /// Only because nobody has seen yet what serves the ingress class.
-    pub until_seen: bool,
-}
-
-impl Refusal {
-    pub fn new(reason: impl Into<String>, instead: impl Into<String>) -> Refusal {
-        Refusal { reason: reason.into(), instead: instead.into(), until_seen: false }
-    }
-
-    pub fn hint(&self) -> Option<String> {
-        Some(self.instead.clone())
-    }
 }
 
 /// Makes the picture. The material may lack only what is not made yet: the CA that cowhand itself makes.

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::failure::Hint;
 use crate::inventory::*;
 
 struct Given {
@@ -22,6 +23,7 @@ fn chart(version: &str) -> Chart {
 
 fn inventory(tls: Tls, provider: IngressProvider, class: &str) -> Inventory {
     Inventory {
+        backup: Default::default(),
         name: "prod".into(),
         nodes: Vec::new(),
         engine: Engine::Existing(Existing { kubeconfig: PathBuf::from("kubeconfig"), context: None }),

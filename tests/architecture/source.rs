@@ -26,7 +26,7 @@ impl Source {
         ROOMS.contains(&first).then_some(first)
     }
 
-    fn is_test(&self) -> bool {
+    pub fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         !self.path.starts_with("src/")
             || name == "tests.rs"

@@ -34,8 +34,26 @@ struct There {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-/// Its default ingress class is `web`, of this controller, of which one pod runs.
-fn there(controller: &'static str, ingress: &str, tls: &str) -> There {
+/// What tells one played cluster from another.
+#[derive(Clone, Default)]
+pub struct Played {
+    /// Of its default ingress class `web`, of which one pod runs.
+    pub controller: &'static str,
+    /// Of namespace kube-system.
+    pub uid: &'static str,
+    /// Inventory and UID.
+    pub mark: Option<(&'static str, &'static str)>,
+    /// The node of each of Rancher's ready replicas; without any there is no Rancher.
+    pub rancher_on: &'static [&'static str],
+    /// Host name of the Rancher in it.
+    pub hostname: Option<&'static str>,
+}
+
+/// What was asked of it: `GET /api/v1/nodes`…
+pub type Asked = Arc<Mutex<Vec<String>>>;
+
+/// The port of a played cluster, and what is asked of it.
+pub fn play(played: Played) -> (u16, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -43,9 +61,20 @@ fn there(controller: &'static str, ingress: &str, tls: &str) -> There {
     std::thread::spawn(move || {
         for wire in listener.incoming().flatten() {
             let heard = heard.clone();
-            std::thread::spawn(move || serve(wire, controller, &heard));
+            let played = played.clone();
+            std::thread::spawn(move || serve(wire, &played, &heard));
         }
     });
+    (port, asked)
+}
+
+/// Its default ingress class is `web`, of this controller, of which one pod runs.
+fn there(controller: &'static str, ingress: &str, tls: &str) -> There {
+    there_is(Played { controller, uid: "u-there", ..Played::default() }, ingress, tls)
+}
+
+fn there_is(played: Played, ingress: &str, tls: &str) -> There {
+    let (port, asked) = play(played);
     let names = no_names();
     let kubeconfig = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\n\
@@ -62,7 +91,7 @@ fn there(controller: &'static str, ingress: &str, tls: &str) -> There {
 }
 
 /// The port of a name server that knows no name (RFC 1035, 4.1.1: QR and RCODE 3).
-fn no_names() -> u16 {
+pub fn no_names() -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -77,7 +106,7 @@ fn no_names() -> u16 {
 }
 
 /// Answers as helm does where nothing is installed, and writes down what it was asked.
-const HELM: &str = r#"#!/bin/sh
+pub const HELM: &str = r#"#!/bin/sh
 echo "$*" >>"$(dirname "$0")/helm.log"
 case "$1" in
 version) echo v3.18.6 ;;
@@ -95,12 +124,16 @@ impl There {
     /// What was asked of the API besides reading, and what one may.
     fn written(&self) -> Vec<String> {
         let asked = self.asked.lock().unwrap();
-        let reads = |line: &&String| line.starts_with("GET ") || line.ends_with("/selfsubjectaccessreviews");
-        asked.iter().filter(|line| !reads(line)).cloned().collect()
+        written(&asked)
     }
 }
 
-fn serve(wire: TcpStream, controller: &str, asked: &Mutex<Vec<String>>) {
+pub fn written(asked: &[String]) -> Vec<String> {
+    let reads = |line: &&String| line.starts_with("GET ") || line.ends_with("/selfsubjectaccessreviews");
+    asked.iter().filter(|line| !reads(line)).cloned().collect()
+}
+
+fn serve(wire: TcpStream, played: &Played, asked: &Mutex<Vec<String>>) {
     let mut lines = BufReader::new(wire.try_clone().unwrap());
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -115,7 +148,7 @@ fn serve(wire: TcpStream, controller: &str, asked: &Mutex<Vec<String>>) {
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
     let path = target.split('?').next().unwrap();
     asked.lock().unwrap().push(format!("{method} {path}"));
-    let (status, answer) = match answer(path, controller) {
+    let (status, answer) = match answer(path, played) {
         Some(answer) => ("200 OK", answer),
         None => (
             "404 Not Found",
@@ -128,7 +161,7 @@ fn serve(wire: TcpStream, controller: &str, asked: &Mutex<Vec<String>>) {
     let _ = (&wire).write_all(format!("{head}Content-Length: {}\r\n\r\n{text}", text.len()).as_bytes());
 }
 
-fn answer(path: &str, controller: &str) -> Option<Value> {
+fn answer(path: &str, played: &Played) -> Option<Value> {
     if path == "/version" {
         let none = ["buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform"];
         let mut info = json!({"major": "1", "minor": "32", "gitVersion": "v1.32.2"});
@@ -145,6 +178,23 @@ fn answer(path: &str, controller: &str) -> Option<Value> {
         return Some(json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "x"},
             "data": {"requestheader-client-ca-file": "PEM"}}));
     }
+    if path.ends_with("/v1/namespaces/kube-system") {
+        return Some(
+            json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": played.uid}}),
+        );
+    }
+    if path.ends_with("/kube-system/configmaps/cowhand") {
+        let (inventory, uid) = played.mark?;
+        return Some(json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "cowhand"},
+            "data": {"inventory": inventory, "uid": uid}}));
+    }
+    if path.ends_with("/cattle-system/deployments/rancher") && !played.rancher_on.is_empty() {
+        return Some(deployment(played.rancher_on.len()));
+    }
+    if path.ends_with("/cattle-system/ingresses/rancher") {
+        return Some(json!({"kind": "Ingress", "apiVersion": "networking.k8s.io/v1", "metadata": {"name": "rancher"},
+            "spec": {"rules": [{"host": played.hostname?}]}}));
+    }
     let path = path.strip_prefix("/apis/").or(path.strip_prefix("/api/"))?;
     let of = |api: &str| KINDS.iter().filter(move |(found, ..)| *found == api).collect::<Vec<_>>();
     let kinds = of(path);
@@ -160,11 +210,13 @@ fn answer(path: &str, controller: &str) -> Option<Value> {
         .find(|(api, _, plural, _)| path.strip_prefix(api).is_some_and(|rest| rest.ends_with(&format!("/{plural}"))))?;
     let items = match *plural {
         "nodes" => (1..=3).map(node).collect(),
+        "secrets" if !played.rancher_on.is_empty() => vec![release()],
+        "pods" if path.contains("/cattle-system/") => played.rancher_on.iter().copied().map(replica).collect(),
         "pods" => vec![json!({"metadata": {"name": "p", "namespace": "theirs", "uid": "1", "labels": {
             "app.kubernetes.io/name": "traefik", "app": "nginx-ingress"}},
             "status": {"conditions": [{"type": "Ready", "status": "True"}]}})],
         "ingressclasses" => vec![json!({"metadata": {"name": "web", "annotations": {
-            "ingressclass.kubernetes.io/is-default-class": "true"}}, "spec": {"controller": controller}})],
+            "ingressclass.kubernetes.io/is-default-class": "true"}}, "spec": {"controller": played.controller}})],
         _ => Vec::new(),
     };
     Some(json!({"kind": format!("{kind}List"), "apiVersion": api, "metadata": {}, "items": items}))
@@ -173,6 +225,26 @@ fn answer(path: &str, controller: &str) -> Option<Value> {
 fn node(index: u8) -> Value {
     json!({"metadata": {"name": format!("k{index}")}, "spec": {},
         "status": {"conditions": [{"type": "Ready", "status": "True"}], "nodeInfo": {"kubeletVersion": "v1.32.2"}}})
+}
+
+/// Helm's record of a Rancher that cowhand installed.
+fn release() -> Value {
+    let labels = json!({"owner": "helm", "name": "rancher", "version": "1", "status": "deployed",
+        "app.kubernetes.io/managed-by": "cowhand"});
+    json!({"metadata": {"name": "sh.helm.release.v1.rancher.v1", "namespace": "cattle-system", "labels": labels}})
+}
+
+fn deployment(replicas: usize) -> Value {
+    let containers = json!([{"name": "rancher", "image": "rancher/rancher:v2.11.5"}]);
+    json!({"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "rancher", "namespace": "cattle-system"},
+        "spec": {"replicas": replicas, "template": {"spec": {"containers": containers}}},
+        "status": {"replicas": replicas, "updatedReplicas": replicas, "availableReplicas": replicas}})
+}
+
+fn replica(node: &str) -> Value {
+    json!({"metadata": {"name": "rancher", "namespace": "cattle-system", "labels": {"app": "rancher"}},
+        "spec": {"nodeName": node, "containers": [{"name": "rancher", "image": "rancher/rancher:v2.11.5"}]},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
 }
 
 const THROUGH: &str = "mode: rancher, issuer: ca, passthrough: true";
@@ -184,7 +256,7 @@ fn with_the_clusters_default_class_passthrough_is_checked_planned_and_verified_a
     assert_eq!(said.code, 0, "{}", said.all());
     let served = "class web, the cluster's default, of controller traefik.io/ingress-controller: 1 of its pods ready";
     assert!(said.out.contains(served) && said.out.contains("none is needed"), "{}", said.all());
-    let said = there.cow(&["plan"]);
+    let said = there.cow(&["plan", "-v"]);
     assert_eq!(said.code, 0, "{}", said.all());
     assert!(said.out.contains("kind: IngressRouteTCP") && said.out.contains("ingressClassName: web"), "{}", said.all());
     // Nothing is installed there yet: verify cannot be content, but it has no quarrel with the set-up.
@@ -216,6 +288,40 @@ fn no_traefik_is_planned_beside_an_ingress_that_is_there_though_the_check_is_ski
 }
 
 #[test]
+fn a_rancher_that_is_all_on_one_node_is_planned_to_be_spread() {
+    let planned = |rancher_on: &'static [&'static str]| {
+        let mark = Some(("shared", super::ownership::UID));
+        let played =
+            Played { controller: "traefik.io/ingress-controller", uid: "u-there", mark, rancher_on, hostname: None };
+        let there = there_is(played, "", "mode: ingress, issuer: ca");
+        let said = there.cow(&["plan", "--take-over", super::ownership::UID]);
+        assert_eq!(said.code, 0, "{}", said.all());
+        said.out
+    };
+    let spread = "restart cattle-system/rancher: all its replicas are on k2";
+    let said = planned(&["k2", "k2", "k2"]);
+    assert!(said.contains(spread) && said.contains("the pods are replaced one after the other"), "{said}");
+    for nodes in [&["k1", "k2", "k3"][..], &["k2", "k2", "k3"], &["k2", "k2"]] {
+        let said = planned(nodes);
+        assert!(!said.contains("restart "), "{nodes:?}: {said}");
+    }
+}
+
+#[test]
+fn a_node_that_is_down_is_named_and_what_needs_only_the_api_goes_on() {
+    let there = there("traefik.io/ingress-controller", NOBODY, "mode: ingress, issuer: ca");
+    let said = there.cow(&["check"]);
+    assert_eq!(said.code, 4, "{}", said.all());
+    let said = there.cow(&["plan"]);
+    assert_eq!(said.code, 0, "{}", said.all());
+    assert!(said.out.contains("away is not reached (") && said.out.contains("goes on without it"), "{}", said.all());
+    assert!(said.out.contains("helm upgrade --install rancher"), "{}", said.all());
+}
+
+/// A node whose port nobody listens on.
+const NOBODY: &str = "ssh: {user: nobody}\nnodes: [{name: away, address: 10.0.0.1, ssh: {host: 127.0.0.1, port: 1}}]\n";
+
+#[test]
 fn a_plan_asks_for_each_chart_once() {
     let there = there("traefik.io/ingress-controller", "", "mode: ingress, issuer: ca");
     let said = there.cow(&["plan"]);
@@ -234,4 +340,10 @@ fn a_plan_that_helm_fails_says_that_nothing_was_changed() {
     let said = there.cow(&["plan"]);
     assert_eq!(said.code, 5, "{}", said.all());
     assert!(said.err.contains("the repository is away"), "{}", said.err);
+    // One that does not resolve is no connection: 4, as for a machine.
+    let away = "dial tcp: lookup charts.test: no such host";
+    let failing = HELM.replace("show) ", &format!("show) echo '{away}' >&2; exit 1;"));
+    std::fs::write(there.folder.path().join("helm"), failing).unwrap();
+    let said = there.cow(&["plan"]);
+    assert!(said.code == 4 && said.err.contains(away), "{}", said.all());
 }

@@ -1,4 +1,4 @@
-//! The exit codes: those of the README, in its words, each reached by a run where that needs no cluster.
+//! The exit codes: those of playbooks/README.md, in its words, each reached by a run where that needs no cluster.
 //!
 //! 1 is a panic that ends a run, and no honest way to one is known; 7 takes a cluster (story `outside`).
 
@@ -6,15 +6,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::pages::{file, pages};
 use super::{Said, cowhand, folder};
 
 const GOOD: &str = "engine: {rke: {kubernetes: v1.32.2-rancher1-1}}\n\
     rancher: {hostname: r.example.com, version: 2.11.3, tls: {mode: ingress, issuer: ca}}\n";
-
-/// A file of the repository.
-fn file(path: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
-}
 
 /// An inventory whose nodes are all reached at this port of this machine.
 fn at_port(port: u16) -> String {
@@ -31,10 +27,10 @@ fn run(inventory: &str, words: &[&str]) -> Said {
 }
 
 #[test]
-fn the_readme_says_what_explain_says() {
-    let readme = file("README.md");
+fn the_page_says_what_explain_says() {
+    let page = file("playbooks/README.md");
     let section =
-        readme.split("\n## Exit codes\n").nth(1).expect("the README has the section").split("\n## ").next().unwrap();
+        page.split("\n## Exit codes\n").nth(1).expect("the page has the section").split("\n## ").next().unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let told: Vec<Vec<String>> = rows
         .map(|row| row.split(" | ").map(str::to_owned).collect::<Vec<_>>())
@@ -75,6 +71,9 @@ fn a_kubeconfig_that_is_not_there_is_no_connection_that_failed() {
         let said = run(&format!("name: prod\n{nodes}{engine}"), &["kubeconfig"]);
         assert_eq!(said.code, 5, "{}", said.all());
         assert!(said.err.starts_with("error: there is no /"), "{}", said.err);
+        // A new cluster is not the first advice where one may be running.
+        let (recover, up) = (said.err.find("recover-state"), said.err.find("cowhand up"));
+        assert!(!engine.contains("rke") || recover.zip(up).is_some_and(|(recover, up)| recover < up), "{}", said.err);
     }
 }
 
@@ -108,12 +107,12 @@ fn interrupted() {
     }
 }
 
-/// Every `cowhand explain X` that cowhand or its README recommends is one that it knows.
+/// Every `cowhand explain X` that cowhand or one of its pages recommends is one that it knows.
 #[test]
 fn whatever_is_recommended_to_be_explained_is_known() {
     let mut topics = std::collections::BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
-    let mut texts = vec![file("README.md")];
+    let mut texts: Vec<String> = pages().iter().map(|page| file(page)).collect();
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             match path.is_dir() {

@@ -144,12 +144,3 @@ fn flags_are_judged_as_the_inventory_is() {
         assert!(files(empty.path()).is_empty(), "{flags:?}");
     }
 }
-
-#[test]
-fn what_an_ssh_configuration_has_besides_nodes_is_named() {
-    let empty = folder(&[]);
-    let config = "Host n1 n1.example.com\n  HostName 10.0.0.1\nHost n2\nHost n3\nHost db-*\n  User x\n";
-    let said = cowhand_reading(empty.path(), &["init", "--from-ssh-config", "-", "--hostname=r.example.com"], config);
-    assert_eq!(said.code, 0, "{}", said.all());
-    assert!(said.out.contains("  passed over  line 5, `Host db-*`: patterns are not matched"), "{}", said.out);
-}

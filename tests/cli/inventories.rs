@@ -218,6 +218,42 @@ fn charts_that_are_none_are_told_at_once_with_their_lines_before_anything_is_rea
 }
 
 #[test]
+fn a_chart_of_another_rancher_is_told_with_both_versions() {
+    let text = "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine: {rke: {kubernetes: v1.32.2-rancher1-1}}\n\
+        rancher:\n  hostname: rancher.example.com\n  version: 2.11.3\n  tls: {mode: ingress, issuer: ca}\n  chart: {path: ./rancher}\n";
+    let alone = folder(&[("inventory.yml", text)]);
+    std::fs::create_dir(alone.path().join("rancher")).unwrap();
+    let judged = |about: &str| {
+        std::fs::write(alone.path().join("rancher/Chart.yaml"), format!("name: rancher\n{about}")).unwrap();
+        cowhand(alone.path(), &["check", "--offline"])
+    };
+    let said = judged("version: 2.11.2\nappVersion: v2.11.2\n");
+    assert_eq!(said.code, 3, "{}", said.all());
+    assert!(said.err.contains("inventory.yml:8:17  rancher.chart.path: "), "{}", said.err);
+    assert!(said.err.contains("has version 2.11.2 in its Chart.yaml, and rancher.version is 2.11.3"), "{}", said.err);
+    assert_eq!(judged("version: 2.11.3\nappVersion: v2.11.3\n").code, 0);
+}
+
+#[test]
+fn the_ca_of_a_bucket_is_read_before_anything_is_reached() {
+    let text = "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine:\n  rke:\n    cluster:\n      services:\n        etcd:\n          \
+        backup_config: {s3backupconfig: {bucket_name: b, endpoint: e,\n            custom_ca: ./bucket.pem}}\n\
+        rancher: {hostname: rancher.example.com, tls: {mode: ingress, issuer: ca}}\n";
+    let alone = folder(&[("inventory.yml", text)]);
+    let said = cowhand(alone.path(), &["check", "--offline"]);
+    assert_eq!(said.code, 3, "{}", said.all());
+    let key = "engine.rke.cluster.services.etcd.backup_config.s3backupconfig.custom_ca";
+    assert!(said.err.contains(&format!("inventory.yml:9:24  {key}: ")), "{}", said.err);
+    assert!(said.err.contains("bucket.pem cannot be read: No such file"), "{}", said.err);
+    std::fs::write(alone.path().join("bucket.pem"), "a CA\n").unwrap();
+    let said = cowhand(alone.path(), &["check", "--offline"]);
+    assert!(said.code == 3 && said.err.contains("rke wants a CA in PEM here: "), "{}", said.all());
+    let ca = include_str!("../data/facts/kube-ca.pem");
+    std::fs::write(alone.path().join("bucket.pem"), ca).unwrap();
+    assert_eq!(cowhand(alone.path(), &["check", "--offline"]).code, 0);
+}
+
+#[test]
 fn a_password_file_without_a_password_is_refused_with_its_name() {
     let text = |own: &str| {
         format!(
@@ -247,13 +283,55 @@ fn a_password_file_without_a_password_is_refused_with_its_name() {
 #[test]
 fn an_inventory_that_cannot_be_read_is_named() {
     let empty = folder(&[]);
-    for (name, cause) in [("missing.yml", "No such file"), (".", "Is a directory"), ("/dev/zero", "larger than 4 MiB")]
-    {
+    // A FIFO without a writer would be waited for, and hear no signal.
+    assert!(std::process::Command::new("mkfifo").arg(empty.path().join("pipe.yml")).status().unwrap().success());
+    for (name, cause) in [
+        ("missing.yml", "No such file"),
+        (".", "it is a directory, not a regular file"),
+        ("/dev/zero", "it is a device, not a regular file"),
+        ("pipe.yml", "it is a pipe, not a regular file"),
+    ] {
         let said = cowhand(empty.path(), &["check", "--offline", "-i", name]);
         assert_eq!(said.code, 3, "{}", said.all());
         assert!(said.err.starts_with(&format!("error: the inventory {name} cannot be read\n")), "{}", said.err);
         assert!(said.err.contains(cause), "{}", said.err);
     }
+}
+
+#[test]
+fn an_unknown_check_to_skip_is_a_mistake_of_the_file_like_any_other() {
+    let text = "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine: {rke: {kubernetes: v1.32.2-rancher1-1}}\n\
+        rancher: {hostname: r.example.com, version: 2.11.3, tls: {mode: ingress, issuer: ca}}\n\
+        skip_checks:\n  - node.cpu\n  - node.memroy\n  - ssh.reachable\n";
+    let there = folder(&[("prod.yml", text)]);
+    let said = cowhand(there.path(), &["check", "--offline"]);
+    assert_eq!(said.code, 3, "{}", said.all());
+    for part in [
+        "error: 2 mistakes in the inventory",
+        "prod.yml:7:5  skip_checks[1]: there is no check `node.memroy` to skip; did you mean `node.memory`?",
+        "prod.yml:8:5  skip_checks[2]: the check `ssh.reachable` cannot be skipped",
+    ] {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
+    // A group is no check, and its checks are named.
+    let group = folder(&[("prod.yml", &text.replace("node.memroy", "docker"))]);
+    let said = cowhand(group.path(), &["check", "--offline"]);
+    assert!(
+        said.err.contains("skip_checks[1]: there is no check `docker` to skip; each is skipped by itself: docker."),
+        "{}",
+        said.err
+    );
+    // Beside other mistakes it is told with them.
+    let both = folder(&[("prod.yml", &text.replace("hostname: r.example.com", "hostname: '-'"))]);
+    let said = cowhand(both.path(), &["check", "--offline"]);
+    assert!(
+        said.code == 3 && said.err.contains("error: 3 mistakes") && said.err.contains("node.memory"),
+        "{}",
+        said.all()
+    );
+    // On the command line it stays a mistake of the command line.
+    let good = folder(&[("prod.yml", text.split("skip_checks").next().unwrap())]);
+    assert_eq!(cowhand(good.path(), &["check", "--offline", "--skip", "node.memroy"]).code, 2);
 }
 
 #[test]

@@ -1,12 +1,21 @@
 //! The binary as people call it: what it prints, where, and with which exit code. Nothing here reaches a machine.
 
+mod adopt;
+mod backup;
+mod completions;
 mod existing;
 mod exit_codes;
 mod help;
 mod init;
 mod inventories;
 mod lb;
+mod man;
 mod output;
+mod ownership;
+mod pages;
+mod play;
+mod signals;
+mod ssh_config;
 mod terminal;
 mod usage;
 

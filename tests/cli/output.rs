@@ -19,7 +19,7 @@ fn as_json_an_answer_is_one_line_on_stdout() {
     let lines = json_lines(&said.out);
     assert_eq!((said.code, said.err.as_str(), lines.len()), (0, "", 1));
     let codes: Vec<u64> = lines[0]["value"].as_array().unwrap().iter().map(|it| it["code"].as_u64().unwrap()).collect();
-    assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 130]);
+    assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
 }
 
 #[test]
@@ -76,11 +76,30 @@ fn a_full_disk_is_a_failure() {
     for words in ["completions bash", "check --offline --output json"] {
         let script = format!("'{}' {words} >/dev/full", cowhand.display());
         let bash = assert_cmd::Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
-        // Nothing was touched.
-        assert_eq!(bash.status.code(), Some(5), "{words}");
+        // No check has failed: the code says that it is this machine.
+        assert_eq!(bash.status.code(), Some(8), "{words}");
         let said = String::from_utf8_lossy(&bash.stderr).into_owned();
         assert!(said.starts_with("error: the answer cannot be written to standard output\n  because: "), "{said}");
     }
+}
+
+#[test]
+fn a_closed_standard_output_is_a_failure_and_nothing_is_done() {
+    let cowhand = assert_cmd::cargo::cargo_bin("cowhand");
+    let folder = folder(&[]);
+    for words in ["completions bash", "--version", "schema", "init --node 10.0.0.1", "explain exit-codes --output json"]
+    {
+        let script = format!("'{}' {words} >&-", cowhand.display());
+        let bash = assert_cmd::Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+        assert_eq!(bash.status.code(), Some(8), "{words}");
+        let said = String::from_utf8_lossy(&bash.stderr).into_owned();
+        assert!(said.starts_with("error: standard output is closed, so no answer can be given\n"), "{words}: {said}");
+    }
+    assert!(super::files(folder.path()).is_empty());
+    // Where the answer is not wanted, that is said otherwise.
+    let script = format!("'{}' schema >/dev/null", cowhand.display());
+    let bash = assert_cmd::Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+    assert_eq!(bash.status.code(), Some(0));
 }
 
 #[test]
@@ -141,4 +160,42 @@ fn a_failed_up_names_its_log_and_every_stage_that_began_has_ended() {
     let log = std::fs::read_to_string(failure["log"].as_str().unwrap()).unwrap();
     assert!(log.contains("run started") && log.contains("not connected") && log.contains("run finished"), "{log}");
     assert!(!(log + &said.all()).contains("CANARY"));
+}
+
+#[test]
+fn a_kubeconfig_that_is_cut_off_is_written_again_and_the_journal_tells() {
+    let pem = |what: &str| format!("-----BEGIN {what}-----\nQUJD\n-----END {what}-----\n");
+    let base64 = |what: &str| serde_json::to_value(k8s_openapi::ByteString(pem(what).into_bytes())).unwrap();
+    let kubeconfig = format!(
+        "clusters: [{{name: c, cluster: {{server: 'https://10.0.0.1:6443', certificate-authority-data: {ca}}}}}]\n\
+         contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\ncurrent-context: c\n\
+         users: [{{name: u, user: {{client-certificate-data: {ca}, client-key-data: {key}}}}}]\n",
+        ca = base64("CERTIFICATE"),
+        key = base64("PRIVATE KEY"),
+    );
+    let bundle = serde_json::json!({
+        "kube-ca": {"certificatePEM": "PEM", "keyPEM": "KEY"}, "kube-admin": {"config": kubeconfig},
+    });
+    let state = serde_json::json!({"desiredState": {"certificatesBundle": bundle}, "currentState": {}}).to_string();
+    let folder = folder(&[
+        (
+            "inventory.yml",
+            "name: prod\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\nengine: {rke: {kubernetes: v1.32.2-rancher1-1}}\n\
+             rancher: {hostname: r.example.com, version: 2.11.5, bootstrap_password: ./password, tls: {mode: rancher, issuer: blank}}\n",
+        ),
+        ("password", "a password that is long enough\n"),
+        ("cluster.rkestate", &state),
+        ("kube_config_cluster.yml", &kubeconfig[..kubeconfig.len() - 40]),
+    ]);
+    let said = cowhand(folder.path(), &["kubeconfig", "--print"]);
+    assert_eq!((said.code, said.err.contains("is cut off")), (5, true), "{}", said.all());
+    let said = cowhand(folder.path(), &["recover-state"]);
+    assert_eq!(said.code, 0, "{}", said.all());
+    let file = folder.path().join("kube_config_cluster.yml");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), kubeconfig);
+    let journal = std::fs::read_to_string(folder.path().join(".cowhand/journal.jsonl")).unwrap();
+    let events: Vec<String> =
+        json_lines(&journal).iter().map(|line| line["event"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(events, ["run-started", "stage-started", "stage-finished", "run-finished"]);
+    assert_eq!(cowhand(folder.path(), &["recover-state"]).code, 5, "nothing is missing any more");
 }

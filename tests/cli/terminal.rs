@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use cowhand::execute::{Event, Outcome, Stage};
+use cowhand::plan::Stage;
+use cowhand::play::{Event, Outcome};
 use cowhand::report::{Console, Shower, TerminalAsk, Verbosity};
 use rexpect::session::{PtySession, spawn_command};
 use rustix::termios::{LocalModes, tcgetattr};
@@ -78,7 +79,13 @@ fn a_question_in_the_middle_of_a_run_stands_alone() {
             let stop = CancellationToken::new();
             Shower::during(&console, &stop, async |tell, screen| {
                 let stages = vec![Stage::Check, Stage::Cluster];
-                tell.event(Event::RunStarted { command: "up", cluster: "prod".into(), summary: String::new(), stages });
+                tell.event(Event::RunStarted {
+                    command: "up",
+                    cluster: "prod".into(),
+                    summary: String::new(),
+                    stages,
+                    usual: Vec::new(),
+                });
                 tell.event(Event::StageStarted { stage: Stage::Check });
                 tell.progress(Stage::Check, "0 of 3 nodes answered");
                 // The person has seen the list and presses Return.
@@ -98,7 +105,7 @@ fn a_question_in_the_middle_of_a_run_stands_alone() {
     terminal.send_line("").unwrap();
     let before = terminal.exp_string("n2 is not in known_hosts").unwrap();
     // indicatif goes up to the list's first line and clears each line of it.
-    assert!(before.ends_with("\r\u{1b}[2K\u{1b}[1A"), "the list must be gone before the question: {before:?}");
+    assert!(before.ends_with("\r\u{1b}[2K\u{1b}[2A"), "the list must be gone before the question: {before:?}");
     terminal.exp_string("(yes/no) ").unwrap();
     std::thread::sleep(Duration::from_millis(400));
     terminal.send_line("yes").unwrap();

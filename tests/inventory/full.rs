@@ -60,6 +60,11 @@ fn others() -> Vec<Other> {
         ),
         other("helm", &[("/rancher/delivery", json!("helm"))], &[]),
         other(
+            "passphrase: ./secrets",
+            &[("/backup/passphrase", json!("./secrets/passphrase"))],
+            &["/backup/recipients"],
+        ),
+        other(
             "external (at a load balancer)",
             &[("/rancher/tls/mode", json!("external")), ("/rancher/tls/issuer", json!("blank"))],
             ACME,

@@ -5,6 +5,7 @@ mod full;
 mod good;
 mod init;
 mod properties;
+mod rke;
 mod table;
 
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! The table of TLS set-ups (`cowhand::tls::TABLE`) against what stands beside it: the inventory takes exactly the set-ups that
-//! the table makes, refuses the others in the table's words, and the README shows the table as it is.
+//! the table makes, refuses the others in the table's words, and inventory/README.md shows the table as it is.
 
 use std::collections::BTreeMap;
 
@@ -54,17 +54,21 @@ fn the_inventory_takes_what_the_table_makes_and_refuses_the_rest_in_its_words() 
     }
 }
 
-/// What the README's matrix says of one cell.
+/// What the page's matrix says of one cell.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
     Proved,
     Refused,
 }
 
+fn page() -> String {
+    String::from_utf8(file("inventory/README.md")).unwrap()
+}
+
 /// Rows are keyed by mode and passthrough, columns by issuer; a cell of it is split into its variants.
-fn readme_matrix() -> BTreeMap<(String, &'static str), String> {
-    let readme = String::from_utf8(file("README.md")).unwrap();
-    let part = readme.split("### TLS: mode × issuer").nth(1).unwrap().split("\n### ").next().unwrap();
+fn page_matrix() -> BTreeMap<(String, &'static str), String> {
+    let page = page();
+    let part = page.split("\n## TLS: mode × issuer\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = part.lines().filter(|line| line.starts_with("| `"));
     let mut matrix = BTreeMap::new();
     for row in rows {
@@ -95,7 +99,7 @@ fn place(cell: &Cell) -> (String, &'static str) {
     (mode.into(), issuer)
 }
 
-/// How the README calls a variant, and how the steps of the stories do.
+/// How the page calls a variant, and how the steps of the stories do.
 fn names(variant: Variant) -> (&'static str, &'static str) {
     match variant {
         Variant::PublicCa => ("public CA", "public_files"),
@@ -110,8 +114,8 @@ fn names(variant: Variant) -> (&'static str, &'static str) {
 }
 
 #[test]
-fn the_readme_shows_the_table_as_it_is() {
-    let matrix = readme_matrix();
+fn the_page_shows_the_table_as_it_is() {
+    let matrix = page_matrix();
     assert_eq!(matrix.len(), 12);
     let mut named: BTreeMap<(String, &'static str), usize> = BTreeMap::new();
     for cell in TABLE {
@@ -134,7 +138,7 @@ fn the_readme_shows_the_table_as_it_is() {
     }
     let refused = TABLE.iter().filter(|cell| matches!(cell.sense, Sense::Refused { .. })).count();
     let counts = format!("{} set-ups, of which {refused} are refused", TABLE.len());
-    assert!(String::from_utf8(file("README.md")).unwrap().contains(&counts), "the README does not say: {counts}");
+    assert!(page().contains(&counts), "the page does not say: {counts}");
 }
 
 /// The names of a story's steps: its functions, and for the cells of `tls.py` what `cell()` makes of `cell(own_acme, reencrypt)`.
@@ -156,9 +160,9 @@ fn steps(story: &str) -> Vec<String> {
 }
 
 #[test]
-fn each_step_that_the_readme_names_is_one_of_the_story_that_it_names() {
+fn each_step_that_the_page_names_is_one_of_the_story_that_it_names() {
     let mut seen = 0;
-    for (place, text) in readme_matrix() {
+    for (place, text) in page_matrix() {
         // "step `x` of story `y`", "story `y`", or the step of story tls
         for part in text.split(" · ").flat_map(|part| part.split(", and ")) {
             let quoted: Vec<&str> = part.split('`').skip(1).step_by(2).collect();

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use cowhand::balancer::{Floating, Front, Refused, TlsFiles, aws, haproxy, keepalived, nginx};
+use cowhand::failure::Hint;
 use cowhand::inventory::Inventory;
 
 use crate::stages::TRAEFIK;

@@ -2,7 +2,7 @@
 
 use cowhand::plan::Step;
 
-use crate::again::state;
+use crate::again::{differences, state};
 use crate::stages::{BALANCER, FILES, MADE_CA, POD_FILES, TRAEFIK, set_ups};
 use crate::world::{Cluster, Given, World};
 use crate::{by_helm, inventory};
@@ -10,7 +10,7 @@ use crate::{by_helm, inventory};
 /// What `rke up` would be run for, going from one inventory to the other.
 fn rke(before: &str, after: &str) -> Vec<String> {
     let world = |text: &str| World::new(text, Given::CA).cluster_yml().0;
-    state(&world(before)).differences(&world(after))
+    differences(&state(&world(before)), &world(after))
 }
 
 /// Heads of all steps after the cluster stage, waits left out, with the reasons of a helm run.
@@ -51,7 +51,10 @@ fn another_hostname_in_the_addon_is_for_rke() {
     let before = inventory(MADE_CA, "");
     let after = with(&before, "rancher.example.com", "other.example.com");
     let [only] = &rke(&before, &after)[..] else { panic!("{:?}", rke(&before, &after)) };
-    assert!(only.starts_with("addons: ("), "{only}");
+    assert_eq!(
+        only,
+        r#"addon ~ Ingress cattle-system/rancher spec.rules: [{"host":"rancher.example.com"}] -> [{"host":"other.example.com"}]"#
+    );
     let (before, after) = (World::new(&before, Given::CA), World::new(&after, Given::CA));
     assert_eq!(steps(&before, &after), ["apply the certificate (1 object)"]);
 }
@@ -100,9 +103,12 @@ fn nodes_that_come_and_go_are_named() {
     let three = inventory(MADE_CA, "");
     let four = with(&three, "10.0.0.13]", "10.0.0.13, {name: n4, address: 10.0.0.14, roles: [worker]}]");
     assert_eq!(rke(&three, &four), ["nodes[10.0.0.14]: new"]);
-    assert_eq!(rke(&four, &three), ["nodes: 10.0.0.14 applied, no longer wanted"]);
+    assert_eq!(rke(&four, &three), ["nodes: 10.0.0.14 is a node for RKE, and not in the inventory"]);
     let replaced = with(&three, "10.0.0.13]", "{name: n3, address: 10.0.0.23}]");
-    assert_eq!(rke(&three, &replaced), ["nodes[10.0.0.23]: new", "nodes: 10.0.0.13 applied, no longer wanted"]);
+    assert_eq!(
+        rke(&three, &replaced),
+        ["nodes[10.0.0.23]: new", "nodes: 10.0.0.13 is a node for RKE, and not in the inventory"]
+    );
 }
 
 #[test]
@@ -145,8 +151,8 @@ fn a_replaced_ca_is_its_secrets_a_new_certificate_and_a_restart() {
     assert_eq!(
         steps(&before, &after),
         [
-            "create secret cattle-system/cattle-issuer-ca (kubernetes.io/tls)",
-            "create secret cattle-system/tls-ca (Opaque)",
+            "replace secret cattle-system/cattle-issuer-ca (kubernetes.io/tls)",
+            "replace secret cattle-system/tls-ca (Opaque)",
             "issue certificate cattle-system/tls-rancher-ingress anew",
             "restart cattle-system/rancher: its pods read certificates only when they start",
         ]
@@ -162,7 +168,7 @@ fn a_replaced_ca_in_ranchers_pods_is_a_new_leaf_too() {
     assert_eq!(
         steps(&before, &after),
         [
-            "create secret cattle-system/tls-rancher (kubernetes.io/tls)",
+            "replace secret cattle-system/tls-rancher (kubernetes.io/tls)",
             "restart cattle-system/rancher: its pods read certificates only when they start",
             "remove secret cattle-system/serving-cert",
             "restart cattle-system/rancher: Rancher makes its own certificate anew only when it starts without one",
@@ -194,7 +200,7 @@ fn a_replaced_certificate_at_the_ingress_is_its_secret_alone() {
     let other = Given { certificate: Some("leaf.pem"), ..Given::FILES };
     let text = inventory(FILES, "");
     let (before, after) = (World::new(&text, Given::FILES), World::new(&text, other));
-    assert_eq!(steps(&before, &after), ["create secret cattle-system/tls-rancher-ingress (kubernetes.io/tls)"]);
+    assert_eq!(steps(&before, &after), ["replace secret cattle-system/tls-rancher-ingress (kubernetes.io/tls)"]);
 }
 
 #[test]
@@ -204,7 +210,7 @@ fn a_replaced_certificate_in_ranchers_pods_needs_a_restart() {
     let text = inventory(POD_FILES, "");
     let (before, after) = (World::new(&text, Given::FILES), World::new(&text, other));
     let steps = steps(&before, &after);
-    assert!(steps.contains(&"create secret cattle-system/cattle-server-keys (Opaque)".to_owned()), "{steps:?}");
+    assert!(steps.contains(&"replace secret cattle-system/cattle-server-keys (Opaque)".to_owned()), "{steps:?}");
     assert!(steps.iter().any(|step| step.starts_with("restart cattle-system/rancher")), "{steps:?}");
 }
 
@@ -240,7 +246,7 @@ fn cert_manager_lets_go_of_a_secret_before_files_are_put_into_it() {
         steps,
         [
             "remove certificate cattle-system/tls-rancher-ingress",
-            "create secret cattle-system/tls-rancher-ingress (kubernetes.io/tls)",
+            "replace secret cattle-system/tls-rancher-ingress (kubernetes.io/tls)",
             "remove 2 objects of a former TLS set-up",
         ]
     );
@@ -285,4 +291,37 @@ fn routes_past_the_ingress_go_before_ranchers_pods_give_up_their_certificate() {
     let (mounts, keys) =
         (at("without the former certificate files"), at("remove secret cattle-system/cattle-server-keys"));
     assert!(secret < routes && routes < mounts && mounts < keys, "{steps:#?}");
+}
+
+#[test]
+fn replicas_that_are_all_on_one_node_are_spread_and_then_left_alone() {
+    for text in [inventory(MADE_CA, ""), by_helm(MADE_CA, TRAEFIK)] {
+        let world = World::new(&text, Given::CA);
+        let mut cluster = Cluster::after(&world);
+        cluster.crowded = Some("n2".into());
+        let plan = world.rancher(&cluster);
+        let heads: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
+        let restart = "restart cattle-system/rancher: all its replicas are on n2, and its loss would stop Rancher; other nodes take pods";
+        let at = heads.iter().position(|head| head == restart).unwrap_or_else(|| panic!("{heads:#?}"));
+        assert!(heads[at..].contains(&"wait until deployment cattle-system/rancher is ready".to_owned()), "{heads:#?}");
+        assert_eq!(crate::changing(&plan), [restart]);
+        plan.steps.into_iter().for_each(|step| cluster.carry_out(&world, step));
+        assert_eq!(crate::changing(&world.rancher(&cluster)), NONE);
+    }
+}
+
+#[test]
+fn nothing_is_awaited_on_a_node_that_is_not_reached() {
+    let world = World::new(&by_helm(MADE_CA, TRAEFIK), Given::CA);
+    let away = ["n3".to_owned()];
+    let plans = world.plan(&Cluster::default()).into_iter().map(|plan| plan.without(&away));
+    let waits: Vec<String> =
+        plans.flat_map(|plan| plan.steps).filter(|step| !step.changes()).map(|step| step.to_string()).collect();
+    assert!(
+        waits.contains(&"wait until daemonset traefik/traefik is ready on all nodes but n3".to_owned()),
+        "{waits:#?}"
+    );
+    let nodes = Step::Wait(cowhand::plan::Wait::NodesReady { names: vec!["n1".into(), "n3".into()] });
+    let plan = cowhand::plan::StagePlan { stage: cowhand::plan::Stage::Cluster, steps: vec![nodes], notes: Vec::new() };
+    assert_eq!(plan.without(&away).steps[0].to_string(), "wait until nodes n1 are Ready");
 }

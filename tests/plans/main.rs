@@ -1,5 +1,6 @@
 //! From an inventory's text to what a person reads in a plan, and the laws that hold for every plan.
 
+mod adopting;
 mod again;
 mod balancers;
 mod changes;

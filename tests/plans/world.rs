@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use cowhand::cluster::split_for_addon;
+use cowhand::engine::rke::cluster_yml as rke;
+use cowhand::failure::Hint;
 use cowhand::inventory::{CertManagerInstall, Delivery, Engine, IngressProvider, Inventory, Values};
 use cowhand::plan::cert_manager::{self, CERT_MANAGER, CertManagerFound};
 use cowhand::plan::ingress::{self, Foreign, IngressFound, TRAEFIK};
@@ -11,7 +13,7 @@ use cowhand::plan::rancher::{
     self, BOOTSTRAP_SECRET, LISTENER_SECRET, ListenerLeaf, NAMESPACE, RANCHER, RancherFound, RancherWanted,
 };
 use cowhand::plan::release::ReleaseFound;
-use cowhand::plan::{SecretFrom, SecretStep, StagePlan, Step, documents, rke};
+use cowhand::plan::{SecretFrom, SecretStep, StagePlan, Step, documents};
 use cowhand::tls::{Files, Material, Origin, Picture, picture};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
@@ -104,6 +106,8 @@ impl World {
             addon: documents(&self.parts().0),
             nginx_options: strings(&self.picture.ingress.rke_options),
             nginx_arguments: strings(&self.picture.ingress.rke_extra_args),
+            bucket_ca: None,
+            files: Vec::new(),
         };
         let config = rke::cluster_yml(&self.inventory, rke, &additions);
         let text = rke::text(&config, &self.inventory, "inventory.yml", &rke.version);
@@ -113,10 +117,12 @@ impl World {
     /// The ingress, cert-manager and rancher stages, from what the cluster holds.
     pub fn plan(&self, cluster: &Cluster) -> Vec<StagePlan> {
         let traefik = cluster.release(TRAEFIK, &self.inventory.ingress.chart.version);
-        let found = IngressFound { release: traefik, ..IngressFound::default() };
+        let namespace = cluster.has_namespace(TRAEFIK);
+        let found = IngressFound { release: traefik, namespace, ..IngressFound::default() };
         let ingress = ingress::plan(&self.inventory, &self.picture.ingress.traefik_values, &found).unwrap();
         let release = cluster.release(CERT_MANAGER, CERT_MANAGER_VERSION);
-        let found = CertManagerFound { crds: release.is_some(), ours: release.is_some(), controller: None, release };
+        let (there, namespace) = (release.is_some(), cluster.has_namespace(CERT_MANAGER));
+        let found = CertManagerFound { crds: there, ours: there, controller: None, namespace, release };
         let needed = self.picture.needs_cert_manager;
         let cert_manager = cert_manager::plan(&self.inventory, needed, CERT_MANAGER_VERSION, &found).unwrap();
         vec![ingress, cert_manager, self.rancher(cluster)]
@@ -186,7 +192,7 @@ impl World {
 /// A cluster that remembers what was carried out.
 #[derive(Default)]
 pub struct Cluster {
-    namespace: bool,
+    namespaces: Vec<String>,
     secrets: BTreeMap<String, Vec<Option<String>>>,
     objects: Vec<Value>,
     releases: BTreeMap<String, (String, Values)>,
@@ -196,6 +202,8 @@ pub struct Cluster {
     by_ingress: bool,
     /// The CA that signed the certificate in Secret `tls-rancher-ingress`, when cert-manager made it.
     issued: Option<String>,
+    /// All of Rancher's pods are on this node, and others take some too.
+    pub crowded: Option<String>,
     /// The CA that Rancher's running pods know, and the one that signed the certificate their own listener keeps.
     pods_ca: Option<String>,
     leaf: Option<String>,
@@ -244,7 +252,9 @@ impl Cluster {
     pub fn carry_out(&mut self, world: &World, step: Step) {
         match step {
             Step::Apply { manifests, .. } => {
-                self.namespace |= manifests.iter().any(|one| *one == rancher::namespace());
+                let (namespaces, manifests): (Vec<Value>, Vec<Value>) =
+                    manifests.into_iter().partition(|one| one["kind"] == "Namespace");
+                self.namespaces.extend(namespaces.iter().map(rancher::identity));
                 let names: Vec<String> = manifests.iter().map(rancher::identity).collect();
                 if manifests.iter().any(|one| one["kind"] == "Certificate") {
                     // Files that lie there are taken for its own.
@@ -277,17 +287,29 @@ impl Cluster {
                 let version = if wanted.release == CERT_MANAGER { CERT_MANAGER_VERSION } else { &wanted.chart.version };
                 self.releases.insert(wanted.release, (version.to_owned(), wanted.values));
             }
-            Step::Restart { .. } => self.start_pods(world),
+            Step::Restart { .. } => {
+                self.crowded = None;
+                self.start_pods(world);
+            }
             Step::Touch { .. } | Step::Unmark { .. } | Step::Wait(_) => {}
-            step @ (Step::MakeCa { .. } | Step::MakePassword { .. } | Step::RkeUp { .. }) => {
+            step @ (Step::MakeCa { .. }
+            | Step::MakePassword { .. }
+            | Step::RkeUp { .. }
+            | Step::ForgetApplied { .. }
+            | Step::TakeAway(_)) => {
                 panic!("none of these stages does this: {step}")
             }
         }
     }
 
+    fn has_namespace(&self, name: &str) -> bool {
+        self.namespaces.contains(&format!("Namespace/{name}"))
+    }
+
     fn release(&self, name: &str, wanted_version: &str) -> Option<ReleaseFound> {
         self.releases.get(name).map(|(version, values)| ReleaseFound {
             status: "deployed".into(),
+            revision: 1,
             chart_version: version.clone(),
             values: values.clone(),
             wanted_version: wanted_version.into(),
@@ -295,7 +317,8 @@ impl Cluster {
     }
 
     fn found(&self, world: &World, wanted: &RancherWanted<'_>) -> RancherFound {
-        let mut found = RancherFound { namespace: self.namespace, ..RancherFound::default() };
+        let crowded = self.crowded.clone();
+        let mut found = RancherFound { namespace: self.has_namespace(NAMESPACE), crowded, ..RancherFound::default() };
         for step in rancher::secrets(&world.picture) {
             let Some(there) = self.secrets.get(&step.name) else {
                 // Where none is given, Rancher keeps the CA that it makes there.
@@ -349,13 +372,15 @@ fn somebody_elses_cert_manager_is_used_or_refused_and_never_upgraded() {
     let world = World::new(&crate::inventory("mode: ingress, issuer: ca", ""), Given::CA);
     let release = || ReleaseFound {
         status: "deployed".into(),
+        revision: 1,
         chart_version: "v1.0.0".into(),
         values: Values::new(),
         wanted_version: CERT_MANAGER_VERSION.into(),
     };
     let plan = |found: &CertManagerFound| cert_manager::plan(&world.inventory, true, CERT_MANAGER_VERSION, found);
     let place = || Some(("security".to_owned(), "cm-cert-manager".to_owned()));
-    let theirs = CertManagerFound { crds: true, controller: place(), release: Some(release()), ours: false };
+    let theirs =
+        CertManagerFound { crds: true, controller: place(), namespace: true, release: Some(release()), ours: false };
     let steps = plan(&theirs).unwrap().steps;
     let [Step::Wait(cowhand::plan::Wait::CertManager { namespace, name })] = steps.as_slice() else {
         panic!("{steps:?}")
@@ -363,10 +388,11 @@ fn somebody_elses_cert_manager_is_used_or_refused_and_never_upgraded() {
     assert_eq!((namespace.as_str(), name.as_str()), ("security", "cm-cert-manager"));
     // Without its definitions: whatever tells of it, a release or a running controller.
     for (release, controller) in [(Some(release()), None), (None, place()), (Some(release()), place())] {
-        let found = CertManagerFound { crds: false, controller, release, ours: false };
-        assert!(plan(&found).unwrap_err().hint().contains("crds.enabled"), "{found:?}");
+        let found = CertManagerFound { crds: false, controller, namespace: true, release, ours: false };
+        assert!(plan(&found).unwrap_err().hint().unwrap().contains("crds.enabled"), "{found:?}");
     }
-    let ours = CertManagerFound { crds: false, controller: None, release: Some(release()), ours: true };
+    let ours =
+        CertManagerFound { crds: false, controller: None, namespace: true, release: Some(release()), ours: true };
     assert!(plan(&ours).unwrap().steps.iter().any(Step::changes));
 }
 
@@ -380,7 +406,7 @@ fn no_ingress_is_installed_over_or_beside_somebody_elses_whatever_was_skipped() 
     assert_eq!(plan(&theirs), Err(Foreign::Release));
     let beside = IngressFound { others: vec!["class nginx".into()], ..IngressFound::default() };
     assert_eq!(plan(&beside).unwrap_err().to_string(), "an ingress is in the cluster already: class nginx");
-    assert!(plan(&beside).unwrap_err().hint().contains("provider: existing"));
+    assert!(plan(&beside).unwrap_err().hint().unwrap().contains("provider: existing"));
     let ours = IngressFound { release, ..IngressFound::default() };
     assert!(!plan(&ours).unwrap().steps.iter().any(Step::changes));
 }

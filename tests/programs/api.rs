@@ -6,7 +6,8 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use cowhand::cluster::{Access, Cluster, Condition, Program, Route, spawn};
+use cowhand::cluster::{Access, Cluster, Condition, Route};
+use cowhand::local::{Program, spawn};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use serde_json::json;
 
@@ -30,6 +31,11 @@ impl Api {
         Access::from_yaml(&self.far).unwrap()
     }
 
+    /// Kubeconfig for a program of its own, which goes to the port itself.
+    pub fn near(&self) -> String {
+        self.far.replace(&format!("https://{FAR_ADDRESS}:6443"), &format!("https://127.0.0.1:{}", self.port))
+    }
+
     pub async fn cluster(&self) -> Cluster {
         Cluster::connect(&self.far, self.route()).await.unwrap()
     }
@@ -43,24 +49,30 @@ pub fn api() -> &'static Api {
     started.as_ref().expect("the Kubernetes API of these tests did not come up; its logs are in target/tmp/api-*")
 }
 
+/// For tests about the one lock and the one mark that a cluster has.
+pub async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    ALONE.lock().await
+}
+
 /// A namespace of a test's own, made.
 pub async fn namespace(cluster: &Cluster, name: &str) {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     cluster.apply(&[namespace], &cowhand::cluster::Apply::default(), |_| ()).await.unwrap();
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A certificate authority and what it signs.
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub pem: String,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -69,7 +81,7 @@ impl Authority {
         Authority { issuer: Issuer::new(params, key), pem }
     }
 
-    fn sign(&self, name: &str, organisation: &str, addresses: &[&str]) -> (String, String) {
+    pub fn sign(&self, name: &str, organisation: &str, addresses: &[&str]) -> (String, String) {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.distinguished_name.push(DnType::OrganizationName, organisation);

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cowhand::cluster::{Apply, ChartRef, Helm, HelmError, HelmRun, ObjectRef, ReleaseStatus, Render, split_for_addon};
+use cowhand::failure::Hint;
+use cowhand::plan::release::unfinished;
 use serde_json::{Value, json};
 
 use crate::api::{api, namespace};
@@ -80,7 +82,7 @@ async fn helm_adopts_what_the_addon_delivered() {
     let folder = tempfile::tempdir().unwrap();
     let (helm, chart) = (helm(folder.path()), chart(folder.path()));
     let cluster = api().cluster().await;
-    let kubeconfig = api().access().helm_kubeconfig(api().route()).unwrap();
+    let kubeconfig = api().access().helm_kubeconfig(api().route(), folder.path()).await.unwrap();
     let run = HelmRun { kubeconfig: kubeconfig.path(), limit: Duration::from_secs(60) };
     let wanted = render(chart, "adopt", json!({"hostname": "cow.test"}));
     let parts = split_for_addon(helm.template(&wanted, "v1.32.2").await.unwrap(), "cow", "adopt").unwrap();
@@ -108,7 +110,7 @@ async fn an_object_of_somebody_else_is_not_taken() {
     namespace(&cluster, "theirs").await;
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cow", "namespace": "theirs"}});
     cluster.apply(&[map], &Apply::default(), |_| ()).await.unwrap();
-    let kubeconfig = api().access().helm_kubeconfig(api().route()).unwrap();
+    let kubeconfig = api().access().helm_kubeconfig(api().route(), folder.path()).await.unwrap();
     let run = HelmRun { kubeconfig: kubeconfig.path(), limit: Duration::from_secs(60) };
     let error = helm.upgrade_install(run, &render(chart, "theirs", json!({}))).await.unwrap_err();
     assert!(error.hint().unwrap().contains("made by somebody else"), "{error}");
@@ -120,7 +122,7 @@ async fn a_killed_run_is_freed_without_removing_anything() {
     let (helm, chart) = (helm(folder.path()), chart(folder.path()));
     let cluster = api().cluster().await;
     namespace(&cluster, "killed").await;
-    let kubeconfig = api().access().helm_kubeconfig(api().route()).unwrap();
+    let kubeconfig = api().access().helm_kubeconfig(api().route(), folder.path()).await.unwrap();
     let run = HelmRun { kubeconfig: kubeconfig.path(), limit: Duration::from_secs(600) };
     let hanging = render(chart.clone(), "killed", json!({"hang": true}));
     let hook = ObjectRef::new("batch/v1", "Job", Some("killed"), "cow-hook");
@@ -134,13 +136,13 @@ async fn a_killed_run_is_freed_without_removing_anything() {
     assert!(matches!(&error, HelmError::Failed { said, .. } if said.contains("another operation")), "{error}");
     let status = helm.release(run, "killed", "cow").await.unwrap().unwrap().status;
     assert_eq!(status, ReleaseStatus::PendingInstall);
-    let told = cluster.free_pending_release("killed", "cow").await.unwrap().unwrap();
-    assert_eq!(told, "release killed/cow: revision 1 was left pending-install, freed");
+    let record = unfinished("killed", "cow", "pending-install", 1).unwrap();
+    assert!(cluster.delete(&record).await.unwrap(), "helm's record is called otherwise");
     let object = ObjectRef::new("v1", "ConfigMap", Some("killed"), "cow");
     assert!(cluster.get(&object).await.unwrap().is_some(), "what ran still runs");
     helm.upgrade_install(run, &good).await.unwrap();
     assert_eq!(helm.release(run, "killed", "cow").await.unwrap().unwrap().status, ReleaseStatus::Deployed);
-    assert_eq!(cluster.free_pending_release("killed", "cow").await.unwrap(), None);
+    assert_eq!(unfinished("killed", "cow", "deployed", 1), None);
 }
 
 /// Packs the chart and serves it as a repository does.

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
-use cowhand::execute::rke::{Rke, RkeError, RkeOutcome, Verb};
-use cowhand::execute::rke_log::Trouble;
-use cowhand::execute::tool::{Sources, ToolKind, Toolbox};
-use cowhand::execute::{StateFile, Workspace};
+use cowhand::engine::rke::StateFile;
+use cowhand::engine::rke::log::Trouble;
+use cowhand::engine::rke::run::{Rke, RkeError, RkeOutcome, Verb};
+use cowhand::failure::Hint;
 use cowhand::inventory::Tool;
+use cowhand::local::Workspace;
+use cowhand::local::tool::{Sources, ToolKind, Toolbox};
 use tokio_util::sync::CancellationToken;
 
 fn cluster_yml(role: &str, key: &str) -> String {

@@ -3,10 +3,12 @@
 use cowhand::cluster::{Access, Apply, Cluster, LEASE, LeaseError, LeaseLock, ObjectRef};
 use cowhand::facts::belongings::{Around, Whose, whose};
 use cowhand::facts::existing::existing;
+use cowhand::facts::inhabitants::rancher_version;
+use cowhand::facts::owner::Owner;
 use cowhand::facts::rights::rights;
 use serde_json::{Value, json};
 
-use crate::api::{api, namespace};
+use crate::api::{alone, api, namespace};
 
 fn lease() -> ObjectRef {
     ObjectRef::new("coordination.k8s.io/v1", "Lease", Some(LEASE.0), LEASE.1)
@@ -14,6 +16,7 @@ fn lease() -> ObjectRef {
 
 #[tokio::test]
 async fn one_run_at_a_time_and_a_dead_one_frees_the_lock() {
+    let _alone = alone().await;
     let cluster = api().cluster().await;
     namespace(&cluster, LEASE.0).await;
     let first = LeaseLock::take(&cluster, "ann on one, cowhand up").await.unwrap();
@@ -62,9 +65,16 @@ async fn the_admin_may_do_all_and_a_guest_next_to_nothing() {
     let denied = rights(&guest, "cert-manager").await.unwrap();
     assert!(denied.iter().all(|one| one.denied.len() == one.needed.verbs.len()), "{denied:?}");
     // What may not be seen says so, and is never taken for absent.
-    let observed = existing(&guest).await;
+    let owner = Owner { inventory: "shared".into(), uid: None, hostname: "rancher.test".into(), taking: false };
+    let observed = existing(&guest, &owner).await;
     let seen = observed.seen().unwrap();
-    for unseen in [seen.nodes.as_ref().err(), seen.releases.as_ref().err(), seen.rancher.as_ref().err()] {
+    for unseen in [
+        seen.nodes.as_ref().err(),
+        seen.releases.as_ref().err(),
+        seen.rancher.as_ref().err(),
+        seen.uid.as_ref().err(),
+        seen.claim.as_ref().err(),
+    ] {
         assert!(unseen.unwrap().0.contains("cannot"), "{unseen:?}");
     }
 }
@@ -86,4 +96,19 @@ async fn objects_tell_who_made_them() {
         whose(one, &Around::default())
     };
     assert_eq!((of("ours"), of("marked")), (Whose::Cowhand, Whose::Other));
+}
+
+#[tokio::test]
+async fn the_rancher_that_is_there_tells_its_version() {
+    let cluster = api().cluster().await;
+    namespace(&cluster, "cattle-system").await;
+    assert_eq!(rancher_version(&cluster).await.unwrap(), None);
+    let labels = json!({"app": "rancher"});
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "rancher", "namespace": "cattle-system", "labels": {"app": "rancher", "chart": "rancher-2.11.4"}},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "rancher", "image": "registry.example.com:5000/rancher/rancher:v2.11.5"}]}}}});
+    cluster.apply(std::slice::from_ref(&deployment), &Apply::default(), |_| ()).await.unwrap();
+    assert_eq!(rancher_version(&cluster).await.unwrap().map(|version| version.to_string()).as_deref(), Some("2.11.5"));
+    cluster.delete(&ObjectRef::new("apps/v1", "Deployment", Some("cattle-system"), "rancher")).await.unwrap();
 }

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cowhand::cluster::Program;
-use cowhand::execute::run_lines;
+use cowhand::local::Program;
+use cowhand::local::run_lines;
 use tokio_util::sync::CancellationToken;
 
 const ROLE: &str = "COWHAND_TEST_PARENT";

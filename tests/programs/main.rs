@@ -5,12 +5,16 @@
 
 mod api;
 mod applying;
+mod backup;
 mod balancers;
 mod charts;
+mod draining;
 mod engine;
 mod existing;
+mod leaving;
 mod living;
 mod reaching;
+mod rke_judges;
 mod waiting;
 
 use std::path::PathBuf;

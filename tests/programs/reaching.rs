@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use cowhand::cluster::{Cluster, ClusterError, Condition, Route, WaitError};
+use cowhand::failure::Hint;
 
-use crate::api::{FAR_ADDRESS, api};
+use crate::api::{FAR_ADDRESS, alone, api};
 
 #[tokio::test]
 async fn through_a_port_the_certificate_is_checked_against_the_real_address() {
@@ -44,5 +45,6 @@ async fn an_api_that_is_gone_is_waited_for_and_then_told() {
 
 #[tokio::test]
 async fn there_are_no_nodes_here() {
+    let _nobody_makes_one = alone().await;
     assert_eq!(api().cluster().await.nodes().await.unwrap(), []);
 }

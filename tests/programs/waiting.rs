@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cowhand::cluster::{Apply, Condition, ObjectRef, Seen, WaitError};
+use cowhand::failure::Hint;
 use serde_json::{Value, json};
 
 use crate::api::{api, namespace};
@@ -45,9 +46,27 @@ async fn a_deployment_that_does_not_come_up_says_what_its_pods_wait_for() {
     let mut sights = Vec::new();
     let error = cluster.wait(&what, Duration::from_secs(6), |seen| sights.push(seen.to_owned())).await.unwrap_err();
     let WaitError::NotInTime { seen, why, .. } = &error else { panic!("{error}") };
-    assert!(seen.starts_with("0 of 1 ready · w-") && seen.contains(": ImagePullBackOff: Back-off"), "{seen}");
+    assert!(seen.starts_with("0 of 1 ready · image none.test/w:1 cannot be pulled for w-"), "{seen}");
+    assert!(seen.contains(": Back-off pulling image"), "{seen}");
     assert!(why[0].contains("ImagePullBackOff") && error.hint().is_some(), "{error}");
     assert_eq!(sights.last(), Some(seen));
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_pulled_ends_a_wait_within_a_minute() {
+    let cluster = api().cluster().await;
+    namespace(&cluster, "pull").await;
+    cluster.apply(&[deployment("none.test/w:typo")], &into("pull"), |_| ()).await.unwrap();
+    let waiting = json!({"reason": "ErrImagePull", "message": "manifest for none.test/w:typo not found"});
+    let container = json!({"name": "c", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"waiting": waiting}});
+    say_of_the_pod("pull", json!({"containerStatuses": [container]})).await;
+    let what = Condition::DeploymentReady { namespace: "pull".into(), name: "w".into() };
+    let began = std::time::Instant::now();
+    let error = cluster.wait(&what, Duration::from_secs(600), |_| ()).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    let WaitError::Failed { seen, .. } = &error else { panic!("{error}") };
+    assert!(seen.starts_with("image none.test/w:typo cannot be pulled for w-"), "{seen}");
+    assert!(seen.ends_with(": manifest for none.test/w:typo not found") && error.hint().is_some(), "{error}");
 }
 
 #[tokio::test]
@@ -112,7 +131,7 @@ async fn one_limit_holds_for_all_and_names_the_one_that_failed() {
     let cluster = api().cluster().await;
     let all = [
         Condition::EndpointsNonEmpty { namespace: "default".into(), service: "kubernetes".into() },
-        Condition::DaemonSetReady { namespace: "default".into(), name: "none".into() },
+        Condition::DaemonSetReady { namespace: "default".into(), name: "none".into(), without: Vec::new() },
     ];
     let error = cluster.wait_all(&all, Duration::from_secs(4), |_| ()).await.unwrap_err().to_string();
     assert_eq!(

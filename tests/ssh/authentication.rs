@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use cowhand::failure::Hint;
 use cowhand::remote::{ConnectError, Remote, Stdin, Target, Words, connect_all};
 
 use crate::world::{Person, Process, Sshd, World, asking, connect, connect_with, eventually, public, run};

@@ -9,11 +9,11 @@ use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::world::{Sshd, World, public, user};
 
-const REST: &str = "engine: {rke: {kubernetes: v1.32.2-rancher1-1}}\n\
+pub const REST: &str = "engine: {rke: {kubernetes: v1.32.2-rancher1-1}}\n\
     rancher: {hostname: r.example.com, version: 2.11.3, tls: {mode: ingress, issuer: ca}}\n";
 
 /// `cowhand` in the world's folder, which is home as well; nothing of the surrounding is taken over but PATH.
-fn cowhand(world: &World, words: &[&str]) -> Command {
+pub fn cowhand(world: &World, words: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("cowhand"));
     command.args(words).current_dir(world.folder.path()).env_clear();
     let path = std::env::var("PATH").unwrap_or_default();
@@ -117,4 +117,27 @@ fn the_ssh_config_at_home_says_where_as_whom_and_with_what() {
     std::fs::remove_file(world.path(".ssh/conf.d/ports.conf")).unwrap();
     let output = cowhand(&world, &["check", "--output", "plain"]).output().unwrap();
     assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn ctrl_c_at_a_host_keys_question_ends_every_command() {
+    for words in [&["up"][..], &["down", "--yes", "prod"], &["recover-state"], &["check"]] {
+        for output in ["bars", "plain"] {
+            let world = World::new();
+            let sshd = world.unknown_sshd("");
+            let [config, known] = ["config", "known_hosts"].map(|name| world.path(name).display().to_string());
+            let ssh = format!("{{user: {}, known_hosts: {known}, config: {config}}}", user());
+            let node = |n| format!("- {{address: 10.0.0.{n}, ssh: {{host: 127.0.0.1, port: {}}}}}\n", sshd.port);
+            let node: String = (1..=3).map(node).collect();
+            world.write("inventory.yml", &format!("name: prod\nssh: {ssh}\nnodes:\n{node}{REST}"));
+            let words: Vec<&str> = words.iter().copied().chain(["--output", output]).collect();
+            let mut terminal = spawn_command(cowhand(&world, &words), Some(60_000)).unwrap();
+            terminal.exp_string("(yes/no)").unwrap();
+            terminal.send_control('c').unwrap();
+            let shown = terminal.exp_eof().unwrap();
+            assert!(shown.contains("nothing was changed"), "{words:?}: {shown}");
+            let ended = terminal.process().wait().unwrap();
+            assert!(format!("{ended:?}").ends_with(", 130)"), "{words:?}: {ended:?}");
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Commands, their input, output and end; files; long-lived commands.
 
+use std::io::Seek;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use cowhand::failure::Hint;
 use cowhand::remote::{Ended, Line, Remote, RemoteError, Stdin, Words};
 
 use crate::world::{Cutter, World, connect};
@@ -37,7 +39,7 @@ async fn every_end_is_told_apart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn much_goes_both_ways() {
     let (_sshd, n1) = World::new().connected().await;
-    let bytes: Vec<u8> = (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let bytes: Vec<u8> = (0..1_900_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let words = Words::shell("tee /dev/stderr");
     let output = n1.run(&words, Stdin::Bytes(bytes.clone())).await.unwrap();
     assert!(output.stderr == bytes, "stderr differs: {} bytes", output.stderr.len());
@@ -160,6 +162,33 @@ async fn upload_puts_all_or_nothing() {
     assert!(error.to_string().contains("is a folder"), "{error}");
     let left: Vec<_> = std::fs::read_dir(world.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("a file.")), "{left:?}");
+}
+
+/// Where a file stands tells how much of it was read: what nobody has taken over there is not read here either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_goes_up_in_pieces_and_is_never_in_memory_as_a_whole() {
+    const LARGE: u64 = 1 << 30;
+    const AT_MOST: u64 = 16 << 20;
+    let world = World::new();
+    let (_sshd, n1) = world.connected().await;
+    let large = std::fs::File::create_new(world.path("large")).unwrap();
+    large.set_len(LARGE).unwrap();
+    let file = std::sync::Arc::new(std::fs::File::open(world.path("large")).unwrap());
+    let waits = Words::shell("sleep 2");
+    let (ended, read) = tokio::join!(n1.run(&waits, Stdin::File(file.clone())), async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        (&*file).stream_position().unwrap()
+    });
+    assert_eq!(ended.unwrap().ended, Ended::Code(0));
+    assert!(read > 0 && read <= AT_MOST, "{} MiB were read ahead", read >> 20);
+    // What does arrive is the file.
+    let bytes: Vec<u8> = (0..9_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    std::fs::write(world.path("from"), &bytes).unwrap();
+    let file = std::sync::Arc::new(std::fs::File::open(world.path("from")).unwrap());
+    let to = world.path("to");
+    let words = cowhand::remote::upload(to.to_str().unwrap(), 0o600, bytes.len() as u64);
+    n1.text(&words, Stdin::File(file)).await.unwrap();
+    assert!(std::fs::read(&to).unwrap() == bytes);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use cowhand::remote::{Front, FrontNode};
 
@@ -18,6 +19,7 @@ struct Stage {
     world: World,
     sshd: Sshd,
     front: Front,
+    warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Stage {
@@ -33,8 +35,11 @@ impl Stage {
         };
         // As a run leaves it that was killed.
         world.write("front-former.key", "former");
-        let front = Front::start(vec![node], world.folder.path()).await.unwrap();
-        let stage = Stage { world, sshd, front };
+        let warnings = Arc::new(Mutex::new(Vec::new()));
+        let heard = warnings.clone();
+        let warn = Box::new(move |text| heard.lock().unwrap().push(text));
+        let front = Front::start(vec![node], world.folder.path(), warn).await.unwrap();
+        let stage = Stage { world, sshd, front, warnings };
         stage.configure(&stage.front.key_path());
         stage
     }
@@ -184,10 +189,66 @@ async fn dropped_it_is_gone_with_all_that_it_carries() {
     let mut text = [0; 6];
     stream.read_exact(&mut text).unwrap();
     let (port, key) = (stage.front.port(), stage.front.key_path());
-    let Stage { front, world: _world, sshd: _sshd } = stage;
+    let Stage { front, world: _world, sshd: _sshd, warnings: _ } = stage;
     drop(front);
     assert!(!key.exists());
     eventually("the port is closed", || TcpStream::connect(("127.0.0.1", port)).is_err());
     eventually("ssh has lost its connection", || ssh.0.try_wait().unwrap().is_some());
     assert_eq!(stream.read(&mut text).unwrap(), 0);
+}
+
+/// 1,024 of them stopped rke for three minutes: each was waited for, and all file descriptors were theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_who_say_nothing_do_not_keep_rke_out() {
+    let stage = Stage::new().await;
+    let socket = stage.world.path("docker.sock");
+    docker(&socket);
+    let mut idle: Vec<TcpStream> =
+        (0..1024).map(|_| TcpStream::connect(("127.0.0.1", stage.front.port())).unwrap()).collect();
+    let (_ssh, near) = stage.forward("near", &socket);
+    let mut stream = UnixStream::connect(&near).unwrap();
+    let mut text = [0; 6];
+    // It took three minutes.
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(90))).unwrap();
+    stream.read_exact(&mut text).unwrap();
+    // Far more than half of them were shown out at once; the one who logged in stays.
+    let shown_out = |stream: &mut TcpStream| {
+        stream.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
+        loop {
+            match stream.read(&mut [0; 256]) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+            }
+        }
+    };
+    assert!(idle[..800].iter_mut().all(shown_out));
+    stream.write_all(b"ping").unwrap();
+    stream.read_exact(&mut text[..4]).unwrap();
+    assert_eq!(&text[..4], b"ping");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_user_of_this_machine_is_shut_out_and_told_of() {
+    if run("id", &["-u"]).trim() != "0" {
+        // Without root there is no other user to be.
+        return;
+    }
+    let stage = Stage::new().await;
+    let port = stage.front.port();
+    // bash opens a TCP connection by itself; an SSH server greets at once.
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; head -c 4 <&3");
+    let greeted = |words: &[&str]| {
+        let mut command = Command::new(words[0]);
+        let output = command.args(&words[1..]).args(["bash", "-c", &script]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let stranger = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    assert_eq!(greeted(&["env"]), "SSH-");
+    for _ in 0..3 {
+        assert_eq!(greeted(&stranger), "");
+    }
+    let warnings = stage.warnings.lock().unwrap().clone();
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(warning.starts_with("user 65534 of this machine connected to rke's way to the nodes"), "{warning}");
 }

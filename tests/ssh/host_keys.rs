@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
+use cowhand::failure::Hint;
 use cowhand::remote::{ConnectError, ConnectOptions, HostKeyProblem, Target};
 
 use crate::world::{Person, Sshd, World, asking, connect, connect_with, run, user};

@@ -2,13 +2,17 @@
 
 mod world;
 
+mod api;
 mod authentication;
 mod binary;
 mod commands;
 mod facts;
+mod flood;
 mod front;
 mod host_keys;
 mod lock;
 mod log;
+mod many;
 mod reach;
 mod streams;
+mod verdicts;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::net::TcpListener;
 use std::time::Duration;
 
+use cowhand::failure::Hint;
 use cowhand::remote::{ConnectError, ConnectOptions, Remote, Stdin, Target, Words, connect_all};
 
 use crate::world::{Sshd, World, connect, connect_with, free_port, user};
@@ -34,7 +35,7 @@ async fn jump_hosts_and_proxy_commands_of_the_configuration() {
     let usual = world.read("config");
     world.write("config", &format!("Host 127.0.0.1\n  ProxyJump {}\nHost *\n{usual}", jump(&first)));
     // The jump host has the same name: its own entry would lead through itself, for ever.
-    for (program, word) in [("ssh", "jumphost loop"), ("/no/such/ssh", "in a circle")] {
+    for (program, word) in [("ssh", "jumphost loop"), ("/no/such/ssh", "form a loop")] {
         let options = ConnectOptions { ssh_program: program.into(), ..ConnectOptions::default() };
         let error = connect_with(world.target("n1", node.port), options).await.unwrap_err();
         assert!(chain(&error).last().unwrap().contains(word), "{:?}", chain(&error));
@@ -156,4 +157,25 @@ async fn algorithms_without_anything_in_common() {
     world.know(&sshd.known_line());
     let error = connect(world.target("n1", sshd.port)).await.unwrap_err();
     assert!(matches!(&error, ConnectError::KeyExchange { reason, .. } if reason.contains("aes128-cbc")), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_turns_a_guest_away_is_quoted() {
+    use std::io::Write;
+    let world = World::new();
+    // As OpenSSH 9.8 and later do with PerSourcePenalties, and every one of it with MaxStartups (sshd.c, drop_connection).
+    for (line, remedy) in [("Not allowed at this time", "PerSourcePenalties"), ("Exceeded MaxStartups", "MaxStartups")]
+    {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for wire in listener.incoming() {
+                // The guest may be gone already.
+                let _ = wire.unwrap().write_all(format!("{line}\r\n").as_bytes());
+            }
+        });
+        let error = connect(world.target("n1", port)).await.unwrap_err();
+        assert!(error.to_string().ends_with(&format!("does not greet as an SSH server: it says `{line}`")), "{error}");
+        assert!(error.hint().unwrap().contains(remedy), "{:?}", error.hint());
+    }
 }

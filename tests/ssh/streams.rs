@@ -1,5 +1,6 @@
 //! Streams that start on a node: TCP, Unix sockets, and a local port that leads to the first place that answers.
 
+use cowhand::failure::Hint;
 use cowhand::remote::{Door, Forward, RemoteError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -88,17 +89,20 @@ async fn a_forward_leads_to_the_first_that_answers_and_is_gone_when_dropped() {
     assert!(address.ip().is_loopback());
 
     let mut held = TcpStream::connect(address).await.unwrap();
-    let mut name = [0; 6];
+    let mut name = [0; 7];
+    held.write_all(b"x").await.unwrap();
     held.read_exact(&mut name).await.unwrap();
-    assert_eq!(&name, b"second");
+    assert_eq!(&name, b"secondx");
 
     // A node that is gone is passed over.
     let other = listen("other").await;
     n1.disconnect().await;
     n1.closed().await;
     let over = Forward::start(vec![door(&n1, other), door(&n2, port)]).await.unwrap();
-    TcpStream::connect(over.address()).await.unwrap().read_exact(&mut name).await.unwrap();
-    assert_eq!(&name, b"second");
+    let mut passed = TcpStream::connect(over.address()).await.unwrap();
+    passed.write_all(b"x").await.unwrap();
+    passed.read_exact(&mut name).await.unwrap();
+    assert_eq!(&name, b"secondx");
 
     drop(forward);
     let ended = held.read(&mut name).await;
@@ -110,4 +114,37 @@ async fn a_forward_leads_to_the_first_that_answers_and_is_gone_when_dropped() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     panic!("the port is still open");
+}
+
+/// Each used to cost a channel to a node, until sshd or our own file descriptors were used up.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_nothing_to_a_forward_reaches_no_node() {
+    let world = World::new();
+    let (_sshd, n1) = world.connected().await;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let reached = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = reached.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            tokio::spawn(async move {
+                let (mut read, mut write) = stream.split();
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+            });
+        }
+    });
+    let door = Door { connection: n1, host: "127.0.0.1".into(), port };
+    let forward = Forward::start(vec![door]).await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..500 {
+        idle.push(TcpStream::connect(forward.address()).await.unwrap());
+    }
+    let mut speaking = TcpStream::connect(forward.address()).await.unwrap();
+    let mut echo = [0; 5];
+    speaking.write_all(b"hello").await.unwrap();
+    speaking.read_exact(&mut echo).await.unwrap();
+    assert_eq!((&echo, reached.load(std::sync::atomic::Ordering::SeqCst)), (b"hello", 1));
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), idle[0].read(&mut echo)).await;
+    assert!(matches!(ended, Ok(Ok(0) | Err(_))), "the oldest was shown out: {ended:?}");
 }

@@ -22,13 +22,13 @@ pub(super) fn judge(expected: &Expected, handshake: &TlsSeen, seen: &AgentSeen) 
 /// Never a failure: no agent is told to be so.
 fn otherwise(agents: AgentTlsMode, seen: &Trusted) -> String {
     let (mode, by) = match agents {
-        AgentTlsMode::Strict => ("system-store", "the roots of this machine's system"),
-        AgentTlsMode::SystemStore => ("strict", "what /cacerts holds"),
+        AgentTlsMode::Strict => ("system-store", "the root certificates of this machine"),
+        AgentTlsMode::SystemStore => ("strict", "the CA in /cacerts"),
     };
     match seen {
-        Trusted::Yes { roots } => format!("for the record, {mode}: would be trusted by {by} ({roots})"),
-        Trusted::NoCa => format!("for the record, {mode}: would not start, there is no CA in /cacerts"),
-        Trusted::No(error) => format!("for the record, {mode}: would not be trusted by {by}: {error}"),
+        Trusted::Yes { roots } => format!("the other mode, {mode}: would be trusted by {by} ({roots})"),
+        Trusted::NoCa => format!("the other mode, {mode}: would not start, there is no CA in /cacerts"),
+        Trusted::No(error) => format!("the other mode, {mode}: would not be trusted by {by}: {error}"),
     }
 }
 
@@ -59,12 +59,12 @@ fn checksum(expected: &Expected, seen: &AgentSeen) -> Said {
 fn trust(expected: &Expected, handshake: &TlsSeen, seen: &Trusted) -> Said {
     match (expected.agents, seen) {
         (AgentTlsMode::Strict, Trusted::Yes { roots }) => {
-            (Verdict::Pass, format!("strict: by what /cacerts holds ({roots}) and nothing else"))
+            (Verdict::Pass, format!("strict: trusted by the CA in /cacerts ({roots}) alone"))
         }
         (AgentTlsMode::SystemStore, Trusted::Yes { roots }) => (
             Verdict::Pass,
             format!(
-                "system-store: by the {roots} roots of this machine's system; agents have their own, which nobody sees from here"
+                "system-store: trusted by the {roots} root certificates of this machine; those of the agents' machines cannot be seen from here"
             ),
         ),
         (_, Trusted::NoCa) => (
@@ -72,18 +72,18 @@ fn trust(expected: &Expected, handshake: &TlsSeen, seen: &Trusted) -> Said {
             "strict, and there is no CA in /cacerts: the agent finds no root and refuses to start".into(),
         ),
         (AgentTlsMode::Strict, Trusted::No(error)) => {
-            (Verdict::Fail, format!("strict: not by what /cacerts holds: {error}"))
+            (Verdict::Fail, format!("strict: not trusted by the CA in /cacerts: {error}"))
         }
         // What this machine's system does not trust, another one may: it was told to, or a staging CA is meant to be strange.
         (AgentTlsMode::SystemStore, Trusted::No(error)) if !expected.public && handshake.trusted.is_ok() => (
             Verdict::Warn,
             format!(
-                "system-store: not by this machine's roots ({error}); machines that join need {} in their store",
+                "system-store: not trusted by the root certificates of this machine ({error}); machines that join need {} in their store",
                 expected.trust
             ),
         ),
         (AgentTlsMode::SystemStore, Trusted::No(error)) => {
-            (Verdict::Fail, format!("system-store: not by the roots of this machine's system: {error}"))
+            (Verdict::Fail, format!("system-store: not trusted by the root certificates of this machine: {error}"))
         }
     }
 }

@@ -84,7 +84,7 @@ fn ended(end: Option<End>, hops: &[Hop]) -> Said {
         Some(End::Broken(error)) => (Verdict::Fail, format!("{}: {error}", trail(hops))),
         Some(End::Loop) => (Verdict::Fail, format!("a loop: {}", trail(hops))),
         Some(End::Elsewhere(_)) => (Verdict::Fail, format!("leads away: {}", trail(hops))),
-        Some(End::Endless) => (Verdict::Fail, format!("no end in sight: {}", trail(hops))),
+        Some(End::Endless) => (Verdict::Fail, format!("redirected again and again: {}", trail(hops))),
     }
 }
 

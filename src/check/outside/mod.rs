@@ -1,56 +1,22 @@
 //! The checks of `verify`: what came back from outside, against what the inventory promises to browsers and agents.
 
 mod agent;
+mod expected;
 mod http;
 #[cfg(test)]
 mod tests;
 mod texts;
 
-use std::net::IpAddr;
-
 use super::context::and_list;
 use super::dns::{Meant, elsewhere};
 use super::{Finding, Verdict};
 use crate::facts::dns::Resolved;
-use crate::facts::outside::{Answer, Asked, NotOpened, OldTls, PathSeen, Plain, Secure, Seen, SocketSeen, TlsSeen};
-use crate::inventory::AgentTlsMode;
-use crate::tls::ca_checksum;
+use crate::facts::outside::{Asked, NotOpened, OldTls, PathSeen, Plain, Secure, Seen, SocketSeen, TlsSeen};
+use crate::facts::spread::Spread;
 
+pub use expected::{Cacerts, Expected};
+use expected::{Said, compare, ping, unexpected, websocket};
 pub use texts::*;
-
-/// What every path has to give back.
-#[derive(Debug, Clone)]
-pub struct Expected {
-    pub hostname: String,
-    /// Who signs the chain, for people: `the CA in ca.pem`, `the system's roots`.
-    pub trust: String,
-    /// Whether that is what any system trusts.
-    pub public: bool,
-    /// The checksum agents will compute over `/cacerts`, in hex.
-    pub cacerts: Cacerts,
-    /// What a failure on port 80 counts: an ingress that was there already may not listen on it.
-    pub plain: Verdict,
-    /// What counts who accepts TLS 1.1: an ingress that was there already is somebody else's to configure.
-    pub old_tls: Verdict,
-    /// From whom the nodes believe forwarded headers, in mode external.
-    pub balancers: Vec<IpAddr>,
-    pub agents: AgentTlsMode,
-    /// Whether WebSockets were to be held silent.
-    pub thorough: bool,
-}
-
-/// What `/cacerts` has to hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cacerts {
-    Checksum(String),
-    /// Rancher was told to trust nothing of its own (`--no-cacerts`).
-    Empty,
-    /// Rancher made its CA itself; nothing could be predicted.
-    Any,
-}
-
-/// A verdict and its evidence.
-type Said = (Verdict, String);
 
 /// Judges every path; each answer is a finding with its evidence.
 pub fn judge(expected: &Expected, seen: &[PathSeen]) -> Vec<Finding> {
@@ -69,30 +35,30 @@ pub fn judge_name(meant: &Meant, whence: &str, found: &Resolved) -> Finding {
 
 /// A node that cannot be asked. What is not known is no pass.
 pub fn unasked(node: &str, why: impl std::fmt::Display) -> Finding {
-    let seen = format!("not asked, and no way was walked from here: {node} is not reached by ssh ({why})");
+    let seen = format!("not asked: {node} is not reached by ssh ({why})");
     finding(NAME, format!("{node}→dns"), (Verdict::Unknown, seen))
 }
 
 /// A way that the cluster's API names and that does not open from this machine: it may be meant for others.
 pub fn shut(way: &str, why: &str) -> Finding {
-    finding(REACHED, way.into(), (Verdict::Warn, format!("not walked: {why}")))
+    finding(REACHED, way.into(), (Verdict::Warn, format!("no connection from this machine: {why}")))
 }
 
 /// As many replicas as were asked for, on as many nodes, while there are enough that take pods; never all on one of them.
-pub fn judge_replicas(wanted: usize, on: &[String], ready_nodes: usize) -> Finding {
-    let mut nodes = on.to_vec();
-    nodes.sort_unstable();
-    nodes.dedup();
-    let said = format!("{} of {wanted} replicas ready, on {}", on.len(), nodes.join(", "));
-    let verdict = match (on.len() >= wanted, nodes.len()) {
+pub fn judge_replicas(seen: &Spread) -> Finding {
+    let (nodes, Spread { wanted, on, able }) = (seen.nodes(), seen);
+    let place = if nodes.is_empty() { String::new() } else { format!(", on {}", nodes.join(", ")) };
+    let said = format!("{} of {wanted} replicas ready{place}", on.len());
+    let while_others = format!("{said}, while {able} nodes are Ready and take pods");
+    let verdict = match (on.len() >= *wanted, nodes.len()) {
         (false, _) => (Verdict::Fail, said),
-        (true, spread) if spread >= wanted => (Verdict::Pass, said),
-        (true, spread) if spread >= ready_nodes => {
-            (Verdict::Warn, format!("{said}; no more than {ready_nodes} nodes are Ready and take pods"))
+        (true, _) if seen.crowded().is_some() => (Verdict::Fail, while_others),
+        (true, spread) if spread >= *wanted => (Verdict::Pass, said),
+        (true, spread) if spread >= *able => {
+            (Verdict::Warn, format!("{said}; no more than {able} nodes are Ready and take pods"))
         }
-        (true, 1) => (Verdict::Fail, format!("{said}, while {ready_nodes} nodes are Ready and take pods")),
         // The chart only prefers other nodes: a rolling change may leave two beside each other.
-        (true, _) => (Verdict::Warn, format!("{said}, while {ready_nodes} nodes are Ready and take pods")),
+        (true, _) => (Verdict::Warn, while_others),
     };
     finding(REPLICAS, "rancher".into(), verdict)
 }
@@ -173,46 +139,10 @@ fn protocol(expected: &Expected, tls: &TlsSeen, old: &OldTls) -> Said {
     }
 }
 
-fn ping(answer: &Asked) -> Said {
-    match answer {
-        Ok(answer) if answer.status == 200 && answer.body.trim() == "pong" => (Verdict::Pass, "pong".into()),
-        other => (Verdict::Fail, unexpected("/ping", other)),
-    }
-}
-
 fn cacerts(expected: &Cacerts, answer: &Asked) -> Said {
     match answer {
         Ok(answer) if answer.status == 200 => compare(expected, &answer.body),
         other => (Verdict::Fail, unexpected("/cacerts", other)),
-    }
-}
-
-/// A CA text as it was served, against what was predicted.
-fn compare(expected: &Cacerts, served: &str) -> Said {
-    let served = ca_checksum(served);
-    match (expected, served.is_empty()) {
-        (Cacerts::Empty, true) => (Verdict::Pass, "empty, as agents in system-store mode expect".into()),
-        (Cacerts::Empty, false) => (Verdict::Fail, format!("a CA with checksum {served}, expected none")),
-        (Cacerts::Checksum(wanted), _) if *wanted == served => (Verdict::Pass, format!("checksum {served}")),
-        (Cacerts::Checksum(wanted), true) => (Verdict::Fail, format!("empty, expected checksum {wanted}")),
-        (Cacerts::Checksum(wanted), false) => (Verdict::Fail, format!("checksum {served}, expected {wanted}")),
-        (Cacerts::Any, false) => (Verdict::Pass, format!("checksum {served}, of the CA that Rancher made")),
-        (Cacerts::Any, true) => (Verdict::Fail, "empty, expected the CA that Rancher made".into()),
-    }
-}
-
-/// Rancher opens no WebSocket to strangers: it answers 401 before it looks at the upgrade (rancher/remotedialer: server.go).
-/// Then the request came through; whether an upgrade does, nobody saw.
-fn websocket(opened: &Result<(), NotOpened>) -> Said {
-    match opened {
-        Ok(()) => (Verdict::Pass, "opens, and answers a ping".into()),
-        Err(NotOpened::Answered { status: 401, .. }) => {
-            (Verdict::Warn, "not seen: Rancher answers 401 to who has no token, before it looks at the upgrade".into())
-        }
-        Err(NotOpened::Answered { status, body }) => {
-            (Verdict::Fail, format!("answered {} in the place of an upgrade", brief(*status, body)))
-        }
-        Err(NotOpened::Broken(error)) => (Verdict::Fail, error.clone()),
     }
 }
 
@@ -225,18 +155,4 @@ fn silence(socket: &SocketSeen) -> Said {
         (None, Err(NotOpened::Answered { status: 401, .. })) => (Verdict::Warn, "not seen: none was opened".into()),
         (None, _) => (Verdict::Unknown, "not seen: none was opened".into()),
     }
-}
-
-/// What was answered in the place of what was asked for.
-fn unexpected(what: &str, answer: &Asked) -> String {
-    match answer {
-        Ok(Answer { status, body, .. }) => format!("{what} answered {}", brief(*status, body)),
-        Err(error) => format!("{what}: {error}"),
-    }
-}
-
-/// The status, and the beginning of what came with it.
-fn brief(status: u16, body: &str) -> String {
-    let first: String = body.lines().next().unwrap_or_default().chars().take(60).collect();
-    if first.is_empty() { status.to_string() } else { format!("{status} `{first}`") }
 }

@@ -1,9 +1,12 @@
 //! Each judge, with evidence put together by hand; the same with real servers is in `tests/outside`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::*;
-use crate::facts::outside::{AgentSeen, Entrance, Hop, Inside, Origin, Path, Reached, Trusted};
+use crate::facts::outside::{AgentSeen, Answer, Entrance, Hop, Inside, Origin, Path, Reached, Trusted};
+use crate::inventory::AgentTlsMode;
+use crate::tls::ca_checksum;
 
 const PEM: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
 
@@ -154,7 +157,7 @@ fn each_fault_fails_its_own_check_and_no_other() {
         ("agent.cacerts-checksum", agent(|it| it.setting = Err("answered 401".into())), "cacerts answered 401"),
         ("agent.cacerts-checksum", agent(|it| it.setting = Ok("other".into())), "another text"),
         ("agent.trust", agent(|it| it.trust = Trusted::NoCa), "no CA in /cacerts"),
-        ("agent.trust", agent(|it| it.trust = Trusted::No("UnknownIssuer".into())), "strict: not by"),
+        ("agent.trust", agent(|it| it.trust = Trusted::No("UnknownIssuer".into())), "strict: not trusted by"),
         (
             "agent.connect",
             agent(|it| it.connect = Some(Err(NotOpened::Answered { status: 502, body: String::new() }))),
@@ -315,7 +318,10 @@ fn a_node_without_ssh_and_a_way_that_stays_shut_are_named() {
 
 #[test]
 fn replicas_beside_each_other_are_told_and_all_on_one_node_fail() {
-    let judged = |on: [&str; 3], nodes| judge_replicas(3, &on.map(String::from), nodes);
+    let of = |wanted: usize, on: &[&str], able: usize| {
+        judge_replicas(&Spread { wanted, on: on.iter().map(|node| (*node).to_owned()).collect(), able })
+    };
+    let judged = |on: [&str; 3], able| of(3, &on, able);
     assert_eq!(judged(["n1", "n2", "n3"], 3).verdict, Verdict::Pass);
     assert_eq!(judged(["n1", "n1", "n1"], 3).verdict, Verdict::Fail);
     assert_eq!(judged(["n1", "n2", "n1"], 3).verdict, Verdict::Warn);
@@ -323,6 +329,7 @@ fn replicas_beside_each_other_are_told_and_all_on_one_node_fail() {
     assert_eq!(two.verdict, Verdict::Warn);
     assert_eq!(judged(["n1", "n1", "n1"], 1).verdict, Verdict::Warn);
     assert_eq!(two.seen, "3 of 3 replicas ready, on n1, n2; no more than 2 nodes are Ready and take pods");
-    assert_eq!(judge_replicas(3, &["n1".into(), "n2".into()], 3).verdict, Verdict::Fail);
-    assert_eq!(judge_replicas(1, &["n1".into()], 3).verdict, Verdict::Pass);
+    assert_eq!(of(3, &[], 3).seen, "0 of 3 replicas ready");
+    assert_eq!(of(3, &["n1", "n2"], 3).verdict, Verdict::Fail);
+    assert_eq!(of(1, &["n1"], 3).verdict, Verdict::Pass);
 }

@@ -7,19 +7,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
-use super::{Asked, NotOpened, Open, Path, Questions, http, limited, tls, websocket};
+use super::{AgentTrust, Asked, NotOpened, Open, Path, Questions, http, limited, tls, websocket};
 
 /// Where an agent's tunnel begins.
 pub(super) const CONNECT: &str = "/v3/connect";
-
-/// What an agent trusts.
-#[derive(Debug, Clone, Copy)]
-pub enum AgentTrust<'a> {
-    /// `agent-tls-mode: strict`: what `/cacerts` holds, and nothing else.
-    Strict,
-    /// `agent-tls-mode: system-store`: the roots of the agent's own system.
-    SystemStore(&'a RootCertStore),
-}
 
 /// How an agent fared, one step after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]

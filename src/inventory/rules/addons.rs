@@ -9,8 +9,8 @@ use crate::inventory::model::{
 };
 use crate::inventory::path::KeyPath;
 use crate::inventory::raw::{RawCertManager, RawChart, RawIngress};
-use crate::inventory::reader::quoted;
 use crate::inventory::syntax;
+use crate::inventory::wrong::quoted;
 
 pub(super) fn ingress(raw: RawIngress, engine: Option<&Engine>, judge: &mut Judge) -> Ingress {
     let path = KeyPath::from("ingress");

@@ -2,34 +2,49 @@
 //! the file, no stand-in ever gets out.
 
 mod addons;
+mod backup;
 mod engine;
 mod nodes;
+mod parts;
 mod rancher;
+mod ranges;
+mod rke_cluster;
 mod ssh;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::judge::Judge;
-use super::model::{Inventory, Node, Tool};
+use super::merge;
+use super::model::{Engine, Inventory, Node};
 use super::path::KeyPath;
 use super::raw::{Items, RawDns, RawInventory};
-use super::reader::quoted;
 use super::syntax;
+use super::wrong::quoted;
+use parts::{items, tool};
 
 /// Judges everything; `None` only after a mistake.
 pub(super) fn inventory(raw: RawInventory, judge: &mut Judge) -> Option<Inventory> {
-    let name = name(raw.name, judge);
-    let engine = engine::engine(raw.engine, judge);
+    let (mut engine, kept) = engine::engine(raw.engine, judge);
+    let adopted = matches!(&engine, Some(Engine::Rke(rke)) if rke.adopted);
+    let name = name(raw.name, adopted, judge);
     let ssh = ssh::common(raw.ssh, judge);
     let nodes = nodes::nodes(raw.nodes, &ssh, engine.as_ref(), judge);
     let load_balancers = load_balancers(raw.load_balancers, &nodes, judge);
     let rancher = rancher::rancher(raw.rancher, engine.as_ref(), !load_balancers.is_empty(), judge);
     let ingress = addons::ingress(raw.ingress, engine.as_ref(), judge);
+    if let Some(Engine::Rke(rke)) = &mut engine {
+        rke_cluster::judge(rke, ingress.provider, judge);
+        // It runs already: nobody asks whether a new cluster may have it.
+        merge(&mut rke.cluster, &kept);
+        engine::places_of_files(rke, rancher.delivery, judge);
+    }
     let cert_manager = addons::cert_manager(raw.cert_manager, &rancher.version, judge);
     let dns_server = dns_server(raw.dns, judge);
+    let backup = backup::backup(raw.backup, judge);
     let helm = tool(raw.helm.as_deref(), &KeyPath::from("helm"), judge);
-    let skip_checks = skip_checks(raw.skip_checks, judge);
+    // Which ids there are, the checks know: see `judge_list`.
+    let skip_checks = raw.skip_checks.into_iter().flatten().collect();
     Some(Inventory {
         name,
         nodes,
@@ -38,18 +53,24 @@ pub(super) fn inventory(raw: RawInventory, judge: &mut Judge) -> Option<Inventor
         cert_manager,
         rancher,
         load_balancers,
+        backup,
         dns_server,
         helm,
         skip_checks,
     })
 }
 
-fn name(name: Option<String>, judge: &mut Judge) -> String {
+fn name(name: Option<String>, adopted: bool, judge: &mut Judge) -> String {
     let name = name.unwrap_or_default();
     let path = KeyPath::from("name");
-    if !judge.is_broken(&path)
-        && let Err(reason) = syntax::dns_label(&name)
-    {
+    if judge.is_broken(&path) {
+        return name;
+    }
+    if adopted {
+        if let Err(reason) = syntax::cluster_name(&name) {
+            judge.mistake(&path, format!("{} {reason}", quoted(&name)));
+        }
+    } else if let Err(reason) = syntax::dns_label(&name) {
         judge.mistake(&path, format!("{} {reason}; allowed: a DNS label such as prod or lab-2", quoted(&name)));
     }
     name
@@ -93,29 +114,4 @@ fn dns_server(raw: RawDns, judge: &mut Judge) -> Option<SocketAddr> {
         judge.mistake(&KeyPath::from("dns.server"), message);
     }
     server
-}
-
-fn skip_checks(raw: Items<String>, judge: &mut Judge) -> Vec<String> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
-    for (index, id) in items(&raw) {
-        if !id.contains('.') || !id.chars().all(fits) {
-            let message = format!(
-                "{} is not the id of a check, such as node.memory; `cowhand check --list` shows them",
-                quoted(id)
-            );
-            judge.mistake(&KeyPath::from("skip_checks").index(index), message);
-        }
-    }
-    raw.into_iter().flatten().collect()
-}
-
-/// `search`, `download` or a path.
-fn tool(text: Option<&str>, path: &KeyPath, judge: &mut Judge) -> Tool {
-    let Some(text) = text else { return Tool::Search };
-    syntax::tool_word(text).unwrap_or_else(|| Tool::Path(judge.file(path, Some(text)).unwrap_or_default()))
-}
-
-/// The items of a list that were understood, each with its position.
-fn items<T>(list: &Items<T>) -> impl Iterator<Item = (usize, &T)> {
-    list.iter().enumerate().filter_map(|(index, item)| Some((index, item.as_ref()?)))
 }

@@ -8,10 +8,10 @@ use crate::inventory::judge::Judge;
 use crate::inventory::model::{Engine, Node, Roles, Ssh, Taint, TaintEffect};
 use crate::inventory::path::KeyPath;
 use crate::inventory::raw::{Items, RawNode, RawNodeMap, RawTaint, Role};
-use crate::inventory::reader::quoted;
 use crate::inventory::syntax;
+use crate::inventory::wrong::quoted;
 
-use super::{items, ssh};
+use super::{items, ranges, ssh};
 
 /// For engine rke at least three with all planes and an odd number of etcd members.
 pub(super) fn nodes(raw: Items<RawNode>, common: &Ssh, engine: Option<&Engine>, judge: &mut Judge) -> Vec<Node> {
@@ -28,11 +28,24 @@ pub(super) fn nodes(raw: Items<RawNode>, common: &Ssh, engine: Option<&Engine>, 
         }
     }
     unique(&nodes, judge);
+    if let Some(Engine::Rke(rke)) = engine {
+        ranges::judge(rke, &nodes, judge);
+    }
     let nodes: Vec<Node> = nodes.into_iter().map(|(_, node)| node).collect();
-    if whole && let Some(Engine::Rke(_)) = engine {
-        planes(&nodes, &list, judge);
+    match engine {
+        Some(Engine::Rke(rke)) if whole && rke.adopted => some_of_each(&nodes, &list, judge),
+        Some(Engine::Rke(_)) if whole => planes(&nodes, &list, judge),
+        Some(Engine::Rke(_) | Engine::Existing(_)) | None => {}
     }
     nodes
+}
+
+/// An adopted cluster has the nodes that it has; checks warn of what it does not survive.
+fn some_of_each(nodes: &[Node], path: &KeyPath, judge: &mut Judge) {
+    let roles = nodes.iter().map(|node| node.roles);
+    if !roles.clone().any(|roles| roles.controlplane) || !roles.clone().any(|roles| roles.etcd) {
+        judge.mistake(path, "no cluster of rke runs without a node with controlplane and one with etcd");
+    }
 }
 
 fn only_for_rke(raw: &RawNodeMap, path: &KeyPath, judge: &mut Judge) {

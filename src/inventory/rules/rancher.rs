@@ -4,12 +4,12 @@ use semver::Version;
 
 use crate::inventory::defaults;
 use crate::inventory::judge::Judge;
-use crate::inventory::model::{Delivery, Engine, Rancher};
+use crate::inventory::model::{Delivery, Engine, Rancher, Values};
 use crate::inventory::path::KeyPath;
 use crate::inventory::raw::RawRancher;
-use crate::inventory::reader::quoted;
 use crate::inventory::syntax;
 use crate::inventory::versions;
+use crate::inventory::wrong::quoted;
 
 use super::{addons, tls};
 
@@ -29,6 +29,7 @@ pub(super) fn rancher(raw: RawRancher, engine: Option<&Engine>, balanced: bool, 
             ),
         );
     }
+    image_tag(&raw.values, &version, &path, judge);
     let chart = addons::chart(raw.chart, &path.key("chart"), defaults::rancher_chart(&version), judge);
     let password = path.key("bootstrap_password");
     // Neither the value nor a part of it is shown: it may be the password itself.
@@ -53,6 +54,24 @@ pub(super) fn rancher(raw: RawRancher, engine: Option<&Engine>, balanced: bool, 
         values: raw.values,
         bootstrap_password,
         tls,
+    }
+}
+
+/// The chart's own value goes before its version; a tag that says no version is the user's affair.
+fn image_tag(values: &Values, version: &Version, path: &KeyPath, judge: &mut Judge) {
+    const TAG: &str = "rancherImageTag";
+    let Some(tag) = values.get(TAG).and_then(serde_json::Value::as_str) else { return };
+    let Ok(tagged) = Version::parse(tag.trim_start_matches('v')) else { return };
+    let numbers = |version: &Version| (version.major, version.minor, version.patch);
+    if numbers(&tagged) != numbers(version) {
+        judge.mistake(
+            &path.key("values").key(TAG),
+            format!(
+                "{} is not rancher.version ({version}), and the image is what would run; set rancher.version to it, and \
+                 remove it here",
+                quoted(tag)
+            ),
+        );
     }
 }
 

@@ -4,8 +4,8 @@ use crate::inventory::judge::Judge;
 use crate::inventory::model::Ssh;
 use crate::inventory::path::KeyPath;
 use crate::inventory::raw::RawSsh;
-use crate::inventory::reader::quoted;
 use crate::inventory::syntax;
+use crate::inventory::wrong::quoted;
 
 use super::items;
 

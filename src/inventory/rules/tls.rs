@@ -7,9 +7,9 @@ use crate::inventory::judge::Judge;
 use crate::inventory::model::{Acme, AcmeEnvironment, AgentTlsMode, Tls, TlsIssuer, TlsMode};
 use crate::inventory::path::KeyPath;
 use crate::inventory::raw::{RawAcme, RawTls};
-use crate::inventory::reader::quoted;
 use crate::inventory::senseless::{senseless, too_old_to_reencrypt};
 use crate::inventory::syntax;
+use crate::inventory::wrong::quoted;
 
 pub(super) fn tls(raw: RawTls, version: &Version, balanced: bool, judge: &mut Judge) -> Tls {
     let path = KeyPath::from("rancher.tls");

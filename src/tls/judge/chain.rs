@@ -2,12 +2,12 @@
 
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 
-use super::super::certificate::{is_ca, name_text, shown};
+use super::super::certificate::{can_be_root, is_ca, name_text, shown};
 use super::form::count;
 use super::known::{Known, known};
 use super::rules::{CA_MISMATCH, CA_UNKNOWN, CHAIN_INCOMPLETE, CHAIN_ORDER, NOT_A_CA, PATH_LENGTH, ROOT_INCLUDED};
 use super::signature::{Signed, is_self_signed, signed_by};
-use super::{Bench, Seen};
+use super::{Bench, Part, Seen};
 
 /// The way up from the leaf.
 pub(super) struct Climb<'s, 'a> {
@@ -253,7 +253,7 @@ fn published_at(seen: &Seen<'_>) -> Option<String> {
 }
 
 /// Each one that signs must be a CA. `own` is the server's certificate, which may stand in as its own CA.
-pub(super) fn may_sign(bench: &mut Bench, seen: &Seen<'_>, own: Option<&Seen<'_>>) {
+pub(super) fn may_sign(bench: &mut Bench, seen: &Seen<'_>, part: Part, own: Option<&Seen<'_>>) {
     let subject = &seen.subject;
     if own.is_some_and(|own| own.der == seen.der) && !is_ca(&seen.certificate) {
         let fix =
@@ -264,6 +264,12 @@ pub(super) fn may_sign(bench: &mut Bench, seen: &Seen<'_>, own: Option<&Seen<'_>
         Ok(Some(constraints)) if constraints.value.ca => {}
         Ok(Some(_)) => {
             return bench.fail(&NOT_A_CA, subject, "its basicConstraints say CA:FALSE".into(), String::new());
+        }
+        Ok(None) if part == Part::Trusted && can_be_root(&seen.certificate) => {
+            let said = "it is of a version before 3, which cannot say that it is a CA: agents and OpenSSL take it as a root, \
+                        cert-manager does not";
+            let fix = "nothing need be done now; the next root should be made with `basicConstraints=critical,CA:TRUE`";
+            return bench.warn(&NOT_A_CA, subject, said.into(), fix.into());
         }
         Ok(None) => return bench.fail(&NOT_A_CA, subject, "it has no basicConstraints".into(), String::new()),
         Err(_) => {

@@ -2,6 +2,7 @@
 
 use secrecy::zeroize::Zeroizing;
 
+use super::super::agent::{self, Fault};
 use super::super::certificate;
 use super::super::key::{NotAKey, PrivateKeyFacts, read_private_key};
 use super::super::pem::{self, Block, NotPem, Oddity, Pem};
@@ -14,8 +15,20 @@ pub(super) fn certificates(bench: &mut Bench, file: &str, bytes: &[u8]) -> Optio
     let mut found = Vec::new();
     let mut good = true;
     for block in &read.blocks {
+        if block.joined {
+            good = false;
+            let seen = format!("line {}: the line break between its END and the next BEGIN is missing", block.line);
+            let fix = "put it between `-----END …-----` and `-----BEGIN …-----`: files that are put together need one at their ends";
+            bench.fail(&UNREADABLE, file, seen, fix.into());
+        }
         match certificate_of(block) {
-            Ok(der) => found.push(der),
+            Ok(der) => {
+                if let Err((seen, fix)) = agent_reads(&der) {
+                    good = false;
+                    bench.fail(&UNREADABLE, file, format!("line {}: {seen}", block.line), fix);
+                }
+                found.push(der);
+            }
             Err((seen, fix)) => {
                 good = false;
                 bench.fail(&UNREADABLE, file, format!("line {}: {seen}", block.line), fix);
@@ -96,6 +109,17 @@ fn certificate_of(block: &Block) -> Result<Zeroizing<Vec<u8>>, (String, String)>
     }
 }
 
+/// What the parser here takes and agents do not. Keys of kinds that they do not have are named by a rule of their own.
+fn agent_reads(der: &[u8]) -> Result<(), (String, String)> {
+    match agent::read(der) {
+        Ok(_) | Err(Fault::Curve | Fault::CurveSpeltOut) => Ok(()),
+        Err(why) => Err((
+            format!("agents, and all that is written in Go, cannot read this certificate: {why}"),
+            why.fix().into(),
+        )),
+    }
+}
+
 fn wrong_block(block: &Block) -> &'static str {
     match block.label.as_str() {
         label if label.ends_with("PRIVATE KEY") => {
@@ -129,13 +153,21 @@ fn fix_of(why: NotPem) -> &'static str {
         NotPem::Joined => {
             "copy the file again with its line breaks: `-----BEGIN …-----` and `-----END …-----` are lines of their own"
         }
+        NotPem::Pkcs7 => {
+            "take the certificates out: `openssl pkcs7 -inform der -in FILE -print_certs`, and put the server's first"
+        }
+        NotPem::EncodedPem => "decode it once: `base64 -d FILE`",
+        NotPem::BareBase64 => {
+            "convert it: `base64 -d FILE | openssl x509 -inform der`, which writes the lines around it"
+        }
         NotPem::NoBlock => "give the file that has a line `-----BEGIN …-----`",
     }
 }
 
 fn words(odd: Oddity) -> String {
     match odd {
-        Oddity::ByteOrderMark => "a byte order mark at the start".into(),
+        Oddity::ByteOrderMark(1) => "a byte order mark at the start".into(),
+        Oddity::ByteOrderMark(line) => format!("a byte order mark in the middle (line {line})"),
         Oddity::WindowsLineEnds => "Windows line ends".into(),
         Oddity::Indented => "indented lines".into(),
         Oddity::Comments(line) => format!("other text around the blocks (line {line})"),

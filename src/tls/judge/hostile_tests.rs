@@ -1,9 +1,11 @@
 //! Real files with bytes changed: whatever is given, nothing panics and every answer is one clean line. (tests/fuzz goes further.)
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::tests::data;
 use super::*;
+use crate::tls::material::Files;
 use crate::tls::{Material, describe, pem};
 
 const SEEDS: &[&str] = &[

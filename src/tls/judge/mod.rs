@@ -1,5 +1,6 @@
 //! Certificates judged before anything is touched: offline, all findings at once, each with why and fix.
 
+mod bench;
 mod ca_file;
 mod chain;
 mod constraints;
@@ -14,93 +15,16 @@ mod strict;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
 use secrecy::zeroize::Zeroizing;
-use serde::Serialize;
-use x509_parser::prelude::X509Certificate;
 
+use super::agent;
 use super::certificate::{self, is_ca, name_text};
 use super::key::{Fit, PrivateKeyFacts, fits};
-use super::material::Files;
 use super::material::names::{ACME_SERVER_CA, ALSO_TRUST, CA, CA_KEY, CERTIFICATE, KEY};
+use bench::{Bench, Part, Seen};
+pub use bench::{Grade, Judgement, NodeClock, Request};
 use rules::KEY_MISMATCH;
 pub use rules::{RULES, Rule};
-
-/// What to judge: the files' bytes as they are, and the times to judge them by.
-#[derive(Clone, Copy, Default)]
-pub struct Request<'a> {
-    /// The name that users and agents call: a DNS name or an IP address.
-    pub hostname: &'a str,
-    pub files: Files<'a>,
-    /// Rancher hands out the first certificate of the CA file alone, written anew (see [`super::Cacerts::TlsRancher`]).
-    pub first_ca_only: bool,
-    /// The certificate is said to come from a CA that clients know.
-    pub public_ca: bool,
-    /// What this machine's system trusts, as DER; empty where it has no such store.
-    pub system_roots: &'a [&'a [u8]],
-    pub now: Timestamp,
-    pub node_clocks: &'a [NodeClock],
-}
-
-/// What a node's own clock said at `Request::now`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeClock {
-    pub node: String,
-    pub at: Timestamp,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Grade {
-    Pass,
-    Warn,
-    Fail,
-}
-
-/// One answer of one rule about one file, or one certificate in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Judgement {
-    pub rule: &'static Rule,
-    pub grade: Grade,
-    /// E.g. `tls.key`, or `tls.certificate #2 (CN=Example Intermediate)`.
-    pub subject: String,
-    /// What was seen, in one line.
-    pub seen: String,
-    /// Empty for a pass.
-    pub fix: String,
-}
-
-/// Collects judgements.
-#[derive(Default)]
-struct Bench {
-    judgements: Vec<Judgement>,
-}
-
-impl Bench {
-    fn say(&mut self, rule: &'static Rule, grade: Grade, subject: &str, seen: String, fix: String) {
-        self.judgements.push(Judgement { rule, grade, subject: subject.to_owned(), seen, fix });
-    }
-
-    fn pass(&mut self, rule: &'static Rule, subject: &str, seen: String) {
-        self.say(rule, Grade::Pass, subject, seen, String::new());
-    }
-
-    /// An empty `fix` stands for the rule's own.
-    fn warn(&mut self, rule: &'static Rule, subject: &str, seen: String, fix: String) {
-        self.say(rule, Grade::Warn, subject, seen, if fix.is_empty() { rule.fix.to_owned() } else { fix });
-    }
-
-    fn fail(&mut self, rule: &'static Rule, subject: &str, seen: String, fix: String) {
-        self.say(rule, Grade::Fail, subject, seen, if fix.is_empty() { rule.fix.to_owned() } else { fix });
-    }
-}
-
-/// A certificate in its place.
-struct Seen<'a> {
-    subject: String,
-    der: &'a [u8],
-    certificate: X509Certificate<'a>,
-}
 
 type Ders = Option<Vec<Zeroizing<Vec<u8>>>>;
 
@@ -126,32 +50,14 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
         key_fits(&mut bench, KEY, key.as_ref(), &chain);
         judge_chain(&mut bench, request, &chain, &ca);
     }
-    if !ca.is_empty() {
-        key_fits(&mut bench, CA_KEY, ca_key.as_ref(), &ca);
-        for seen in &ca {
-            chain::may_sign(&mut bench, seen, chain.first());
-            if chain.is_empty() && files.ca_key.is_some() {
-                constraints::may_name(&mut bench, seen, request.hostname);
-            }
-        }
-        if chain.is_empty() && files.ca_key.is_some() {
-            ca_file::chain_of_its_own(&mut bench, CA, &ca);
-        }
-    }
+    judge_ca(&mut bench, request, ca_key.as_ref(), &chain, &ca);
     for seen in &also {
-        chain::may_sign(&mut bench, seen, None);
+        chain::may_sign(&mut bench, seen, Part::Trusted, None);
     }
-    let way = chain::climb(&chain, &ca).filter(|climb| climb.top == chain::Top::InCa).map(|climb| climb.path);
-    for (seen, beside) in chain.iter().chain(&ca).map(|seen| (seen, false)).chain(also.iter().map(|seen| (seen, true)))
-    {
-        let on_the_way = |way: &Vec<&Seen<'_>>| way.iter().any(|step| step.der == seen.der);
-        let needed = !beside && way.as_ref().is_none_or(on_the_way);
-        single::times(&mut bench, seen, request.now, needed);
-        single::algorithms(&mut bench, seen);
-    }
+    judge_each(&mut bench, request, [&chain, &ca, &also]);
     for seen in &in_place(ACME_SERVER_CA, &server_ders) {
         single::times(&mut bench, seen, request.now, true);
-        single::algorithms(&mut bench, seen);
+        single::algorithms(&mut bench, seen, false);
     }
     single::node_clocks(&mut bench, &chain.iter().chain(&ca).chain(&also).collect::<Vec<_>>(), request.node_clocks);
     // last, because it goes by what the others found
@@ -162,6 +68,52 @@ pub fn judge(request: &Request<'_>) -> Vec<Judgement> {
     bench.judgements
 }
 
+/// What is asked of the CA file's certificates, which may be there to be trusted or to sign.
+fn judge_ca(
+    bench: &mut Bench,
+    request: &Request<'_>,
+    key: Option<&PrivateKeyFacts>,
+    chain: &[Seen<'_>],
+    ca: &[Seen<'_>],
+) {
+    if ca.is_empty() {
+        return;
+    }
+    key_fits(bench, CA_KEY, key, ca);
+    let signs = chain.is_empty() && request.files.ca_key.is_some();
+    let part = if signs { Part::Signs } else { Part::Trusted };
+    for seen in ca {
+        chain::may_sign(bench, seen, part, chain.first());
+    }
+    if signs {
+        for seen in ca {
+            constraints::may_name(bench, seen, request.hostname);
+            single::server_auth(bench, seen, false);
+        }
+        ca_file::chain_of_its_own(bench, CA, ca);
+    }
+}
+
+/// What is asked of each one by itself: those that are sent, the CA file's, and those that are trusted beside it.
+fn judge_each(bench: &mut Bench, request: &Request<'_>, [chain, ca, also]: [&[Seen<'_>]; 3]) {
+    let is_among = |all: &[&Seen<'_>], seen: &Seen<'_>| all.iter().any(|one| one.der == seen.der);
+    let sent: Vec<&Seen<'_>> = chain.iter().collect();
+    let way = chain::climb(chain, ca).filter(|climb| climb.top == chain::Top::InCa).map(|climb| climb.path);
+    // those that are sent were asked already
+    for seen in ca.iter().filter(|seen| !is_among(&sent, seen)) {
+        if way.as_ref().is_some_and(|way| is_among(way, seen)) {
+            single::server_auth(bench, seen, false);
+        }
+    }
+    let beside = also.iter().map(|seen| (seen, true));
+    for (seen, beside) in chain.iter().chain(ca).map(|seen| (seen, false)).chain(beside) {
+        let needed = !beside && way.as_ref().is_none_or(|way| is_among(way, seen));
+        single::times(bench, seen, request.now, needed);
+        single::critical(bench, seen, needed);
+        single::algorithms(bench, seen, is_among(&sent, seen));
+    }
+}
+
 fn judge_chain(bench: &mut Bench, request: &Request<'_>, chain: &[Seen<'_>], ca: &[Seen<'_>]) {
     let [leaf, others @ ..] = chain else { return };
     single::name(bench, leaf, request.hostname);
@@ -169,7 +121,7 @@ fn judge_chain(bench: &mut Bench, request: &Request<'_>, chain: &[Seen<'_>], ca:
     single::server_auth(bench, leaf, true);
     for seen in others {
         single::server_auth(bench, seen, false);
-        chain::may_sign(bench, seen, None);
+        chain::may_sign(bench, seen, Part::Sent, None);
     }
     let Some(climb) = chain::climb(chain, ca) else { return };
     if ca.is_empty() {
@@ -195,6 +147,7 @@ fn in_place<'a>(file: &str, ders: &'a Ders) -> Vec<Seen<'a>> {
             },
             der,
             certificate,
+            agent: agent::read(der),
         })
         .collect()
 }

@@ -108,6 +108,10 @@ rules! {
         "the certificate may be used by a server",
         "clients refuse a certificate whose extended key usage does not name serverAuth",
         "have it made anew with `extendedKeyUsage=serverAuth` and `keyUsage=digitalSignature`";
+    CRITICAL = "tls.critical":
+        "no certificate has a critical extension that agents do not know",
+        "Go, of which agents are made, refuses a certificate with a critical extension that it does not know, and name constraints of other kinds than DNS, address, e-mail and URI are one",
+        "have it made anew without this extension, or with the extension not marked critical";
     STRICT = "tls.strict":
         "an agent in mode strict would accept the certificate, with nothing but `tls.ca` to trust",
         "this tries the whole of it at once, also what has no rule of its own here, such as name constraints",

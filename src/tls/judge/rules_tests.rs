@@ -1,6 +1,7 @@
 //! What holds of all rules, and of the clocks of nodes.
 
 use super::*;
+use crate::tls::material::Files;
 
 #[test]
 fn a_good_set_passes_every_rule_that_has_something_to_look_at() {

@@ -6,13 +6,8 @@ use x509_parser::signature_algorithm::RsaSsaPssParams;
 
 use super::super::key::{KeyKind, certificate_key_kind};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::tls) enum Signed {
-    Yes,
-    No,
-    /// Names and key identifiers fit, but ring cannot compute with this algorithm.
-    CannotTell,
-}
+pub(in crate::tls) use super::super::agent::Signed;
+use super::super::agent::{self, Algorithm};
 
 /// Whether `issuer` signed `certificate`. ring verifies neither RSA below 2048 bits nor P-521, and x509-parser reports the first
 /// as a wrong signature: both are told apart here.
@@ -23,10 +18,19 @@ pub(in crate::tls) fn signed_by(certificate: &X509Certificate<'_>, issuer: &X509
     }
     match certificate.verify_signature(Some(issuer.public_key())) {
         Ok(()) => Signed::Yes,
-        Err(X509Error::SignatureUnsupportedAlgorithm) => by_key_identifier(certificate, issuer),
-        Err(_) if can_compute(&certificate_key_kind(issuer)) => Signed::No,
-        Err(_) => by_key_identifier(certificate, issuer),
+        Err(why) => match on_a_curve(certificate, issuer) {
+            Some(signed) => signed,
+            None if why == X509Error::SignatureUnsupportedAlgorithm => by_key_identifier(certificate, issuer),
+            None if can_compute(&certificate_key_kind(issuer)) => Signed::No,
+            None => by_key_identifier(certificate, issuer),
+        },
     }
+}
+
+/// What is signed with an EC key, by the library that knows all of Go's curves but P-224.
+fn on_a_curve(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> Option<Signed> {
+    let (below, above) = (agent::read(certificate.as_raw()).ok()?, agent::read(issuer.as_raw()).ok()?);
+    matches!(below.algorithm, Some(Algorithm::Ecdsa(_))).then(|| agent::signed_by(&below, &above))
 }
 
 pub(super) fn is_self_signed(certificate: &X509Certificate<'_>) -> bool {

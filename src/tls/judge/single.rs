@@ -1,13 +1,13 @@
 //! What can be said of one certificate by itself.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 
+use super::super::agent::covers;
 use super::super::certificate::{alternative_names, days_between, shown, validity};
 use super::super::key::{KeyKind, certificate_key_kind};
 use super::rules::{
-    ENDS_SOON, EXPIRED, KEY_KIND, NAME, NODE_CLOCK, NOT_YET_VALID, SERVER_AUTH, TOO_LONG, WEAK_KEY, WEAK_SIGNATURE,
+    CRITICAL, ENDS_SOON, EXPIRED, KEY_KIND, NAME, NODE_CLOCK, NOT_YET_VALID, SERVER_AUTH, TOO_LONG, WEAK_KEY,
+    WEAK_SIGNATURE,
 };
 use super::signature::{is_self_signed, weak_digest};
 use super::{Bench, NodeClock, Seen};
@@ -16,9 +16,10 @@ use super::{Bench, NodeClock, Seen};
 pub(super) fn name(bench: &mut Bench, leaf: &Seen<'_>, hostname: &str) {
     let names = alternative_names(&leaf.certificate);
     let host = hostname.trim_end_matches('.').to_ascii_lowercase();
-    let hit = match host.parse::<IpAddr>() {
-        Ok(address) => names.iter().find(|name| name.parse::<IpAddr>() == Ok(address)),
-        Err(_) => names.iter().find(|name| covers(&name.to_ascii_lowercase(), &host)),
+    let hit = match &leaf.agent {
+        Ok(read) => read.extensions.names.as_ref().and_then(|names| names.covering(hostname)),
+        // why agents cannot read it is said elsewhere
+        Err(_) => names.iter().find(|name| covers(name, hostname)).cloned(),
     };
     if let Some(name) = hit {
         return bench.pass(&NAME, &leaf.subject, format!("`{name}` covers {hostname}"));
@@ -36,14 +37,6 @@ pub(super) fn name(bench: &mut Bench, leaf: &Seen<'_>, hostname: &str) {
         format!("made for {listed}; not for {hostname}")
     };
     bench.fail(&NAME, &leaf.subject, seen, format!("have it made anew with `{hostname}` as subject alternative name"));
-}
-
-/// RFC 9525: a wildcard stands for the whole leftmost label and for one label only.
-fn covers(name: &str, host: &str) -> bool {
-    match name.strip_prefix("*.") {
-        Some(parent) => host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent),
-        None => name == host,
-    }
 }
 
 fn reaches_too_deep(name: &str, host: &str) -> bool {
@@ -108,21 +101,41 @@ pub(super) fn node_clocks(bench: &mut Bench, all: &[&Seen<'_>], clocks: &[NodeCl
     }
 }
 
+/// What Go must know and does not. A CA that the certificate does not lead to (`needed` is false) is passed over.
+pub(super) fn critical(bench: &mut Bench, seen: &Seen<'_>, needed: bool) {
+    let Ok(read) = &seen.agent else { return };
+    let Some(id) = read.extensions.unhandled.first() else {
+        return bench.pass(&CRITICAL, &seen.subject, "agents know all that is critical in it".into());
+    };
+    let said = match id.as_str() {
+        "2.5.29.30" => "its name constraints are critical and of a kind that agents do not know".to_owned(),
+        "2.5.29.17" => "its alternative names are critical, and agents know none of them".to_owned(),
+        id => format!("its extension {id} is critical, and agents do not know it"),
+    };
+    if needed {
+        bench.fail(&CRITICAL, &seen.subject, said, String::new());
+    } else {
+        let fix = "agents pass over it, and the certificate does not need it: take it out of the file";
+        bench.warn(&CRITICAL, &seen.subject, said, fix.into());
+    }
+}
+
 /// Kind and size of the key, and the digest of the signature. A root's own signature convinces nobody, so its digest does not matter.
-pub(super) fn algorithms(bench: &mut Bench, seen: &Seen<'_>) {
+pub(super) fn algorithms(bench: &mut Bench, seen: &Seen<'_>, sent: bool) {
     let kind = certificate_key_kind(&seen.certificate);
     let subject = &seen.subject;
     match &kind {
         KeyKind::Rsa { bits } if *bits < 2048 => {
             bench.fail(&WEAK_KEY, subject, format!("an RSA key of {bits} bits"), String::new());
         }
+        // crypto/tls, handshake_client.go: what the server sends is asked, a root is not
+        KeyKind::Rsa { bits } if *bits > 8192 && sent => {
+            let said = format!("an RSA key of {bits} bits: agents refuse more than 8192");
+            bench.fail(&KEY_KIND, subject, said, String::new());
+        }
         KeyKind::Rsa { bits } if *bits > 8192 => {
-            bench.warn(
-                &KEY_KIND,
-                subject,
-                format!("an RSA key of {bits} bits, more than many clients compute with"),
-                String::new(),
-            );
+            let said = format!("an RSA key of {bits} bits, more than many clients compute with");
+            bench.warn(&KEY_KIND, subject, said, String::new());
         }
         KeyKind::Rsa { .. } => {
             bench.pass(&WEAK_KEY, subject, kind.to_string());
@@ -159,13 +172,15 @@ pub(super) fn server_auth(bench: &mut Bench, seen: &Seen<'_>, is_leaf: bool) {
         }
     };
     match extended {
+        Some(usage) if !usage.server_auth && !usage.any && is_leaf => {
+            let said = "its extended key usage does not name serverAuth";
+            return bench.fail(&SERVER_AUTH, subject, said.into(), String::new());
+        }
         Some(usage) if !usage.server_auth && !usage.any => {
-            return bench.fail(
-                &SERVER_AUTH,
-                subject,
-                "its extended key usage does not name serverAuth".into(),
-                String::new(),
-            );
+            let said =
+                "its extended key usage does not name serverAuth, and agents ask each CA on the way, the root too";
+            let fix = "take a CA without extended key usage, or have this one made anew without it";
+            return bench.fail(&SERVER_AUTH, subject, said.into(), fix.into());
         }
         None if is_leaf => {
             let seen = "it has no extended key usage: agents accept that, Apple's systems do not";
@@ -192,25 +207,4 @@ pub(super) fn day(at: Timestamp) -> String {
 
 fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wildcard_covers_exactly_one_label() {
-        for (name, host, wanted) in [
-            ("rancher.example.com", "rancher.example.com", true),
-            ("*.example.com", "rancher.example.com", true),
-            ("*.example.com", "a.rancher.example.com", false),
-            ("*.example.com", "example.com", false),
-            ("*.example.com", ".example.com", false),
-            ("r*.example.com", "rancher.example.com", false),
-            ("*", "rancher", false),
-            ("", "", true),
-        ] {
-            assert_eq!(covers(name, host), wanted, "{name} {host}");
-        }
-    }
 }

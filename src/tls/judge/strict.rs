@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
+use super::super::agent::{AgentCertificate, Refused, Trial, try_out};
 use super::super::certificate::shown;
-use super::chain::climb;
 use super::rules::{
-    CA_MISMATCH, CHAIN_INCOMPLETE, EXPIRED, NAME, NOT_A_CA, NOT_YET_VALID, PATH_LENGTH, SERVER_AUTH, STRICT,
-    WEAK_SIGNATURE,
+    CA_MISMATCH, CHAIN_INCOMPLETE, CRITICAL, EXPIRED, KEY_KIND, NAME, NOT_A_CA, NOT_YET_VALID, PATH_LENGTH,
+    SERVER_AUTH, STRICT, WEAK_SIGNATURE,
 };
 use super::{Bench, Grade, Judgement, Seen};
 
@@ -22,9 +22,6 @@ pub(super) fn strict(
     now: Timestamp,
 ) {
     let Some(leaf) = chain.first().filter(|_| !ca.is_empty()) else { return };
-    if ca.iter().any(|ca| ca.der == leaf.der) {
-        return;
-    }
     // named by their own findings; and webpki asks no root for its end, its path length or its right to sign, as Go does
     let mut against: Vec<&str> =
         bench.judgements.iter().filter(|found| refuses(found)).map(|found| found.rule.id).collect();
@@ -32,14 +29,26 @@ pub(super) fn strict(
     if !against.is_empty() {
         return bench.fail(&STRICT, file, format!("it would be refused: {}", against.join(", ")), String::new());
     }
-    if climb(chain, ca).is_some_and(|climb| climb.uncertain) {
-        let seen = "it could not be tried here: a signature on the way cannot be computed";
-        return bench.warn(&STRICT, file, seen.into(), "see the other findings".into());
+    match try_as_agent(chain, ca, hostname, now) {
+        Err(seen) => return bench.fail(&STRICT, file, format!("it would be refused: {seen}"), String::new()),
+        Ok(false) => {
+            let seen = "it could not be tried here: a signature on the way cannot be computed";
+            return bench.warn(&STRICT, file, seen.into(), "see the other findings".into());
+        }
+        // webpki takes no certificate that is its own CA; agents do
+        Ok(true) if ca.iter().any(|ca| ca.der == leaf.der) => {
+            return bench.pass(&STRICT, file, format!("it would be accepted for {hostname}"));
+        }
+        Ok(true) => {}
     }
     match try_strictly(chain, ca, hostname, now) {
         Ok(()) => bench.pass(&STRICT, file, format!("it would be accepted for {hostname}")),
         Err(Untried::Refused(why)) => {
-            bench.fail(&STRICT, file, format!("it would be refused: {}", shown(&why)), String::new())
+            let said = format!(
+                "agents would accept it, but cowhand's own look from outside, and other clients that are as strict, would not: {}",
+                shown(&why)
+            );
+            bench.fail(&STRICT, file, said, String::new());
         }
         Err(Untried::Impossible(why)) => {
             bench.warn(
@@ -52,9 +61,25 @@ pub(super) fn strict(
     }
 }
 
+fn read_by_agent<'a>(all: &[Seen<'a>]) -> Result<Vec<AgentCertificate<'a>>, String> {
+    all.iter().map(|seen| seen.agent.clone().map_err(|why| format!("{}: {why}", seen.subject))).collect()
+}
+
+/// By the rules of Go, of which agents are made; `false` where a signature cannot be computed here.
+fn try_as_agent(chain: &[Seen<'_>], ca: &[Seen<'_>], hostname: &str, now: Timestamp) -> Result<bool, String> {
+    let (sent, roots) = (read_by_agent(chain)?, read_by_agent(ca)?);
+    let Some((leaf, sent)) = sent.split_first() else { return Ok(true) };
+    try_out(&Trial { leaf, sent, roots: &roots, hostname, now }).map_err(|Refused { der, why }| {
+        let at = chain.iter().chain(ca).find(|seen| seen.der == der).map_or("it", |seen| seen.subject.as_str());
+        format!("{at}: {}", shown(&why.to_string()))
+    })
+}
+
 /// Faults that Go's verification stops at.
 fn refuses(found: &Judgement) -> bool {
     let stops = [
+        &KEY_KIND,
+        &CRITICAL,
         &NAME,
         &CHAIN_INCOMPLETE,
         &CA_MISMATCH,

@@ -1,7 +1,7 @@
 //! Which ingress controller serves the class, and so whose objects and words are written.
 
 use super::Refusal;
-use crate::inventory::{Engine, Ingress, IngressProvider, Inventory};
+use crate::inventory::{Ingress, IngressProvider, Inventory};
 
 /// Which ingress controller objects are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +18,11 @@ impl Controller {
         match inventory.ingress.provider {
             IngressProvider::Nginx => Controller::Nginx,
             IngressProvider::Traefik => Controller::Traefik,
-            IngressProvider::Existing => match (&inventory.ingress.controller, &inventory.engine) {
+            IngressProvider::Existing => match (&inventory.ingress.controller, inventory.engine.is_shared()) {
                 (Some(seen), _) => by_its_name(seen),
-                (None, Engine::Existing(_)) => Controller::Unseen,
+                (None, true) => Controller::Unseen,
                 // RKE's cluster may not be there yet; the name of the class is all that is known
-                (None, Engine::Rke(_)) => match inventory.ingress.class.as_str() {
+                (None, false) => match inventory.ingress.class.as_str() {
                     "nginx" => Controller::Nginx,
                     "traefik" => Controller::Traefik,
                     _ => Controller::Unknown,

@@ -14,7 +14,7 @@ memory_build, memory_run = 5 * GiB, 4 * GiB
 watches = 1024   # inotify instances; a node with a cluster takes about 15
 
 # what cargo's tests take that need no lab (`tests/run fast`), and what the lab takes beside them
-test_packages = ["openssh-client", "openssh-server", "openssl", "busybox", "dash", "jq", "procps", "gcc", "libc6-dev", "ca-certificates", "curl", "git"]
+test_packages = ["openssh-client", "openssh-server", "openssl", "busybox", "dash", "mount", "jq", "procps", "gcc", "libc6-dev", "ca-certificates", "curl", "git"]
 lab_packages = ["docker.io", "mmdebstrap", "debian-archive-keyring", "dnsmasq-base", "haproxy", "nginx", "libnginx-mod-stream", "keepalived", "socat",
                 "libcap2-bin", "iproute2", "etcd-server"]
 # installed where the distribution has it (Debian 13 has not); only the story `vagrant` takes it

@@ -22,6 +22,10 @@ while [ -e /run/looked-at ] && [ $rounds -lt 4000 ]; do
 done"""
 
 
+# How long a control is there to be seen (seconds): at load 35 a node's first look began after more than three.
+HELD = 20
+
+
 class Sampler:
     """Looks at all processes of the laptop (the nodes' words are among them: they are containers on it) and, from inside, of each node."""
 
@@ -59,7 +63,7 @@ class Sampler:
         for place in ("laptop", *self.s.nodes):
             word, variable = secrets.token_hex(16), secrets.token_hex(16)
             self.controls[place] = (word, variable)
-            script = f"CANARY={variable} sh -c 'sleep 3; :' {word}"
+            script = f"CANARY={variable} sh -c 'sleep {HELD}; :' {word}"
             if place == "laptop":
                 self.s.start("sh", "-c", script)
             else:
@@ -201,7 +205,7 @@ def no_secret_is_anywhere(s, wanted, said, kube=None, but=(), in_releases=(), el
     folder = s.inventory.parent
     kube = kube or (lambda *words, **how: s.kubectl(s.inventory, *words, **how))
     places = dict(said)
-    for words in (["plan"], ["status", "--output", "json"], ["up", "--output", "json"], ["certs", "--output", "json"]):
+    for words in (["plan", "-v"], ["status", "--output", "json"], ["up", "--output", "json"], ["certs", "--output", "json"]):
         done = s.cow(*words, inventory=s.inventory, env=env).must()
         places[f"what {words[0]} says"] = done.out + done.err
     places.update(files_of(folder, *but))

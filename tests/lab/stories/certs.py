@@ -82,7 +82,7 @@ def another_leaf_restarts_nothing(s):
     s.old.new_leaf()
     pods = s.kubectl(s.inventory, "-n", NAMESPACE, "get", "pods", "-l", "app=rancher", "-o", "name")
     plan = s.cow("plan", inventory=s.inventory).must()
-    plan.says("create secret cattle-system/tls-rancher-ingress", "1 step would change something")
+    plan.says("~ replace secret cattle-system/tls-rancher-ingress", "0 to add, 1 to change, 0 to remove")
     note = changed(s, [s.old.root])
     assert pods == s.kubectl(s.inventory, "-n", NAMESPACE, "get", "pods", "-l", "app=rancher", "-o", "name"), "pods were restarted"
     leaf = company.openssl("x509", "-in", s.old.folder / "leaf.pem")

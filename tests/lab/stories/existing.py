@@ -45,7 +45,8 @@ def neighbours(s):
     ours = {"cattle-system", "cert-manager"}
     # A cert-manager that cowhand installs has its leader election there.
     leaders = {k for k in everything(s) if k[1] == "kube-system" and "cert-manager" in k[2]}
-    objects = {k: v for k, v in everything(s).items() if k[1] and k[1] not in ours and k not in leaders}
+    mark = {("ConfigMap", "kube-system", "cowhand")}
+    objects = {k: v for k, v in everything(s).items() if k[1] and k[1] not in ours and k not in leaders | mark}
     pods = json.loads(kube(s, "get", "pods", "-A", "-o", "json"))["items"]
     restarts = {p["metadata"]["name"]: sum(c["restartCount"] for c in p["status"].get("containerStatuses", []))
                 for p in pods if p["metadata"]["namespace"] not in ours}
@@ -106,6 +107,8 @@ def bare_rke_builds_a_cluster(s):
 
 def others_move_in(s):
     helm(s, "install", "traefik", Path(s.environment["LAB_CHARTS"]) / "traefik", "-n", "traefik", "--create-namespace", "-f", FILES / "traefik.yml", "--wait", "--timeout", "4m")
+    # Helm's --wait is content with maxUnavailable pods of a DaemonSet missing; the next step counts them all.
+    kube(s, "-n", "traefik", "rollout", "status", "daemonset/traefik", "--timeout=180s")
     kube(s, "apply", "-f", FILES / "neighbours.yml")
     kube(s, "-n", "theirs", "rollout", "status", "deployment/theirs", "--timeout=180s")
     with visitor(s) as client:
@@ -166,8 +169,8 @@ def check_is_green_and_touches_nothing(s):
 
 def plan_says_all_and_changes_nothing(s):
     before, files = everything(s), fingerprint(s.folder)
-    done = s.cow("plan", inventory=s.inventory).must()
-    done.says("helm upgrade --install rancher", "helm upgrade --install cert-manager", "secret cattle-system/tls-ca", "ingressClassName: traefik", "left as it is").never_says("rke", "PRIVATE KEY", "upgrade --install traefik")
+    done = s.cow("plan", "-v", inventory=s.inventory).must()
+    done.says("helm upgrade --install rancher", "helm upgrade --install cert-manager", "secret cattle-system/tls-ca", "ingressClassName: traefik", "the existing cluster itself is not changed").never_says("rke", "PRIVATE KEY", "upgrade --install traefik")
     now = everything(s)
     assert not differences(before, now), differences(before, now)
     assert fingerprint(s.folder) == files, "plan wrote into the workspace"
@@ -295,10 +298,49 @@ def a_second_laptop_is_refused_until_the_first_is_gone(s):
     return f"a dead run's lock was free after {waited:.0f} s"
 
 
+def the_pinned_cluster_is_meant_wherever_the_context_has_moved_on_to(s):
+    pin, kubeconfig = s.folder / ".cowhand" / "identity" / "shared.pin.json", s.folder / "theirs.yml"
+    pinned, text, before = pin.read_text(), kubeconfig.read_text(), everything(s)
+    assert json.loads(pinned)["cluster"] == kube(s, "get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"), pinned
+    context = json.loads(pinned)["context"]
+    # Another context, in which nobody answers, is current now.
+    user = re.search(r"user: \"?([^\s\"]+)", text[text.index("contexts:"):])[1]
+    moved = text.replace("contexts:\n", f"contexts:\n- context: {{cluster: elsewhere, user: {user}}}\n  name: elsewhere\n", 1)
+    moved = moved.replace("clusters:\n", "clusters:\n- cluster: {server: 'https://127.0.0.1:6444'}\n  name: elsewhere\n", 1)
+    moved = re.sub(r"current-context: .*", "current-context: elsewhere", moved)
+    kubeconfig.write_text(moved)
+    for words in (["check"], ["plan"], ["up", "--output", "plain"], ["status"], ["verify"]):
+        s.cow(*words, inventory=s.inventory).must().says(f"(context {context})").never_says("6444")
+    kubeconfig.write_text(text)
+    # The same context leads to another cluster: as if this one were not the first one's.
+    pin.write_text(pinned.replace(json.loads(pinned)["cluster"], "00000000-0000-0000-0000-000000000000"))
+    for words in (["check"], ["plan"], ["up", "--output", "plain"], ["status"], ["verify"], ["down", "--yes", "shared"]):
+        s.cow(*words, inventory=s.inventory).must(5).says("00000000-0000-0000-0000-000000000000", json.loads(pinned)["cluster"], json.loads(pinned)["server"])
+    pin.write_text(pinned)
+    assert not differences(before, everything(s)), differences(before, everything(s))
+
+
+def a_mark_of_another_workspace_is_refused_until_its_uid_is_said(s):
+    uid = (s.folder / ".cowhand" / "identity" / "shared.uid").read_text().strip()
+    lost = s.work / "laptop3"
+    shutil.copytree(s.folder, lost, symlinks=True, ignore=shutil.ignore_patterns("identity"))
+    inventory, before = lost / "shared.yml", everything(s)
+    s.cow("down", "--yes", "shared", inventory=inventory).must(5).says("nothing proves which cluster is meant")
+    context = json.loads((s.folder / ".cowhand" / "identity" / "shared.pin.json").read_text())["context"]
+    inventory.write_text(inventory.read_text().replace("./theirs.yml", f"./theirs.yml, context: {context}"))
+    for words in (["check"], ["plan"], ["up", "--output", "plain"], ["down", "--yes", "shared"]):
+        s.cow(*words, inventory=inventory).must(5).says(f"--take-over {uid}")
+    s.cow("plan", "--take-over", uid, inventory=inventory).must().says("nothing would be changed")
+    s.cow("up", "--take-over", uid, "--output", "plain", inventory=inventory).must()
+    s.cow("up", "--output", "plain", inventory=inventory).must()
+    assert not differences(before, everything(s)), differences(before, everything(s))
+
+
 def down_leaves_what_it_did_not_make(s):
-    s.cow("down", inventory=s.inventory).must(2).says("--yes shared")
+    s.cow("down", inventory=s.inventory).must(2).says("nobody is there to ask", "`--yes` with the name")
     s.cow("down", "--yes", "bare", inventory=s.inventory).must(2)
-    done = s.cow("down", "--yes", "shared", "--output", "plain", inventory=s.inventory).must().says("the cluster stays")
+    done = s.cow("down", "--yes", "shared", "--output", "plain", inventory=s.inventory).must()
+    done.says("the cluster stays", "this removes Rancher rancher.lab.test", ":6443 (context ")
     left = everything(s)
     gone, new = s.before.keys() - left.keys(), {k for k in left.keys() - s.before.keys()}
     assert not gone, f"down took away: {sorted(gone)}"
@@ -353,10 +395,36 @@ def what_an_older_rancher_left_is_found(s):
     s.cow("check", inventory=s.inventory).must()
 
 
+def what_others_use_stays(s):
+    helm(s, "uninstall", "traefik", "-n", "traefik", "--wait")
+    helm(s, "uninstall", "issuers", "-n", "security", "--wait")
+    kube(s, "delete", "namespace", "traefik", "security", "--ignore-not-found")
+    kube(s, "-n", "theirs", "delete", "ingress/theirs")
+    own = 'ingress: {provider: traefik, chart: {path: "${LAB_CHARTS}/traefik"}, values: {image: {repository: lab/traefik, tag: v3.6.0}}}\n'
+    s.inventory.write_text(s.inventory.read_text().replace("cert_manager:", f"{own}cert_manager:", 1))
+    s.cow("up", "--output", "plain", inventory=s.inventory).must()
+    kube(s, "apply", "-f", FILES / "users.yml")
+    kube(s, "-n", "theirs", "wait", "--for=condition=Ready", "certificate/theirs", "--timeout=60s")
+    answers = lambda: all(s.run("curl", "-s", "-H", "Host: route.lab.test", f"http://{address}/health").out == "OK" for address in s.nodes.values())
+    until(30, answers)
+    done = s.cow("down", "--yes", "shared", "--output", "plain", inventory=s.inventory).must()
+    done.says("traefik is kept: others use it: ingressroute theirs/route", "cert-manager is kept: others use it: certificate theirs/theirs")
+    assert answers(), "the route of the neighbours does not answer any more"
+    kube(s, "-n", "theirs", "delete", "secret/theirs-tls")
+    until(60, lambda: kube(s, "-n", "theirs", "get", "secret", "theirs-tls", "--ignore-not-found", "-o", "name").strip())
+    kube(s, "delete", "-f", FILES / "users.yml")
+    until(60, lambda: not kube(s, "-n", "theirs", "get", "certificaterequests", "-o", "name").strip())
+    s.cow("down", "--yes", "shared", "--output", "plain", inventory=s.inventory).must().says("gone").never_says("traefik is kept", "cert-manager is kept")
+    left = [k for k in everything(s) if k[1] in ("traefik", "cert-manager") or k == ("ConfigMap", "kube-system", "cowhand")]
+    assert not left, left
+
+
 STEPS = [
     bare_rke_builds_a_cluster, others_move_in, a_kubeconfig_that_cannot_be_used_is_named_with_its_remedy, each_right_that_is_missing_is_named,
     check_is_green_and_touches_nothing, plan_says_all_and_changes_nothing, up_arrives_and_nobody_notices, a_browser_with_only_the_ca_trusts_every_node,
     verify_status_and_kubeconfig_agree, up_again_changes_nothing, given_nodes_are_looked_at_and_walked_from,
     a_named_class_is_used_and_no_ingress_comes_beside_it, no_secret_is_anywhere, a_second_laptop_is_refused_until_the_first_is_gone,
+    the_pinned_cluster_is_meant_wherever_the_context_has_moved_on_to, a_mark_of_another_workspace_is_refused_until_its_uid_is_said,
     down_leaves_what_it_did_not_make, somebodys_cert_manager_and_objects_stay, a_rancher_of_somebody_else_is_left_alone, what_an_older_rancher_left_is_found,
+    what_others_use_stays,
 ]

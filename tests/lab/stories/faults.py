@@ -174,6 +174,17 @@ def a_node_that_falls_silent_while_rke_runs(s):
     return told
 
 
+def a_node_that_shuts_down_while_rke_runs(s):
+    """It ends its containers, and with them what rke is at, before its sshd is gone."""
+    child, name = patient_up(s, "shut-down"), list(s.nodes)[2]
+    reaches(s, child, 180, rke_says(13))
+    s.lab("node", name, "stop")
+    try:
+        return ends(s, child, (4,), f"the connection to {name} ", "run the same command again")
+    finally:
+        s.lab("node", name, "start")
+
+
 def ssh_ends_on_all_nodes_while_helm_works(s):
     child = patient_up(s, "no-sshd")
     reaches(s, child, 400, stage_begins("ingress"))
@@ -225,6 +236,6 @@ def the_next_run_arrives(s):
 
 STEPS = [
     machines_and_a_small_disk, a_full_disk_at_the_start_is_refused_before_anything, a_disk_that_fills_up_while_rke_runs,
-    a_state_cut_off_by_that_disk_is_mended, a_node_that_falls_silent_while_rke_runs, ssh_ends_on_all_nodes_while_helm_works,
+    a_state_cut_off_by_that_disk_is_mended, a_node_that_falls_silent_while_rke_runs, a_node_that_shuts_down_while_rke_runs, ssh_ends_on_all_nodes_while_helm_works,
     all_nodes_freeze_while_objects_are_applied, a_disk_that_fills_up_while_helm_works, the_next_run_arrives,
 ]

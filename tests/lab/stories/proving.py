@@ -53,7 +53,7 @@ def proved(s, cell):
     """`up`, and everything that has to hold afterwards; a second `up` has nothing to do."""
     write(s, cell)
     env = {"SSL_CERT_FILE": str(cell.system)} if cell.system else {}
-    plan = s.cow("plan", inventory=s.inventory, env=env).must()
+    plan = s.cow("plan", "-v", inventory=s.inventory, env=env).must()
     with canary.Sampler(s) if cell.watched else contextlib.nullcontext() as sampler:
         up = s.cow("up", "--output", "json", inventory=s.inventory, env=env).must()
     s.sampler = sampler

@@ -75,7 +75,7 @@ def plan_says_all_and_changes_nothing(s):
         (home / folder).mkdir(parents=True)
     elsewhere = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": "", "XDG_STATE_HOME": "", "TMPDIR": str(home / "tmp")}
     before, files = s.on_nodes(SILENT), fingerprint(s.folder)
-    done = s.cow("plan", inventory=s.inventory, env=elsewhere).must()
+    done = s.cow("plan", "-v", inventory=s.inventory, env=elsewhere).must()
     done.says("rke up", "kubernetes_version: v1.32.2-rancher1-1", "helm upgrade --install traefik", "secret cattle-system/tls-ca", "agentTLSMode")
     assert "PRIVATE KEY" not in done.out + done.err
     assert before == s.on_nodes(SILENT), "plan left something on a node"
@@ -130,7 +130,7 @@ def verify_and_status_agree(s):
     assert len(subjects) >= 4, f"three nodes and the DNS name: {subjects}"
     agents = {f["subject"] for f in findings if f["check"] == "agent.connect"}
     assert len(agents) == 3 + 9, f"an agent's way from here and from each node, to each address: {agents}"
-    s.cow("status", inventory=s.inventory).must().says("etcd", "cert-manager", "rancher", "days")
+    s.cow("status", "--fail", inventory=s.inventory).must().says("etcd", "cert-manager", "rancher", "days", "certificates, ", "no problem was found")
 
 
 def a_name_that_leads_elsewhere_is_named(s):
@@ -162,9 +162,41 @@ def up_again_changes_nothing(s):
     before, versions = logs(), s.kubectl(s.inventory, "get", "deploy,ds,secret,ingress", "-A", "-o", "jsonpath={range .items[*]}{.metadata.uid} {.metadata.generation}{'\\n'}{end}")
     done = s.cow("up", "--output", "plain", inventory=s.inventory).must()
     assert logs() == before, "rke was run"
+    done.says("as in the last run; -v shows them").never_says("rke.end-of-life")
     after = s.kubectl(s.inventory, "get", "deploy,ds,secret,ingress", "-A", "-o", "jsonpath={range .items[*]}{.metadata.uid} {.metadata.generation}{'\\n'}{end}")
     assert versions == after, "an object was changed"
     return f"{done.seconds:.1f} s"
+
+
+def rancher_all_on_one_node_is_spread(s):
+    """As after an `rke up` that brought Rancher's pods while only one node took any: nobody moves them later."""
+    def on():
+        pods = json.loads(s.kubectl(s.inventory, "-n", "cattle-system", "get", "pods", "-l", "app=rancher", "-o", "json"))["items"]
+        return sorted(p["spec"]["nodeName"] for p in pods if "deletionTimestamp" not in p["metadata"])
+    first, *others = s.nodes
+    rancher = ["-n", "cattle-system", "rollout"]
+    s.kubectl(s.inventory, "cordon", *others)
+    try:
+        s.kubectl(s.inventory, *rancher, "restart", "deploy/rancher")
+        s.kubectl(s.inventory, *rancher, "status", "deploy/rancher", "--timeout=180s")
+        until(60, lambda: on() == [first] * 3)
+        # No other node takes pods: it is as good as it can be.
+        s.cow("plan", inventory=s.inventory).must().never_says("restart cattle-system/rancher")
+    finally:
+        s.kubectl(s.inventory, "uncordon", *others)
+    s.cow("verify", "--output", "plain", inventory=s.inventory).must(7).says("outside.replicas", f"on {first}, while 3 nodes")
+    s.cow("plan", inventory=s.inventory).must().says(f"restart cattle-system/rancher: all its replicas are on {first}")
+    log = s.work / "ping.log"
+    ask = f"curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}\\n' --resolve rancher.lab.test:443:{s.nodes[first]} https://rancher.lab.test/ping"
+    asking = s.start("sh", "-c", f"while sleep 0.3; do {ask}; done", log=log)
+    done = s.cow("up", "--output", "plain", inventory=s.inventory).must()
+    s.kill(asking)
+    answers = log.read_text().split()
+    unanswered = [pair for pair in zip(answers, answers[1:]) if "200" not in pair]
+    assert len(answers) > 3 and not unanswered, f"the page was away: {answers}"
+    assert len(set(on())) > 1, on()
+    s.cow("plan", inventory=s.inventory).must().never_says("restart cattle-system/rancher")
+    return f"{done.seconds:.0f} s, then on {', '.join(on())}; {answers.count('200')} of {len(answers)} pings answered meanwhile"
 
 
 def cluster_yml_serves_plain_rke(s):
@@ -263,11 +295,25 @@ def helm_adopts_the_addon(s):
     s.cow("verify", inventory=s.inventory).must()
 
 
+def down_spares_what_is_not_the_clusters(s):
+    """A container under a name that rke removes by, and a disk in a folder that it empties with all that is mounted there."""
+    name, disk = next(iter(s.nodes)), "/var/lib/etcd/my disk"
+    s.node(name, "docker tag \"$(docker images --format '{{.Repository}}:{{.Tag}}' | grep -m 1 pause)\" somebody/web:1; "
+                 f"docker create --name rke-log-cleaner somebody/web:1; mkdir '{disk}'; mount -t tmpfs disk '{disk}'; touch '{disk}/canary'")
+    s.cow("check", inventory=s.inventory).must(5).says("rke-log-cleaner (image somebody/web:1) is not RKE's")
+    s.cow("down", "--yes", "lab", inventory=s.inventory).must(5).says("docker rename rke-log-cleaner", "nothing was touched")
+    s.node(name, "docker rename rke-log-cleaner mine")
+    s.cow("down", "--yes", "lab", inventory=s.inventory).must(5).says(f"{disk} is mounted in /var/lib/etcd", "nothing was touched")
+    s.cow("verify", inventory=s.inventory).must()
+    s.node(name, f"[ -e '{disk}/canary' ] && umount '{disk}' && rmdir '{disk}'")
+
+
 def down_leaves_nothing(s):
-    s.cow("down", inventory=s.inventory).must(2).says("--yes lab")
+    s.cow("down", inventory=s.inventory).must(2).says("nobody is there to ask", "`--yes` with the name")
     s.cow("down", "--yes", "other", inventory=s.inventory).must(2)
     s.kubectl(s.inventory, "get", "nodes")
     done = s.cow("down", "--yes", "lab", "--output", "plain", inventory=s.inventory).must()
+    s.node(next(iter(s.nodes)), "docker rm mine && docker rmi somebody/web:1")
     for name in s.nodes:
         left = s.node(name, "docker ps -aq; find /etc/kubernetes /var/lib/etcd /var/lib/kubelet /etc/cni /opt/cni /var/lib/rancher -mindepth 1 2>/dev/null; "
                       "grep /var/lib/kubelet/ /proc/mounts; iptables-save | grep -c KUBE- || true")
@@ -280,6 +326,6 @@ STEPS = [
     machines_are_there, init_writes_an_inventory_that_checks, check_sees_three_good_machines_and_touches_nothing,
     check_names_what_is_wrong_and_where, plan_says_all_and_changes_nothing, up_arrives,
     a_browser_with_only_the_ca_trusts_every_node, the_cluster_is_highly_available, verify_and_status_agree, a_name_that_leads_elsewhere_is_named,
-    rke_never_logged_in_itself, up_again_changes_nothing, cluster_yml_serves_plain_rke, no_secret_is_anywhere, a_second_run_is_refused_while_one_goes_on,
-    a_lost_state_is_never_built_over, a_lost_folder_comes_back_and_no_new_ca_is_made, a_state_cut_short_by_a_full_disk_is_put_back, helm_adopts_the_addon, down_leaves_nothing,
+    rke_never_logged_in_itself, up_again_changes_nothing, rancher_all_on_one_node_is_spread, cluster_yml_serves_plain_rke, no_secret_is_anywhere, a_second_run_is_refused_while_one_goes_on,
+    a_lost_state_is_never_built_over, a_lost_folder_comes_back_and_no_new_ca_is_made, a_state_cut_short_by_a_full_disk_is_put_back, helm_adopts_the_addon, down_spares_what_is_not_the_clusters, down_leaves_nothing,
 ]

@@ -45,19 +45,23 @@ class Ended:
         return [e for e in found if kind in (None, e.get("event"))]
 
 
+def built():
+    """The binary that COWHAND names, or one that is built now."""
+    if named := os.environ.get("COWHAND"):
+        return Path(named)
+    told = subprocess.run(["cargo", "build", "--locked", "--bin", "cowhand", "--message-format=json"], cwd=checkout, stdout=subprocess.PIPE, text=True, check=True)
+    return Path(next(m["executable"] for m in map(json.loads, told.stdout.splitlines()) if m.get("executable")))
+
+
 class Scene:
     def __init__(self):
-        self.cowhand = Path(os.environ.get("COWHAND") or self._build())
+        self.cowhand = built()
         self.work = Path(tempfile.mkdtemp(prefix="cowhand-story-"))
         self.environment = dict(os.environ)
         self.lab_command = lab_folder / "lab"
         self.children = []
         self.mounts = []
         self.failed = False
-
-    def _build(self):
-        told = subprocess.run(["cargo", "build", "--locked", "--bin", "cowhand", "--message-format=json"], cwd=checkout, stdout=subprocess.PIPE, text=True, check=True)
-        return next(m["executable"] for m in map(json.loads, told.stdout.splitlines()) if m.get("executable"))
 
     def tell(self, story):
         """Plays the story's STEPS in order; returns how many passed and failed."""
@@ -89,8 +93,6 @@ class Scene:
             return
         self._unmount()
         shutil.rmtree(self.work)
-        if os.environ.get("CI") == "true":
-            self.lab("down")
 
     def mount(self, name, size):
         """A small disk of its own in the story's folder; gone with the scene, its content kept when the story failed."""

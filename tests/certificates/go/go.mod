@@ -1,0 +1,3 @@
+module cowhand.test/agent
+
+go 1.24
