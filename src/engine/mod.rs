@@ -4,6 +4,7 @@
 //! inventory's own reader matches on an engine.
 
 pub mod change;
+pub mod member_rule;
 pub mod rke;
 pub mod rules;
 
