@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::context::and_list;
-use super::members::{Known, at_any, node_name};
+use super::members::{Known, at_any};
 use super::{Answer, Check, Context};
+use crate::engine::member_rule::{self, Answer as MemberAnswer, MemberChange};
 use crate::facts::etcd::{Member, host, members};
 use crate::facts::{ContainerState, EtcdAsked, StateFile, StateNode};
 use crate::inventory::Node;
@@ -41,7 +42,7 @@ impl Expected {
     }
 
     fn of_member(member: &Member) -> Expected {
-        Expected { name: node_name(member), addresses: member.addresses.clone() }
+        Expected { name: member.node(), addresses: member.addresses.clone() }
     }
 
     fn is_at(&self, address: &str) -> bool {
@@ -53,7 +54,7 @@ impl Expected {
     }
 
     fn is_member(&self, member: &Member) -> bool {
-        node_name(member) == self.name || member.addresses.iter().any(|address| self.is_at(address))
+        member.node() == self.name || member.addresses.iter().any(|address| self.is_at(address))
     }
 }
 
@@ -152,27 +153,42 @@ fn one_change(context: &Context) -> Vec<Answer> {
         several => Some(format!("{} {verb}", and_list(several))),
     };
     let told = and_list([names("join", &joined), names("leave", &left)].into_iter().flatten());
-    let ill = || {
-        let all = context.members.map(|seen| seen.etcd.as_slice()).unwrap_or_default();
-        let all = etcd_members(&context.inventory.nodes, &context.workspace.state, all);
-        let ill =
-            all.into_iter().filter(|one| !one.healthy && !joined.contains(&one.name) && !left.contains(&one.name));
-        ill.map(|one| one.name).collect::<Vec<_>>()
-    };
-    vec![match joined.len() + left.len() {
-        0 => Answer::pass("nobody joins or leaves"),
-        1 => match ill() {
-            ill if ill.is_empty() => Answer::pass(told),
-            ill => Answer::fail(
-                format!("{told} while {} is down", and_list(&ill)),
-                format!("take the change back, let `cowhand up` mend {} first, then make it again", and_list(&ill)),
-            ),
-        },
-        _ => Answer::fail(
+    vec![match (joined.as_slice(), left.as_slice()) {
+        ([], []) => Answer::pass("nobody joins or leaves"),
+        ([node], []) => allowed(context, told, MemberChange::Join { node: node.clone() }),
+        ([], [node]) => allowed(context, told, MemberChange::Leave { node: node.clone() }),
+        (_, []) => Answer::fail(
             format!("{told}, in one run"),
             "change the role etcd of one node at a time: take the others back, run `cowhand up`, then the next one",
         ),
+        (joined, [first, ..]) => {
+            let then = if joined.is_empty() { String::new() } else { "; `cowhand up` then lets the other join".into() };
+            Answer::fail(format!("{told}, in one run"), format!("`cowhand node remove {first}` first{then}"))
+        }
     }]
+}
+
+/// What the member rule says to this one change.
+fn allowed(context: &Context, told: String, change: MemberChange) -> Answer {
+    let asked = context.members.map(|seen| seen.etcd.as_slice()).unwrap_or_default();
+    let answer = match member_rule::seen(asked) {
+        Ok(members) => member_rule::judge(&members, &change),
+        Err(unseen) => {
+            let fix =
+                "`docker logs --tail 50 etcd` on an etcd node tells why; `cowhand up` starts an etcd that stopped";
+            return Answer::unknown("who is a member of etcd", &unseen, fix);
+        }
+    };
+    let node = change.node();
+    let first = match &answer {
+        MemberAnswer::Go => return Answer::pass(told),
+        MemberAnswer::WaitFor { nodes, .. } => format!(
+            "take the change back, let `cowhand up` mend {0} or take {0} out with `cowhand node remove`, then make it again",
+            and_list(nodes)
+        ),
+        MemberAnswer::Person { .. } => format!("take the change of {node} back; `cowhand status` names the members"),
+    };
+    Answer::fail(format!("{told}: {answer}"), first)
 }
 
 /// Names of the nodes that would become a member, and of those that would stop being one. What etcd lists counts; where it

@@ -12,7 +12,7 @@ pub const MEMBERS: Check = Check {
     id: "cluster.members",
     what: "every node of the state, every Node of the API and every etcd member is in the inventory",
     why: "rke forgets a node that left the inventory and cleans nothing: its kubelet, API server and etcd go on with valid keys of the cluster",
-    fix: "put the node back into the inventory, or remove it by hand as the finding says",
+    fix: "`cowhand node remove NAME` takes it out of the cluster; or put it back into the inventory",
     run: known,
     offline: false,
 };
@@ -66,7 +66,7 @@ impl<'a> Known<'a> {
         }
         for member in self.etcd.iter().flatten().copied() {
             let is_at = |address: &str| member.addresses.iter().any(|one| one == address);
-            let name = node_name(member);
+            let name = member.node();
             match self.place(&mut strangers, &name, &is_at, true) {
                 Place::Inventory => {}
                 Place::Stranger(known) => known.member = Some(member),
@@ -184,13 +184,6 @@ fn role_words(node: &StateNode) -> Vec<&'static str> {
     roles.into_iter().filter(|(has, _)| *has).map(|(_, word)| word).collect()
 }
 
-/// The name of a member's node: RKE calls the member `etcd-` and that. One that never started has only its address.
-pub(super) fn node_name(member: &Member) -> String {
-    let name = member.name.strip_prefix("etcd-").unwrap_or(&member.name);
-    let first = || member.addresses.first().cloned().unwrap_or_default();
-    if name.is_empty() { first() } else { name.to_owned() }
-}
-
 pub(super) fn at_any(node: &Node, is_at: &dyn Fn(&str) -> bool) -> bool {
     is_at(&node.address) || node.internal_address.is_some_and(|address| is_at(&address.to_string()))
 }
@@ -202,6 +195,7 @@ fn known(context: &Context) -> Vec<Answer> {
     let Some(known) = Known::of(context) else { return vec![Answer::pass("no cluster was looked for")] };
     let strangers = known.strangers();
     let mut answers: Vec<Answer> = strangers.iter().map(|one| judge(one, &known, context).about(&one.name)).collect();
+    answers.extend(known.api.iter().copied().flatten().filter_map(half_gone));
     let cluster = known.state.is_some_and(|state| state.applied.is_some());
     match &known.api {
         Err(unseen) if cluster => answers.push(Answer::unseen_advice(
@@ -218,8 +212,18 @@ fn known(context: &Context) -> Vec<Answer> {
     answers
 }
 
+/// A node that a run of cowhand closed and that is closed still: to be worked on, or left half removed.
+fn half_gone(node: &NodeSeen) -> Option<Answer> {
+    let by = node.closed_by.as_ref()?;
+    let name = &node.name;
+    let fix = match by.contains("node remove") {
+        true => format!("`cowhand node remove {name}` goes on; `cowhand node uncordon {name}` opens it again"),
+        false => format!("`cowhand node uncordon {name}` opens it, when the work on its machine is done"),
+    };
+    Some(Answer::warn(format!("{name} is closed for pods, by {by}"), fix).about(name))
+}
+
 fn judge(one: &Stranger, known: &Known, context: &Context) -> Answer {
-    let from = context.inventory.nodes.iter().find(|node| node.roles.etcd).map(|node| node.name.as_str());
     let seen = format!("{} is {}, and not in the inventory", one.words(), one.places());
     let back = format!("put {} back into `nodes`", one.words());
     if let Some(twin) = context.inventory.nodes.iter().find(|node| node.name.to_lowercase() == one.name) {
@@ -234,9 +238,9 @@ fn judge(one: &Stranger, known: &Known, context: &Context) -> Answer {
         let fix = format!("call {} {} again: a node keeps its name as long as it is a member", renamed.name, one.name);
         return Answer::fail(format!("{seen}, where its address is {}'s", renamed.name), fix);
     }
-    let by_hand = format!("{back}; to remove it by hand: {}; then `cowhand up` lets rke forget it", one.by_hand(from));
+    let leave = format!("`cowhand node remove {}` takes it out of the cluster; or {back}", one.name);
     if one.node.is_some() || one.member.is_some() {
-        return Answer::fail(format!("{seen}; {}", one.still_is()), by_hand);
+        return Answer::fail(format!("{seen}; {}", one.still_is()), leave);
     }
     let forgotten = format!("{} is in cluster.rkestate, and not in the inventory", one.words());
     match (&known.api, &known.etcd) {
@@ -250,7 +254,7 @@ fn judge(one: &Stranger, known: &Known, context: &Context) -> Answer {
         ),
         (Err(unseen), _) | (Ok(_), Err(unseen)) => Answer::fail(
             format!("{forgotten}; whether it is still a member could not be seen: {unseen}; {}", one.still_is()),
-            by_hand,
+            leave,
         ),
     }
 }

@@ -41,7 +41,7 @@ pub use gate::{Blocked, Cleared, gate};
 pub use list::{ALL, listed};
 pub use owner::refusal as owner_refusal;
 pub use question::{Check, Listed};
-pub use removal::{proved, removal};
+pub use removal::{leaving, proved, removal};
 pub use run::{Report, SkipError, Skips, run_all};
 
 #[cfg(test)]

@@ -34,6 +34,12 @@ pub fn removal(context: &Context) -> Vec<Finding> {
     checks.iter().flat_map(|check| check.findings(context)).filter(Finding::blocks).collect()
 }
 
+/// What stands against taking one machine out of the cluster: it is the inventory's only node here.
+pub fn leaving(context: &Context) -> Vec<Finding> {
+    let checks = [REACHABLE, FOREIGN_CLUSTER, FOREIGN, NOTHING_ELSE, OURS];
+    checks.iter().flat_map(|check| check.findings(context)).filter(Finding::blocks).collect()
+}
+
 /// What `verify` asks of the members, once there is a cluster: a member that is down fails it.
 pub fn proved(context: &Context) -> Vec<Finding> {
     let failed = |finding: Finding| match finding.verdict {

@@ -47,6 +47,11 @@ pub const ODD_ETCD: Check = Check {
     offline: true,
 };
 
+/// There is a cluster already.
+fn lives(context: &Context) -> bool {
+    context.workspace.state.nodes().is_some_and(|nodes| nodes.applied.is_some())
+}
+
 fn odd_etcd(context: &Context) -> Vec<Answer> {
     if !context.builds_nodes() {
         return Vec::new();
@@ -57,10 +62,16 @@ fn odd_etcd(context: &Context) -> Vec<Answer> {
         3 | 5 | 7 => Answer::pass(format!("{count} etcd nodes")),
         1 => Answer::warn("1 etcd node: losing it loses the cluster", fix),
         0 => Answer::fail("no etcd node", fix),
-        count if count % 2 == 0 && context.inventory.is_adopted() => {
-            Answer::warn(format!("{count} etcd nodes: losing one of them stops the cluster"), fix)
-        }
-        count if count % 2 == 0 => Answer::fail(format!("{count} etcd nodes"), fix),
+        2 if context.inventory.is_adopted() => Answer::warn("2 etcd nodes: losing one of them stops the cluster", fix),
+        // A cluster that grows or shrinks by one member at a time comes by here.
+        count if count % 2 == 0 && (lives(context) || context.inventory.is_adopted()) => Answer::warn(
+            format!("{count} etcd nodes: that bears the loss of no more of them than {} do", count - 1),
+            "let one more join, or take one out with `cowhand node remove`",
+        ),
+        count if count % 2 == 0 => Answer::fail(
+            format!("{count} etcd nodes: that bears the loss of no more of them than {} do", count - 1),
+            fix,
+        ),
         count => Answer::warn(format!("{count} etcd nodes: every write waits for more than half of them"), fix),
     }]
 }

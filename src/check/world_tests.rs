@@ -84,7 +84,7 @@ pub fn members(nodes: &[Node]) -> MembersSeen {
 }
 
 pub fn member(id: u64, name: &str, address: &str) -> Member {
-    Member { id, name: name.into(), addresses: vec![address.into()] }
+    Member { id, name: name.into(), addresses: vec![address.into()], learner: false }
 }
 
 pub fn health(address: &str, healthy: bool) -> Health {
@@ -101,6 +101,7 @@ pub fn api_node(name: &str) -> NodeSeen {
         addresses: vec![],
         roles: vec![],
         unschedulable: false,
+        closed_by: None,
         taints: vec![],
     }
 }

@@ -83,6 +83,7 @@ fn nodes_are_ready_when_all_named_ones_are() {
         addresses: Vec::new(),
         roles: Vec::new(),
         unschedulable: false,
+        closed_by: None,
         taints: vec![],
     };
     let names = ["n1".to_owned(), "n2".to_owned()];

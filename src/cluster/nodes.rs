@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::drain::CLOSED_BY;
 use super::{Cluster, ClusterError};
 
 /// One node of the cluster.
@@ -19,6 +20,9 @@ pub struct NodeSeen {
     pub roles: Vec<String>,
     /// Closed for new pods (cordoned).
     pub unschedulable: bool,
+    /// Who closed it, where cowhand did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_by: Option<String>,
     /// What keeps pods away that do not tolerate it.
     pub taints: Vec<Taint>,
 }
@@ -86,6 +90,7 @@ impl NodeSeen {
                 .collect(),
             roles,
             unschedulable: node.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false),
+            closed_by: closed_by(node),
             taints: node
                 .pointer("/spec/taints")
                 .and_then(Value::as_array)
@@ -95,6 +100,12 @@ impl NodeSeen {
                 .collect(),
         }
     }
+}
+
+/// The mark of whoever closed the node, as long as it is closed.
+fn closed_by(node: &Value) -> Option<String> {
+    let closed = node.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false);
+    node["metadata"]["annotations"][CLOSED_BY].as_str().filter(|_| closed).map(str::to_owned)
 }
 
 /// The entry of `status.conditions` with this type.

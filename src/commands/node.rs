@@ -1,11 +1,13 @@
-//! One node of the cluster: emptied for work on its machine, and opened again.
+//! One node of the cluster: emptied for work on its machine, opened again, or taken out.
 
 use std::time::Duration;
 
-use crate::failure::Exit;
+use crate::failure::{Exit, Failure};
 use crate::plan::drain::Agreed;
 use crate::play::Event;
 use crate::session::drain;
+use crate::session::leave::{self, Wanted as Leave};
+use crate::session::leaving::Leaving;
 use crate::session::machines::Machines;
 use crate::session::open::{Opening, Session};
 use crate::session::preflight::skips;
@@ -31,6 +33,17 @@ Examples:
     Drain(Drain),
     /// Open a node for pods again
     Uncordon(Uncordon),
+    /// Take a node out of the cluster: empty it, remove it from etcd, clean its machine, and let rke go on without it
+    ///
+    /// In this order: closed for new pods, pods evicted as PodDisruptionBudgets allow, its API server stopped, its etcd member removed (by id, and only while etcd keeps its majority), the cluster's data and keys removed from its machine and seen to be gone, its Node deleted, cluster.rkestate changed, `rke up` over the nodes that stay. A machine that is not proved to be this cluster's is not touched. A run that was cut off goes on when the same command is given again.
+    ///
+    /// Three nodes with all roles always stay. Where one is to be replaced, the new one is in the inventory first; a dead one leaves before the new one joins.
+    #[command(after_long_help = "\
+Examples:
+  cowhand node remove n4 --plan          # its pods, its member, what is on its machine
+  cowhand node remove n4
+  cowhand node remove n1 --unreachable   # its machine is lost; `cowhand up` then lets the new one join")]
+    Remove(Remove),
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -50,6 +63,28 @@ struct Drain {
 }
 
 #[derive(Debug, Clone, clap::Args)]
+struct Remove {
+    /// The node, by its name in the cluster
+    name: String,
+    /// Name of the node, instead of typing it when asked
+    #[arg(long, value_name = "NAME")]
+    yes: Option<String>,
+    /// Its machine is lost: remove it without cleaning it. The keys on its disk stay good until the cluster gets another CA
+    #[arg(long)]
+    unreachable: bool,
+    #[command(flatten)]
+    agreed: Agreed,
+    /// How long its pods may take to go, e.g. 10m
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = limit)]
+    limit: Duration,
+    /// Only say what it would do
+    #[arg(long, conflicts_with = "yes")]
+    plan: bool,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Debug, Clone, clap::Args)]
 struct Uncordon {
     /// The node, by its name in the cluster
     name: String,
@@ -60,7 +95,11 @@ struct Uncordon {
 impl Node {
     /// Whether it only looks.
     pub fn looks(&self) -> bool {
-        matches!(&self.wanted, Wanted::Drain(drain) if drain.plan)
+        match &self.wanted {
+            Wanted::Drain(wanted) => wanted.plan,
+            Wanted::Remove(wanted) => wanted.plan,
+            Wanted::Uncordon(_) => false,
+        }
     }
 }
 
@@ -79,6 +118,7 @@ pub async fn run(context: &Context, wanted: Node) -> Answer {
             play(context, "node drain", &connect, async |session| drain::drain(session, &name, agreed, limit).await)
                 .await
         }
+        Wanted::Remove(wanted) => remove(context, wanted).await,
         Wanted::Uncordon(Uncordon { name, connect }) => {
             play(context, "node uncordon", &connect, async |session| drain::uncordon(session, &name).await).await
         }
@@ -89,11 +129,20 @@ async fn play(
     context: &Context,
     command: &'static str,
     connect: &Connect,
-    work: impl AsyncFnOnce(&Session<'_>) -> Result<String, crate::failure::Failure>,
+    work: impl AsyncFnOnce(&Session<'_>) -> Result<String, Failure>,
 ) -> Answer {
     let project = Project::open(context)?;
-    let skips = skips(&project, &Skip::default())?;
-    let opening = Opening { command, project: &project, connect, skips, stages: Vec::new() };
+    session(context, command, (&project, connect), work).await
+}
+
+async fn session(
+    context: &Context,
+    command: &'static str,
+    (project, connect): (&Project, &Connect),
+    work: impl AsyncFnOnce(&Session<'_>) -> Result<String, Failure>,
+) -> Answer {
+    let skips = skips(project, &Skip::default())?;
+    let opening = Opening { command, project, connect, skips, stages: Vec::new() };
     Session::during(context, opening, async |session| {
         let text = work(session).await?;
         session.tell.event(Event::Result { text });
@@ -119,5 +168,25 @@ async fn plan(context: &Context, wanted: &Drain) -> Answer {
             draining.stay
         )
     })?;
+    Ok(Exit::Done)
+}
+
+async fn remove(context: &Context, wanted: Remove) -> Answer {
+    let Remove { name, yes, unreachable, agreed, limit, plan, connect } = wanted;
+    let leaving = Leaving::of(Project::open(context)?, &name, agreed)?;
+    let yes: Vec<String> = yes.into_iter().collect();
+    let wanted = Leave { leaving: &leaving, connect: &connect, limit, unreachable, yes: &yes };
+    let project = &leaving.project;
+    if !plan {
+        return session(context, "node remove", (project, &connect), async |session| {
+            leave::remove(session, &wanted).await
+        })
+        .await;
+    }
+    let machines = Machines::connect(&project.inventory, &connect, context, None).await;
+    let planned = leave::plan(&wanted, &machines, context).await;
+    machines.disconnect().await;
+    let planned = planned?;
+    context.console.data("leaving", &planned, |_| planned.text())?;
     Ok(Exit::Done)
 }

@@ -13,6 +13,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::facts::{EtcdAsked, Fact, etcd};
+
 /// One member of etcd, as it was seen just now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -23,7 +25,7 @@ pub struct Member {
     pub learner: bool,
     /// To a quorum read asked of it alone. Not asked, or not known: `false`.
     pub answers: bool,
-    /// etcd's list of alarms names it (no space, corrupt).
+    /// It says that there is an alarm (no space, corrupt).
     pub alarm: bool,
     /// Somebody restarts it at this moment.
     pub restarting: bool,
@@ -58,6 +60,20 @@ pub enum MemberChange {
     Upgrade { node: String },
 }
 
+impl MemberChange {
+    /// Which node it is about; of a replacement the one that leaves.
+    pub fn node(&self) -> &str {
+        match self {
+            MemberChange::Join { node }
+            | MemberChange::Leave { node }
+            | MemberChange::Replace { leaves: node, .. }
+            | MemberChange::Restart { node }
+            | MemberChange::Rotate { node }
+            | MemberChange::Upgrade { node } => node,
+        }
+    }
+}
+
 impl fmt::Display for MemberChange {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -90,6 +106,11 @@ pub enum Answer {
 impl Answer {
     pub fn is_go(&self) -> bool {
         *self == Answer::Go
+    }
+
+    /// [`Answer::is_go`], or that etcd is away for the moment of a restart: one or two members restart in no other way.
+    pub fn lets_up_go(&self) -> bool {
+        matches!(self, Answer::Go | Answer::Person { why: Person::Away { .. } })
     }
 }
 
@@ -146,6 +167,30 @@ impl fmt::Display for Person {
     }
 }
 
+/// The members as etcd lists them, each with its own answer to a quorum read (etcd 3.5: etcdctl/ctlv3/command/ep_command.go).
+///
+/// # Errors
+/// When no node gave a list: then nothing may change.
+pub fn seen(asked: &[EtcdAsked]) -> Fact<Vec<Member>> {
+    let votes = || asked.iter().filter_map(|one| one.answer.as_ref().ok()).flat_map(|answer| &answer.health);
+    let member = |one: &etcd::Member| {
+        let own = |endpoint: &str| etcd::host(endpoint).is_some_and(|host| one.addresses.contains(&host));
+        let alarm = votes().any(|vote| own(&vote.endpoint) && vote.error.starts_with(ALARM));
+        Member {
+            node: one.node(),
+            named: !one.name.is_empty(),
+            learner: one.learner,
+            answers: alarm || votes().any(|vote| own(&vote.endpoint) && vote.healthy),
+            alarm,
+            restarting: false,
+        }
+    };
+    Ok(etcd::members(asked)?.into_iter().map(member).collect())
+}
+
+/// How etcdctl begins when a member answers and there is an alarm.
+const ALARM: &str = "Active Alarm";
+
 /// Whether `change` may happen to etcd with these members.
 pub fn judge(members: &[Member], change: &MemberChange) -> Answer {
     if !members.is_empty() && !enough(members) {
@@ -154,6 +199,11 @@ pub fn judge(members: &[Member], change: &MemberChange) -> Answer {
         let back = |one: &Member| Member { restarting: false, ..one.clone() };
         if !coming.is_empty() && enough(&members.iter().map(back).collect::<Vec<_>>()) {
             return wait(coming, Wait::Down);
+        }
+        let calm: Vec<Member> = members.iter().map(|one| Member { alarm: false, ..one.clone() }).collect();
+        if enough(&calm) {
+            let nodes = voters().filter(|one| one.alarm).map(|one| one.node.clone()).collect();
+            return Answer::Person { why: Person::Alarm { nodes } };
         }
         let answer = voters().filter(|one| !one.down()).count();
         return Answer::Person { why: Person::NoQuorum { answer, voters: voters().count() } };

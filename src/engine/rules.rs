@@ -4,15 +4,8 @@
 use std::fmt;
 
 use super::change::{Change, Member, Program, Shown};
+use super::member_rule::{self, Answer, MemberChange, Person};
 use crate::inventory::versions::KubernetesVersion;
-
-/// An etcd member as it was seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EtcdSeen {
-    /// Of its node, lower case.
-    pub name: String,
-    pub healthy: bool,
-}
 
 /// One change that the cluster would not survive, or not unharmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +45,10 @@ pub enum Refusal {
     SeveralMembers {
         nodes: Vec<String>,
     },
-    /// etcd would be left without a majority.
-    NoQuorum {
-        node: String,
-        healthy: usize,
-        members: usize,
+    /// The member rule does not let it happen now; see [`member_rule`].
+    MemberRule {
+        change: MemberChange,
+        answer: Answer,
     },
     /// A change that nothing else may go along with.
     NotAlone {
@@ -86,12 +78,7 @@ impl fmt::Display for Refusal {
             Refusal::SeveralMembers { nodes } => {
                 write!(to, "more than one etcd member would come or go: {}", nodes.join(", "))
             }
-            Refusal::NoQuorum { node, healthy, members } => {
-                write!(
-                    to,
-                    "{healthy} of {members} etcd members answer: with {node} changed, etcd would have no majority"
-                )
-            }
+            Refusal::MemberRule { change, answer } => write!(to, "{change}: {answer}"),
             Refusal::NotAlone { what } => write!(to, "{what}, and other changes are asked for at the same time"),
         }
     }
@@ -125,29 +112,52 @@ impl Refusal {
                 "change the role etcd of one node at a time: take back all but one of {}, run `cowhand up`, then the next one",
                 nodes.join(", ")
             ),
-            Refusal::NoQuorum { node, .. } => {
-                format!("take back the change of {node} and let `cowhand up` mend the members that do not answer first")
-            }
+            Refusal::MemberRule { change, answer } => rule_remedy(change, answer),
             Refusal::NotAlone { what } => format!("take the other changes back: {what} by itself, then the rest"),
         }
     }
 }
 
+fn rule_remedy(change: &MemberChange, answer: &Answer) -> String {
+    let node = change.node();
+    match answer {
+        Answer::Go => format!("run `cowhand up` again: {node} may change by now"),
+        Answer::WaitFor { nodes, .. } => format!(
+            "take back the change of {node} and let `cowhand up` mend {} first, or remove that one with `cowhand node remove`",
+            nodes.join(", ")
+        ),
+        Answer::Person { why: Person::NoQuorum { .. } } => {
+            format!(
+                "take back the change of {node}; start the members that do not answer, or restore etcd from a backup"
+            )
+        }
+        Answer::Person { why: Person::LastMember { .. } } => {
+            format!("let another node join etcd before {node} leaves it")
+        }
+        Answer::Person { why: Person::Away { .. } } => format!("let a third node join etcd before {node} restarts"),
+        Answer::Person { why: Person::Alarm { nodes } } => format!(
+            "take back the change of {node}; on {} `docker exec etcd etcdctl alarm list` says what it is",
+            nodes.join(", ")
+        ),
+    }
+}
+
 /// The refusals of all rules. `etcd` is who is a member now; empty where nobody was asked.
-pub fn refusals(changes: &[Change], etcd: &[EtcdSeen]) -> Vec<Refusal> {
+pub fn refusals(changes: &[Change], etcd: &[member_rule::Member]) -> Vec<Refusal> {
     if changes.contains(&Change::Create) {
         return Vec::new();
     }
     let each = changes.iter().flat_map(|change| {
         [version(change), plugin(change), network(change), name(change)].into_iter().flatten().collect::<Vec<_>>()
     });
-    let together = [one_member_at_a_time(changes, etcd), quorum(changes, etcd), alone(changes)];
-    each.chain(together.into_iter().flatten()).collect()
+    let together = [one_member_at_a_time(changes, etcd), alone(changes)];
+    let rule = held_back(&member_changes(changes, etcd), etcd);
+    each.chain(together.into_iter().flatten()).chain(rule).collect()
 }
 
 /// Whether etcd has to be asked for its members before the rules can tell.
 pub fn touches_etcd(changes: &[Change]) -> bool {
-    changes.iter().any(|change| !moves(change).is_empty())
+    changes.iter().any(|change| !moves(change).is_empty() || restarts_etcd(change))
 }
 
 /// Whether the change was planned from who is a member.
@@ -285,9 +295,9 @@ fn role_moves<'a>(path: &'a str, from: &Shown, to: &Shown) -> Option<Move<'a>> {
 
 /// What has happened already, by hand or in a run that was ended, does not count: who is gone from etcd goes no more, and
 /// who answers there has come.
-fn still_to_come<'a>(changes: &'a [Change], etcd: &[EtcdSeen]) -> Vec<Move<'a>> {
-    let listed = |node: &str| etcd.is_empty() || etcd.iter().any(|one| one.name == node);
-    let answers = |node: &str| etcd.iter().any(|one| one.name == node && one.healthy);
+fn still_to_come<'a>(changes: &'a [Change], etcd: &[member_rule::Member]) -> Vec<Move<'a>> {
+    let listed = |node: &str| etcd.is_empty() || etcd.iter().any(|one| one.node == node);
+    let answers = |node: &str| etcd.iter().any(|one| one.node == node && one.answers);
     let all = changes.iter().flat_map(|change| {
         let moves = moves(change);
         // Of the same name, the one that answers is the one that leaves.
@@ -301,34 +311,65 @@ fn still_to_come<'a>(changes: &'a [Change], etcd: &[EtcdSeen]) -> Vec<Move<'a>> 
     all.collect()
 }
 
-fn one_member_at_a_time(changes: &[Change], etcd: &[EtcdSeen]) -> Option<Refusal> {
+fn one_member_at_a_time(changes: &[Change], etcd: &[member_rule::Member]) -> Option<Refusal> {
     let moves = still_to_come(changes, etcd);
     let mut nodes: Vec<String> = moves.iter().map(|one| one.node().to_owned()).collect();
     nodes.dedup();
     (moves.len() > 1).then_some(Refusal::SeveralMembers { nodes })
 }
 
-/// After the change, more than half of the members have to be such as answer now. A single member may get a second one
-/// (etcd: server/etcdserver/server.go, mayAddMember).
-fn quorum(changes: &[Change], etcd: &[EtcdSeen]) -> Option<Refusal> {
-    let moves = still_to_come(changes, etcd);
-    let [only] = moves.as_slice() else { return None };
-    if etcd.is_empty() {
-        return None;
-    }
-    let healthy = etcd.iter().filter(|one| one.healthy).count();
-    let (after, answering) = match only {
-        Move::Comes(_) if etcd.len() == 1 => (1, healthy),
-        Move::Comes(_) => (etcd.len() + 1, healthy),
-        Move::Goes(node) => {
-            let answers = etcd.iter().any(|one| one.name == *node && one.healthy);
-            (etcd.len().saturating_sub(1), healthy.saturating_sub(usize::from(answers)))
+/// Whether rke ends etcd's process on the members and starts it again: with another version, with other settings, and with
+/// another list of members (rancher/rke v1.8.0: cluster/plan.go, BuildEtcdProcess).
+fn restarts_etcd(change: &Change) -> bool {
+    match change {
+        Change::Setting { path, .. } => {
+            (path.starts_with("services.etcd.") && !path.starts_with("services.etcd.backup_config"))
+                || path == "system_images.etcd"
         }
-        // Which of them it is, its address does not tell: the worse is taken.
-        Move::Resigns(_) => (etcd.len().saturating_sub(1), healthy.saturating_sub(1)),
-    };
-    let enough = answering > after / 2;
-    (!enough).then(|| Refusal::NoQuorum { node: only.node().into(), healthy, members: etcd.len() })
+        Change::Version { what: Program::Kubernetes, .. } => true,
+        Change::Create
+        | Change::Join { .. }
+        | Change::Leave { .. }
+        | Change::Replace { .. }
+        | Change::Readdress { .. }
+        | Change::Addon { .. }
+        | Change::Rotate
+        | Change::Restore
+        | Change::Forget
+        | Change::Unknown { .. } => false,
+    }
+}
+
+/// What happens to etcd's members, as the member rule knows it. None where nobody was asked.
+pub fn member_changes(changes: &[Change], etcd: &[member_rule::Member]) -> Vec<MemberChange> {
+    let all = || etcd.iter().map(|one| one.node.clone());
+    let moves = still_to_come(changes, etcd);
+    if let [only] = moves.as_slice() {
+        return match only {
+            _ if etcd.is_empty() => Vec::new(),
+            // rke tells each member of the new one by starting it again.
+            Move::Comes(node) => {
+                let again = all().filter(|one| one != node).map(|node| MemberChange::Restart { node });
+                std::iter::once(MemberChange::Join { node: (*node).to_owned() }).chain(again).collect()
+            }
+            Move::Goes(node) => vec![MemberChange::Leave { node: (*node).to_owned() }],
+            // Which of them it is, its address does not tell: it has to be allowed for each.
+            Move::Resigns(_) => all().map(|node| MemberChange::Leave { node }).collect(),
+        };
+    }
+    match moves.is_empty() && changes.iter().any(restarts_etcd) {
+        true => all().map(|node| MemberChange::Upgrade { node }).collect(),
+        false => Vec::new(),
+    }
+}
+
+/// The first change that the member rule holds back. A cluster of one or two members is away while it restarts: that holds
+/// no upgrade up.
+fn held_back(changes: &[MemberChange], etcd: &[member_rule::Member]) -> Option<Refusal> {
+    changes.iter().find_map(|change| {
+        let answer = member_rule::judge(etcd, change);
+        (!answer.lets_up_go()).then(|| Refusal::MemberRule { change: change.clone(), answer })
+    })
 }
 
 /// Certificates and etcd's contents are changed by themselves.

@@ -31,8 +31,11 @@ fn setting(path: &str, from: &str, to: &str) -> Change {
 }
 
 /// `n1 n2!`: n2 does not answer.
-fn etcd(names: &str) -> Vec<EtcdSeen> {
-    let seen = |word: &str| EtcdSeen { name: word.trim_end_matches('!').into(), healthy: !word.ends_with('!') };
+fn etcd(names: &str) -> Vec<member_rule::Member> {
+    let seen = |word: &str| member_rule::Member {
+        answers: !word.ends_with('!'),
+        ..member_rule::Member::well(word.trim_end_matches('!'))
+    };
     names.split_whitespace().map(seen).collect()
 }
 
@@ -82,11 +85,21 @@ fn each_rule_refuses_what_it_is_for_and_nothing_else() {
         ("one has come already", vec![join("n4"), join("n5")], "n1 n2 n3 n4", &[]),
         ("one of three", vec![leave("n3")], "n1 n2 n3", &[]),
         ("the dead one", vec![leave("n3")], "n1 n2 n3!", &[]),
-        ("a living one beside a dead one", vec![leave("n2")], "n1 n2 n3!", &["2 of 3 etcd members answer"]),
+        (
+            "a living one beside a dead one",
+            vec![leave("n2")],
+            "n1 n2 n3!",
+            &["n2 leaves etcd: etcd would have no majority while n3 is down"],
+        ),
         ("a second one", vec![join("n2")], "n1", &[]),
-        ("a second one beside nobody", vec![join("n2")], "n1!", &["0 of 1 etcd members answer"]),
-        ("a role less beside a dead one", vec![role(r#"["etcd"]"#, r#"["worker"]"#)], "n1 n2 n3!", &["2 of 3 etcd"]),
-        ("a third beside a dead one", vec![join("n3")], "n1 n2!", &["1 of 2 etcd members answer"]),
+        ("a second one beside nobody", vec![join("n2")], "n1!", &["n2 joins etcd: 0 of 1 etcd members are well"]),
+        (
+            "a role less beside a dead one",
+            vec![role(r#"["etcd"]"#, r#"["worker"]"#)],
+            "n1 n2 n3!",
+            &["n1 leaves etcd: etcd would have no majority while n3"],
+        ),
+        ("a third beside a dead one", vec![join("n3")], "n1 n2!", &["n3 joins etcd: 1 of 2 etcd members are well"]),
         ("a role", vec![role(r#"["worker"]"#, r#"["etcd","worker"]"#)], "n1 n2 n3", &[]),
         (
             "a role and a node",
@@ -94,6 +107,18 @@ fn each_rule_refuses_what_it_is_for_and_nothing_else() {
             "n1 n2 n3 n4",
             &["more than one etcd member would come or go: 10.0.0.4, n5"],
         ),
+        ("an upgrade beside a dead one", vec![version("v1.31.9", "v1.32.2")], "n1 n2 n3!", &["etcd on n1 is replaced"]),
+        ("an upgrade with all well", vec![version("v1.31.9", "v1.32.2")], "n1 n2 n3", &[]),
+        ("an upgrade of a single one", vec![version("v1.31.9", "v1.32.2")], "n1", &[]),
+        (
+            "a setting of etcd beside a dead one",
+            vec![setting("services.etcd.extra_args.quota-backend-bytes", "1", "2")],
+            "n1! n2 n3",
+            &["etcd on n2 is replaced"],
+        ),
+        ("a sixth beside a dead one", vec![join("n6")], "n1! n2 n3 n4 n5", &[]),
+        ("a fifth beside a dead one", vec![join("n5")], "n1! n2 n3 n4", &["etcd on n2 restarts"]),
+        ("a fourth beside a dead one", vec![join("n4")], "n1 n2 n3!", &["n4 joins etcd: etcd would have no majority"]),
         ("certificates alone", vec![Change::Rotate], "", &[]),
         ("a snapshot and a field", vec![Change::Restore, setting("a", "1", "2")], "", &["etcd is put back"]),
         ("what a killed run left", vec![Change::Forget], "n1!", &[]),
@@ -108,9 +133,11 @@ fn each_rule_refuses_what_it_is_for_and_nothing_else() {
 }
 
 #[test]
-fn etcd_is_asked_only_where_a_member_comes_or_goes() {
-    assert!(touches_etcd(&[version("v1.31.9", "v1.32.2"), leave("n3")]));
-    assert!(!touches_etcd(&[version("v1.31.9", "v1.32.2"), Change::Leave { node: node("n8", &["worker"]) }]));
+fn etcd_is_asked_only_where_a_member_comes_goes_or_restarts() {
+    assert!(touches_etcd(&[leave("n3")]) && touches_etcd(&[version("v1.31.9", "v1.32.2")]));
+    assert!(touches_etcd(&[setting("services.etcd.snapshot", "true", "false")]));
+    let backups = setting("services.etcd.backup_config.retention", "6", "28");
+    assert!(!touches_etcd(&[backups, Change::Leave { node: node("n8", &["worker"]) }]));
 }
 
 #[test]
@@ -124,7 +151,14 @@ fn no_refusal_is_settled_by_removing_the_cluster() {
         Refusal::ClusterName { there: text(), asked: text() },
         Refusal::NodeName { address: text(), there: text(), asked: text() },
         Refusal::SeveralMembers { nodes: vec![text()] },
-        Refusal::NoQuorum { node: text(), healthy: 1, members: 3 },
+        Refusal::MemberRule {
+            change: MemberChange::Leave { node: text() },
+            answer: Answer::WaitFor { nodes: vec![text()], why: member_rule::Wait::Down },
+        },
+        Refusal::MemberRule {
+            change: MemberChange::Leave { node: text() },
+            answer: Answer::Person { why: Person::NoQuorum { answer: 1, voters: 3 } },
+        },
         Refusal::NotAlone { what: text() },
     ] {
         let remedy = one.remedy();

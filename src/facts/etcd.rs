@@ -58,6 +58,17 @@ pub struct Member {
     pub name: String,
     /// The hosts of its peer and client URLs.
     pub addresses: Vec<String>,
+    /// It gets everything and votes on nothing.
+    pub learner: bool,
+}
+
+impl Member {
+    /// The name of its node: RKE calls the member `etcd-` and that. One that never started has only its address.
+    pub fn node(&self) -> String {
+        let name = self.name.strip_prefix("etcd-").unwrap_or(&self.name);
+        let first = || self.addresses.first().cloned().unwrap_or_default();
+        if name.is_empty() { first() } else { name.to_owned() }
+    }
 }
 
 /// One client URL as etcd's health check saw it.
@@ -171,6 +182,8 @@ struct MemberLine {
     peer_urls: Vec<String>,
     #[serde(rename = "clientURLs", default)]
     client_urls: Vec<String>,
+    #[serde(rename = "isLearner", default)]
+    learner: bool,
 }
 
 #[derive(Deserialize)]
@@ -189,7 +202,7 @@ impl From<MemberLine> for Member {
                 addresses.push(host);
             }
         }
-        Member { id: line.id, name: line.name, addresses }
+        Member { id: line.id, name: line.name, addresses, learner: line.learner }
     }
 }
 

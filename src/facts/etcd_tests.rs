@@ -3,7 +3,7 @@ use crate::remote::scripted::Machine;
 use crate::remote::{Ended, Output};
 
 /// As etcdctl 3.5.16 in the lab prints it, one member stopped.
-const LIST: &str = r#"{"header":{"cluster_id":14841639068965178418,"member_id":10276657743932975437,"raft_term":3},"members":[{"ID":10276657743932975437,"name":"etcd-n2","peerURLs":["https://10.0.0.12:2380"],"clientURLs":["https://10.0.0.12:2379"]},{"ID":255,"name":"etcd-n1","peerURLs":["https://10.0.0.11:2380"],"clientURLs":["https://10.0.0.11:2379"]},{"ID":9,"peerURLs":["https://[fd00::1]:2380"]}]}"#;
+const LIST: &str = r#"{"header":{"cluster_id":14841639068965178418,"member_id":10276657743932975437,"raft_term":3},"members":[{"ID":10276657743932975437,"name":"etcd-n2","peerURLs":["https://10.0.0.12:2380"],"clientURLs":["https://10.0.0.12:2379"]},{"ID":255,"name":"etcd-n1","peerURLs":["https://10.0.0.11:2380"],"clientURLs":["https://10.0.0.11:2379"]},{"ID":9,"peerURLs":["https://[fd00::1]:2380"],"isLearner":true}]}"#;
 const HEALTH: &str = r#"{"level":"warn","msg":"retrying"}
 [{"endpoint":"https://10.0.0.11:2379","health":false,"took":"5s","error":"context deadline exceeded"},{"endpoint":"https://10.0.0.12:2379","health":true,"took":"9ms"}]
 Error: unhealthy cluster
@@ -22,7 +22,12 @@ async fn members_and_their_health_are_read() {
             .await;
     assert_eq!(said.stopped().count(), 0);
     let answer = said.answer.unwrap();
-    let member = |id, name: &str, address: &str| Member { id, name: name.into(), addresses: vec![address.into()] };
+    let member = |id, name: &str, address: &str| Member {
+        id,
+        name: name.into(),
+        addresses: vec![address.into()],
+        learner: id == 9,
+    };
     assert_eq!(
         answer.members,
         [
@@ -93,7 +98,7 @@ fn the_script_asks_etcd_only_where_it_runs() {
 
 #[test]
 fn every_nodes_list_counts() {
-    let member = |id| Member { id, name: format!("etcd-n{id}"), addresses: vec![] };
+    let member = |id| Member { id, name: format!("etcd-n{id}"), addresses: vec![], learner: false };
     let said = |node: &str, answer: Fact<EtcdAnswer>| EtcdAsked { node: node.into(), containers: Ok(vec![]), answer };
     let list = |ids: &[u64]| Ok(EtcdAnswer { members: ids.iter().map(|id| member(*id)).collect(), health: vec![] });
     let asked = [said("n1", Err(Unseen("stopped".into()))), said("n2", list(&[1, 2])), said("n3", list(&[2, 3]))];

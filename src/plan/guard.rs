@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::engine::member_rule::{Answer, MemberChange};
+
 /// One thing that a step was planned from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "guard", rename_all = "kebab-case")]
@@ -21,6 +23,8 @@ pub enum Guard {
     ReleaseIs { namespace: String, release: String, there: Option<ReleaseShape> },
     /// What cowhand made in the cluster is this inventory's.
     Ours,
+    /// etcd's members allow these changes; asked by the member rule.
+    MemberRule { changes: Vec<MemberChange> },
 }
 
 /// As much of a Secret as a plan goes by; never its values.
@@ -49,6 +53,8 @@ pub enum Fresh {
     Secret(Option<SecretShape>),
     Release(Option<ReleaseShape>),
     Ours(bool),
+    /// The rule's answer to each change.
+    MemberRule(Vec<Answer>),
 }
 
 impl Guard {
@@ -61,13 +67,17 @@ impl Guard {
             (Guard::SecretIs { there, .. }, Fresh::Secret(now)) => there == now,
             (Guard::ReleaseIs { there, .. }, Fresh::Release(now)) => there == now,
             (Guard::Ours, Fresh::Ours(now)) => *now,
+            (Guard::MemberRule { changes }, Fresh::MemberRule(now)) => {
+                changes.len() == now.len() && now.iter().all(Answer::lets_up_go)
+            }
             (
                 Guard::StateIs { .. }
                 | Guard::MembersAre { .. }
                 | Guard::NeverNetworked
                 | Guard::SecretIs { .. }
                 | Guard::ReleaseIs { .. }
-                | Guard::Ours,
+                | Guard::Ours
+                | Guard::MemberRule { .. },
                 _,
             ) => false,
         }
@@ -92,6 +102,10 @@ impl fmt::Display for Guard {
             Guard::ReleaseIs { namespace, release, there: None } => {
                 write!(to, "there is no release {namespace}/{release}")
             }
+            Guard::MemberRule { changes } => {
+                let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+                write!(to, "etcd keeps its majority while {}", changes.join(", "))
+            }
             Guard::Ours => write!(to, "what cowhand made in the cluster is this inventory's"),
         }
     }
@@ -100,6 +114,7 @@ impl fmt::Display for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::member_rule::Wait;
 
     fn text(text: &str) -> String {
         text.to_owned()
@@ -110,6 +125,7 @@ mod tests {
         let secret = |kind: &str| Some(SecretShape { kind: kind.into(), keys: vec![text("tls.crt"), text("tls.key")] });
         let release = |revision| Some(ReleaseShape { status: "pending-upgrade".into(), revision });
         let secret_is = |there| Guard::SecretIs { namespace: text("a"), name: text("b"), there };
+        let leave = || Guard::MemberRule { changes: vec![MemberChange::Leave { node: text("n2") }] };
         let release_is = |there| Guard::ReleaseIs { namespace: text("a"), release: text("b"), there };
         let table = [
             (Guard::StateIs { digest: Some(text("ab")) }, Fresh::State(Some(text("ab"))), true),
@@ -128,6 +144,9 @@ mod tests {
             (release_is(release(2)), Fresh::Release(None), false),
             (Guard::Ours, Fresh::Ours(true), true),
             (Guard::Ours, Fresh::Ours(false), false),
+            (leave(), Fresh::MemberRule(vec![Answer::Go]), true),
+            (leave(), Fresh::MemberRule(vec![Answer::WaitFor { nodes: vec![text("n1")], why: Wait::Down }]), false),
+            (leave(), Fresh::MemberRule(Vec::new()), false),
             // An answer to another question.
             (Guard::Ours, Fresh::NeverNetworked(true), false),
             (secret_is(None), Fresh::Release(None), false),

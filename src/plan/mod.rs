@@ -5,6 +5,7 @@ pub mod cert_manager;
 pub mod drain;
 pub mod guard;
 pub mod ingress;
+pub mod leave;
 pub mod leftovers;
 pub mod locked_out;
 mod needs;

@@ -10,6 +10,7 @@ fn well() -> Status {
         addresses: vec![("InternalIP".into(), "10.0.0.1".into())],
         roles: vec!["etcd".into()],
         unschedulable: false,
+        closed_by: None,
         taints: vec![],
     };
     let member = |name: &str| EtcdMember {
@@ -78,6 +79,7 @@ fn nothing_that_a_cluster_says_steers_the_terminal() {
         addresses: vec![(some(), some())],
         roles: vec![some()],
         unschedulable: false,
+        closed_by: Some(some()),
         taints: vec![],
     };
     let status = Status {

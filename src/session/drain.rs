@@ -50,28 +50,37 @@ pub async fn drain(session: &Session<'_>, node: &str, agreed: Agreed, limit: Dur
     held.iter().for_each(|held| session.tell.note(format!("held for now: {held}")));
     let alone = session.alone().await?;
     let Draining { evicted, stay, .. } = guarded(alone.stop(), async {
-        cluster.close_node(node, Some(&holder(session.command))).await.map_err(step)?;
-        session.tell.note(format!("{node} is closed for new pods"));
-        emptied(session, cluster, (node, agreed), limit).await.map_err(|failure| {
-            failure.hint(format!(
-                "{node} stays closed; the same command goes on, `cowhand node uncordon {node}` opens it again"
-            ))
-        })
+        close(session, cluster, node).await?;
+        emptied(session, cluster, (node, agreed), limit).await
     })
     .await?;
     Ok(format!("{node} is closed and empty: {} pods went, {stay} stay that belong to it", evicted.len()))
 }
 
-/// Looks again first: until the node was closed, pods still came to it.
-async fn emptied(
+/// No new pods come to the node; it bears our mark.
+pub async fn close(session: &Session<'_>, cluster: &Cluster, node: &str) -> Result<(), Failure> {
+    cluster.close_node(node, Some(&holder(session.command))).await.map_err(step)?;
+    session.tell.note(format!("{node} is closed for new pods"));
+    Ok(())
+}
+
+/// Evicts what is on the node, which is closed. Looks again first: until then, pods still came to it.
+pub async fn emptied(
     session: &Session<'_>,
     cluster: &Cluster,
     (node, agreed): (&str, Agreed),
     limit: Duration,
 ) -> Result<Draining, Failure> {
-    let (draining, _) = look(cluster, node, agreed).await?;
-    empty(session, cluster, &draining, Instant::now() + limit).await?;
-    Ok(draining)
+    let emptied = async {
+        let (draining, _) = look(cluster, node, agreed).await?;
+        empty(session, cluster, &draining, Instant::now() + limit).await?;
+        Ok(draining)
+    };
+    emptied.await.map_err(|failure: Failure| {
+        failure.hint(format!(
+            "{node} stays closed; the same command goes on, `cowhand node uncordon {node}` opens it again"
+        ))
+    })
 }
 
 /// Evicts until none of the pods is on the node.

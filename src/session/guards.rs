@@ -4,6 +4,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::cluster::{ObjectRef, SecretDigest};
+use crate::engine::member_rule;
 use crate::facts;
 use crate::failure::{Exit, Failure};
 use crate::local::WorkspaceError;
@@ -11,14 +12,21 @@ use crate::plan::Step;
 use crate::plan::guard::{Fresh, Guard, ReleaseShape, SecretShape};
 use crate::plan::rancher::NAMESPACE;
 use crate::session::cluster_api::{ClusterApi, unseen};
+use crate::session::machines::Machines;
+use crate::session::members;
 use crate::session::ownership;
 use crate::session::project::Project;
 
 /// # Errors
 /// When a guard of the step does not hold, or cannot be asked. Nothing else is done instead: the plan is stale.
-pub async fn hold(project: &Project, reached: Option<&ClusterApi>, step: &Step) -> Result<(), Failure> {
+pub async fn hold(
+    project: &Project,
+    machines: &Machines,
+    reached: Option<&ClusterApi>,
+    step: &Step,
+) -> Result<(), Failure> {
     for guard in step.guards() {
-        if !guard.holds(&look(project, reached, guard).await?) {
+        if !guard.holds(&look(project, machines, reached, guard).await?) {
             return Err(stale(step, guard));
         }
     }
@@ -31,7 +39,12 @@ fn stale(step: &Step, guard: &Guard) -> Failure {
         .hint("run the same command again: it plans from what is there now")
 }
 
-async fn look(project: &Project, reached: Option<&ClusterApi>, guard: &Guard) -> Result<Fresh, Failure> {
+async fn look(
+    project: &Project,
+    machines: &Machines,
+    reached: Option<&ClusterApi>,
+    guard: &Guard,
+) -> Result<Fresh, Failure> {
     let there = || reached.ok_or_else(|| Failure::new(Exit::Unreachable, "the Kubernetes API does not answer"));
     Ok(match guard {
         Guard::StateIs { .. } => {
@@ -48,6 +61,10 @@ async fn look(project: &Project, reached: Option<&ClusterApi>, guard: &Guard) ->
         Guard::ReleaseIs { namespace, release, .. } => {
             let seen = facts::inhabitants::release(&there()?.cluster, namespace, release).await.map_err(unseen)?;
             Fresh::Release(seen.map(|seen| ReleaseShape { status: seen.status, revision: seen.revision }))
+        }
+        Guard::MemberRule { changes } => {
+            let members = members::for_rule(machines).await?;
+            Fresh::MemberRule(changes.iter().map(|change| member_rule::judge(&members, change)).collect())
         }
         Guard::Ours => Fresh::Ours(ownership::claim(project, there()?).await?.is_ours()),
     })
@@ -86,20 +103,21 @@ mod tests {
     async fn a_state_that_is_another_one_at_the_door_stops_the_step() {
         let folder = tempfile::tempdir().unwrap();
         let project = Project::of_test(folder.path());
+        let nobody = Machines { reached: Vec::new(), answers: Vec::new() };
         let write =
             |text: &str| std::fs::write(project.workspace.cluster_state(), Project::state_of_test(text)).unwrap();
         write("one");
         let bytes = std::fs::read(project.workspace.cluster_state()).unwrap();
         let guards = vec![Guard::StateIs { digest: Some(digest(&bytes)) }];
         let step = Step::ForgetApplied { guards };
-        assert_eq!(hold(&project, None, &step).await, Ok(()));
+        assert_eq!(hold(&project, &nobody, None, &step).await, Ok(()));
         write("another");
-        let refused = hold(&project, None, &step).await.unwrap_err();
+        let refused = hold(&project, &nobody, None, &step).await.unwrap_err();
         assert!(refused.error.starts_with("the plan is stale"), "{refused:?}");
         std::fs::remove_file(project.workspace.cluster_state()).unwrap();
-        assert!(hold(&project, None, &step).await.is_err());
+        assert!(hold(&project, &nobody, None, &step).await.is_err());
         // What cannot be asked holds nobody back from saying so.
         let step = Step::ForgetApplied { guards: vec![Guard::NeverNetworked] };
-        assert_eq!(hold(&project, None, &step).await.unwrap_err().exit, Exit::Unreachable);
+        assert_eq!(hold(&project, &nobody, None, &step).await.unwrap_err().exit, Exit::Unreachable);
     }
 }

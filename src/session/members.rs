@@ -6,8 +6,9 @@ use futures::future::join_all;
 
 use crate::check::{self, Finding};
 use crate::cluster::NodeSeen;
+use crate::engine::member_rule;
 use crate::facts::{EtcdAsked, Fact, MembersSeen, Unseen, etcd};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::session::cluster_api::ClusterApi;
 use crate::session::inputs;
 use crate::session::machines::Machines;
@@ -75,6 +76,18 @@ pub fn judged(project: &Project, seen: &MembersSeen) -> Result<Vec<Finding>, Fai
         name: None,
     };
     Ok(check::proved(&context))
+}
+
+/// etcd's members, as the member rule asks for them.
+///
+/// # Errors
+/// When nobody gives a list of them.
+pub async fn for_rule(machines: &Machines) -> Result<Vec<member_rule::Member>, Failure> {
+    member_rule::seen(&asked(machines).await).map_err(|unseen| {
+        Failure::new(Exit::ChecksFailed, "it cannot be seen who is a member of etcd")
+            .because(unseen.to_string())
+            .hint("`docker logs --tail 50 etcd` on an etcd node tells why; nothing was changed")
+    })
 }
 
 /// etcd's members by name, each healthy or with the reason why not.

@@ -28,6 +28,8 @@ pub mod identity;
 pub mod images;
 pub mod inputs;
 pub mod last_findings;
+pub mod leave;
+pub mod leaving;
 pub mod list;
 pub mod load;
 pub mod looking;

@@ -57,6 +57,18 @@ impl Project {
         }
     }
 
+    /// The same without this node, whether the inventory has it or not.
+    pub fn without_node(&self, name: &str) -> Project {
+        let mut inventory = self.inventory.clone();
+        inventory.nodes.retain(|node| node.name != name);
+        Project {
+            file: self.file.clone(),
+            inventory,
+            workspace: self.workspace.clone(),
+            identity: self.identity.clone(),
+        }
+    }
+
     /// Where the first login's password lies, or will lie.
     pub fn password_file(&self) -> PathBuf {
         let given = self.inventory.rancher.bootstrap_password.clone();

@@ -172,7 +172,7 @@ async fn take_away(
         tell.warning(note);
     }
     for step in &plan.steps {
-        guarded(stop, guards::hold(project, None, step)).await?;
+        guarded(stop, guards::hold(project, machines, None, step)).await?;
         let Step::TakeAway(one) = step else {
             return Err(Failure::new(Exit::Bug, "this step is not one of `down`").because(step));
         };
@@ -281,7 +281,7 @@ async fn judged(project: &Project, machines: &Machines) -> Result<Observed, Fail
 }
 
 /// One failure for all that stands against it, each with its remedy.
-fn refusal(against: &[check::Finding]) -> Option<Failure> {
+pub fn refusal(against: &[check::Finding]) -> Option<Failure> {
     let first = against.first()?;
     let place = |one: &check::Finding| one.subject.clone().unwrap_or_default();
     let refused = Failure::new(

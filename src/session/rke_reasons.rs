@@ -9,7 +9,7 @@ use crate::engine::change::Sign;
 use crate::engine::rke::redirect::begun_anew;
 use crate::engine::rke::state::State;
 use crate::engine::rke::stopped;
-use crate::engine::rules::{self, EtcdSeen, Refusal};
+use crate::engine::rules::{self, Refusal};
 use crate::facts;
 use crate::failure::{Exit, Failure};
 use crate::inventory::Delivery;
@@ -117,6 +117,10 @@ pub async fn steps(
     if let Some(reached) = reached.filter(|_| because.iter().any(rules::is_about_members)) {
         guards.push(Guard::MembersAre { nodes: guards::members(reached).await? });
     }
+    if rules::touches_etcd(&because) && !because.contains(&Change::Create) {
+        let changes = rules::member_changes(&because, &members::for_rule(inputs.machines).await?);
+        guards.extend((!changes.is_empty()).then_some(Guard::MemberRule { changes }));
+    }
     Ok(vec![Step::RkeUp { cluster_yml, config, because, guards }])
 }
 
@@ -142,10 +146,9 @@ pub async fn refuse(inputs: &Inputs<'_>, reached: Option<&ClusterApi>) -> Result
     };
     let changes = state.changes(&config, &kubelets);
     let etcd = match rules::touches_etcd(&changes) {
-        true => members::etcd(inputs.project, inputs.machines).await?,
+        true => members::for_rule(inputs.machines).await?,
         false => Vec::new(),
     };
-    let etcd: Vec<EtcdSeen> = etcd.into_iter().map(|one| EtcdSeen { name: one.name, healthy: one.healthy }).collect();
     let found = rules::refusals(&changes, &etcd);
     if found.is_empty() {
         return Ok(());

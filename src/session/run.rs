@@ -126,7 +126,7 @@ impl Run<'_> {
             if !guarded(self.stop, async { Ok(self.alone.confirmed().await) }).await? {
                 return Err(interrupted());
             }
-            guarded(self.stop, guards::hold(self.inputs.project, reached.as_ref(), step)).await?;
+            guarded(self.stop, guards::hold(self.inputs.project, self.inputs.machines, reached.as_ref(), step)).await?;
             match step {
                 Step::RkeUp { config, .. } => {
                     self.rke_up(stage, step, config).await?;

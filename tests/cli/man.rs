@@ -16,7 +16,7 @@ const OF_BACKUP: [&str; 7] = ["verify", "show", "extract", "list", "check", "key
 fn all_commands() -> Vec<Vec<&'static str>> {
     let own = COMMANDS.iter().map(|command| vec![*command]);
     let below = BALANCERS.iter().map(|balancer| vec!["lb", *balancer]);
-    let of_node = ["drain", "uncordon"].map(|verb| vec!["node", verb]);
+    let of_node = ["drain", "uncordon", "remove"].map(|verb| vec!["node", verb]);
     let of_backup = OF_BACKUP.iter().map(|verb| vec!["backup", *verb]);
     [vec![]].into_iter().chain(own).chain(below).chain(of_node).chain(of_backup).collect()
 }

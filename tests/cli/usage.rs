@@ -12,7 +12,7 @@ fn no_command_shows_the_help() {
 #[test]
 fn mistakes_are_named() {
     let empty = folder(&[]);
-    let mistakes: [(&str, &[&str]); 9] = [
+    let mistakes: [(&str, &[&str]); 11] = [
         ("unknown_command", &["chek"]),
         ("unknown_flag", &["up", "--fast"]),
         ("unknown_output", &["check", "--output", "xml"]),
@@ -20,6 +20,8 @@ fn mistakes_are_named() {
         ("list_and_offline", &["check", "--list", "--offline"]),
         ("down_yes_without_name", &["down", "--yes"]),
         ("path_and_print", &["kubeconfig", "--path", "--print"]),
+        ("remove_no_node", &["node", "remove"]),
+        ("remove_plan_and_yes", &["node", "remove", "n4", "--plan", "--yes", "n4"]),
         ("explain_nothing", &["explain"]),
         ("unknown_shell", &["completions", "cmd"]),
     ];

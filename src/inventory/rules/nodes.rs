@@ -13,7 +13,7 @@ use crate::inventory::wrong::quoted;
 
 use super::{items, ranges, ssh};
 
-/// For engine rke at least three with all planes and an odd number of etcd members.
+/// For engine rke at least three with all planes.
 pub(super) fn nodes(raw: Items<RawNode>, common: &Ssh, engine: Option<&Engine>, judge: &mut Judge) -> Vec<Node> {
     let list = KeyPath::from("nodes");
     let whole = !judge.is_broken(&list);
@@ -199,7 +199,7 @@ fn unique(nodes: &[(KeyPath, Node)], judge: &mut Judge) {
     }
 }
 
-/// High availability: three nodes with all planes, an odd number of etcd members.
+/// High availability: three nodes with all planes.
 fn planes(nodes: &[Node], path: &KeyPath, judge: &mut Judge) {
     let overlapped = nodes.iter().filter(|node| node.roles == Roles::ALL).count();
     if overlapped < 3 {
@@ -212,15 +212,5 @@ fn planes(nodes: &[Node], path: &KeyPath, judge: &mut Judge) {
             path,
             format!("a highly available Rancher needs at least three nodes with controlplane, etcd and worker; {seen}"),
         );
-        return;
-    }
-    let members = nodes.iter().filter(|node| node.roles.etcd).count();
-    if members.is_multiple_of(2) {
-        let message = format!(
-            "{members} nodes have the role etcd, and an even number survives no more losses than {}; take the role \
-                from one, or add one",
-            members - 1
-        );
-        judge.mistake(path, message);
     }
 }

@@ -89,7 +89,7 @@ def check_looks_at_api_and_etcd_in_no_time(s):
 def a_worker_that_left_the_inventory_is_named_by_all(s):
     name = jump(s)
     s.less = inventory(s, "less", *s.three)
-    said = (name, "a Node of the API (Ready)", "a node of cluster.rkestate (worker)", f"kubectl drain {name}", f"kubectl delete node {name}")
+    said = (name, "a Node of the API (Ready)", "a node of cluster.rkestate (worker)", f"cowhand node remove {name}")
     refused(s, s.less, "cluster.members", said)
     refused(s, s.less, "cluster.members", said[:2], words=["verify"], code=7)
     refused(s, s.less, name, said, words=["status"], code=0)
@@ -109,7 +109,7 @@ def an_etcd_node_in_the_place_of_another_is_refused(s):
     first, second, third = s.three
     swapped = inventory(s, "swapped", first, second, line(s, jump(s)))
     name = list(s.nodes)[2]
-    refused(s, swapped, "etcd.one-change", ("cluster.members", f"{jump(s)} joins and {name} leaves", "a member of etcd (", "etcdctl member remove"))
+    refused(s, swapped, "etcd.one-change", ("cluster.members", f"{jump(s)} joins and {name} leaves", "a member of etcd (", f"cowhand node remove {name}", f"`cowhand node remove {name}` first"))
     refused(s, swapped, "it would live on", (name,), words=["down"])
 
 
@@ -138,7 +138,7 @@ def beside(s, name, old, new):
 
 
 def a_worker_that_went_by_hand_is_forgotten(s):
-    """As the finding says: drain, clean, delete; then rke forgets it."""
+    """Past cowhand: drained, cleaned, deleted; then rke forgets it."""
     name = jump(s)
     s.kubectl(s.whole, "drain", name, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s")
     s.node(name, "docker rm -fv $(docker ps -aq) >/dev/null; for m in $(grep -oE ' /var/lib/kubelet/[^ ]+' /proc/mounts | sort -r); do umount $m; done; "
