@@ -264,7 +264,10 @@ fn is_well(found: &LeaveFound) -> bool {
 /// When the member rule does not let it leave etcd.
 fn rule(found: &LeaveFound) -> Result<(), Failure> {
     let Some((_, member)) = &found.member else { return Ok(()) };
-    allowed(&found.etcd, member)
+    allowed(&found.etcd, member).map_err(|failure| {
+        let hint = failure.hint.clone().unwrap_or_default();
+        failure.hint(format!("{hint}; nothing was changed"))
+    })
 }
 
 /// Whether this member may leave etcd now; asked again before it does.
@@ -287,7 +290,7 @@ pub fn allowed(etcd: &[member_rule::Member], member: &str) -> Result<(), Failure
             "`docker exec etcd etcdctl alarm list` on an etcd node says what it is".into()
         }
     };
-    refused(format!("{change}: {answer}"), remedy)
+    Err(Failure::new(Exit::ChecksFailed, format!("{change}: {answer}")).hint(remedy))
 }
 
 fn steps(found: &LeaveFound) -> Vec<LeaveStep> {

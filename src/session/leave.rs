@@ -14,6 +14,7 @@ use crate::local::Secrecy;
 use crate::plan::Stage;
 use crate::plan::leave::{Leave, LeaveStep, allowed, leave};
 use crate::remote::RemoteError;
+use crate::session::begin::late;
 use crate::session::cluster_api::ClusterApi;
 use crate::session::confirm::{Asking, Confirmed};
 use crate::session::leaving::{Leaving, swept};
@@ -75,11 +76,8 @@ pub async fn remove(session: &Session<'_>, wanted: &Wanted<'_>) -> Result<String
     let goes_on = removed?;
     let name = &wanted.leaving.name;
     if goes_on {
-        play(session, &[Stage::Check, Stage::Cluster], &Said::default()).await.map_err(|mut failure| {
-            if failure.exit != Exit::Interrupted {
-                failure.exit = Exit::StepFailed;
-            }
-            failure.because(format!("{name} has left; only rke has not gone over the others yet"))
+        play(session, &[Stage::Check, Stage::Cluster], &Said::default()).await.map_err(|failure| {
+            late(failure).because(format!("{name} has left; only rke has not gone over the others yet"))
         })?;
     }
     Ok(format!("{name} has left the cluster"))
@@ -128,7 +126,10 @@ impl<'a> Scene<'a> {
             }
             session.tell.detail(step.to_string());
             let again = || format!("`cowhand node remove {}` again goes on from here", self.name());
-            let goes_on = |failure: Failure| if failure.hint.is_none() { failure.hint(again()) } else { failure };
+            let goes_on = |failure: Failure| {
+                let failure = late(failure);
+                if failure.hint.is_none() { failure.hint(again()) } else { failure }
+            };
             guarded(alone.stop(), self.carry_out(step)).await.map_err(goes_on)?;
         }
         drop(lock);

@@ -102,7 +102,7 @@ def a_plan_changes_nothing_and_names_pods_and_keys(s):
     done.says(f"{name} leaves the cluster", "close the node", "evict", "clean its machine", "files in /etc/kubernetes", "delete the Node", "take it out of cluster.rkestate")
     done.never_says("etcd member")
     data = s.cow("node", "remove", name, "--plan", "--delete-emptydir-data", "--output", "json", inventory=s.whole).must()
-    assert json.loads(data.out)["node"] == name, data
+    assert data.events("leaving")[0]["node"] == name, data
     assert containers(s) == before and besides_logs(s.whole.parent) == files
     s.cow("node", "remove", name, "--yes", "another", inventory=s.whole).must(2).says("nothing was touched")
     s.cow("node", "remove", "nobody", "--yes", "nobody", inventory=s.whole).must(2).says("has no node nobody")
