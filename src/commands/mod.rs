@@ -7,6 +7,7 @@ pub mod check;
 pub mod completions;
 pub mod down;
 pub mod explain;
+pub mod history;
 pub mod init;
 pub mod inventory;
 pub mod kubeconfig;

@@ -14,6 +14,7 @@ mod failure;
 #[path = "hostile_tests.rs"]
 pub(crate) mod hostile;
 mod findings;
+pub mod history;
 pub mod log;
 mod look;
 mod plain;
