@@ -207,6 +207,18 @@ Examples:
   cowhand node uncordon n2")]
     Node(commands::node::Node),
 
+    /// Renew the certificates of the cluster's own parts while it runs
+    ///
+    /// RKE's leaf certificates: etcd, API server, kubelet and the like. The real `rke cert rotate` runs, and each of its calls
+    /// to Docker passes cowhand: a second etcd or API server is restarted only when the one before is back and has caught up.
+    /// The plan is shown first, and the cluster's name is asked for. The CA stays.
+    #[command(after_long_help = "\
+Examples:
+  cowhand rotate --plan                        # what ends when, what restarts, in which order
+  cowhand rotate
+  cowhand rotate --service etcd --yes prod     # in a script: the name, not a blind yes")]
+    Rotate(commands::rotate::Rotate),
+
     /// Bring back a lost cluster.rkestate, made CA and password from the running cluster
     ///
     /// Without that file rke would make a new CA over a living cluster; `up` refuses to let it.

@@ -18,6 +18,7 @@ impl Command {
             | Command::Verify(_)
             | Command::Down(_)
             | Command::Node(_)
+            | Command::Rotate(_)
             | Command::RecoverState(_) => true,
             Command::Backup(wanted) => wanted.takes(),
             Command::Init(_)
@@ -61,6 +62,8 @@ impl Command {
             Command::Play(wanted) => changing(context, commands::play::run(context, wanted)),
             Command::Node(wanted) if wanted.looks() => looking(context, commands::node::run(context, wanted)),
             Command::Node(wanted) => changing(context, commands::node::run(context, wanted)),
+            Command::Rotate(wanted) if wanted.plan => looking(context, commands::rotate::run(context, wanted)),
+            Command::Rotate(wanted) => changing(context, commands::rotate::run(context, wanted)),
             Command::Down(wanted) => changing(context, commands::down::run(context, wanted)),
             Command::RecoverState(wanted) => changing(context, commands::recover_state::run(context, wanted)),
         }

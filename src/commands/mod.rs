@@ -17,6 +17,7 @@ pub mod node;
 pub mod plan;
 pub mod play;
 pub mod recover_state;
+pub mod rotate;
 pub mod schema;
 pub mod status;
 pub mod unprotect;

@@ -19,6 +19,7 @@ pub mod log;
 mod look;
 mod plain;
 pub mod plan;
+pub mod rotate;
 pub mod run_file;
 mod shower;
 pub mod status;

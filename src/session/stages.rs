@@ -46,7 +46,7 @@ pub async fn plan(
         Stage::Ingress => ingress(inputs, reached).await?,
         Stage::CertManager => cert_manager(inputs, reached).await?,
         Stage::Rancher => rancher(inputs, reached).await?,
-        Stage::Check | Stage::Verify | Stage::Remove | Stage::Recover | Stage::Backup => {
+        Stage::Check | Stage::Verify | Stage::Remove | Stage::Recover | Stage::Backup | Stage::Rotate => {
             StagePlan { stage, steps: Vec::new(), notes: Vec::new() }
         }
     };
@@ -66,7 +66,8 @@ pub fn details(inputs: &Inputs<'_>, stage: Stage) -> Vec<String> {
         | Stage::Verify
         | Stage::Remove
         | Stage::Recover
-        | Stage::Backup => Vec::new(),
+        | Stage::Backup
+        | Stage::Rotate => Vec::new(),
     }
 }
 

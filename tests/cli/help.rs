@@ -2,7 +2,7 @@
 
 use super::{cowhand, folder};
 
-pub const COMMANDS: [&str; 22] = [
+pub const COMMANDS: [&str; 23] = [
     "init",
     "adopt",
     "unprotect",
@@ -18,6 +18,7 @@ pub const COMMANDS: [&str; 22] = [
     "kubeconfig",
     "lb",
     "node",
+    "rotate",
     "recover-state",
     "backup",
     "explain",
