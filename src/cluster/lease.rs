@@ -109,10 +109,7 @@ impl LeaseLock {
 
     /// Comes back when the lock is lost: taken by another, or not renewed for as long as it lasts.
     pub async fn lost(&self) {
-        let mut lost = self.lost.clone();
-        if lost.wait_for(|lost| *lost).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        told(self.lost.clone()).await;
     }
 
     /// Gives it back at once; one that was lost meanwhile is left to its new holder.
@@ -128,6 +125,11 @@ impl LeaseLock {
             let _ = self.api.delete(LEASE.1, &how).await;
         }
     }
+}
+
+/// Comes back when the keeper says that the lock is lost, and when there is no keeper any more to renew it.
+async fn told(mut lost: watch::Receiver<bool>) {
+    let _ = lost.wait_for(|lost| *lost).await;
 }
 
 impl Drop for LeaseLock {
@@ -303,6 +305,14 @@ mod tests {
         assert!(!kept_on && renewals.len() == 1, "it is another's");
         let (renewals, kept_on) = kept(2000, 0, Err(())).await;
         assert!(!kept_on && renewals.iter().all(|second| *second < 60), "the API was away for longer than it lasts");
+    }
+
+    #[tokio::test]
+    async fn a_lock_without_its_keeper_is_lost() {
+        let (tell, lost) = watch::channel(false);
+        drop(tell);
+        let waited = tokio::time::timeout(Duration::from_secs(30), told(lost)).await;
+        assert!(waited.is_ok(), "nobody renews it any more, and nobody was told");
     }
 
     #[tokio::test]

@@ -236,6 +236,13 @@ pub struct AddonSeen {
     pub job_complete: bool,
 }
 
+impl AddonSeen {
+    /// Whether the job ran to its end with this text.
+    pub fn is_applied(&self, wanted: &str) -> bool {
+        self.job_complete && self.text.as_deref().map(str::trim) == Some(wanted.trim())
+    }
+}
+
 /// The last thing `rke up` does: its ConfigMap and its job (rancher/rke: cluster/addons.go, k8s/job.go).
 pub async fn addon(cluster: &Cluster) -> Result<AddonSeen, ClusterError> {
     let map = ObjectRef::new("v1", "ConfigMap", Some("kube-system"), "rke-user-addon");

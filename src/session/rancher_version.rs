@@ -2,19 +2,15 @@
 
 use semver::Version;
 
-use crate::facts;
 use crate::failure::{Exit, Failure};
-use crate::session::cluster_api::{ClusterApi, unseen};
 use crate::session::inputs::Inputs;
 
-/// Refuses a Rancher that is older than the one in the cluster.
+/// Refuses a Rancher that is older than the one that runs in the cluster.
 ///
 /// # Errors
-/// The refusal, or that the cluster could not be asked.
-pub async fn refuse_older(inputs: &Inputs<'_>, reached: Option<&ClusterApi>) -> Result<(), Failure> {
-    let Some(reached) = reached else { return Ok(()) };
-    let running = facts::inhabitants::rancher_version(&reached.cluster).await.map_err(unseen)?;
-    older(running.as_ref(), &inputs.project.inventory.rancher.version)
+/// The refusal.
+pub fn refuse_older(inputs: &Inputs<'_>, running: Option<&Version>) -> Result<(), Failure> {
+    older(running, &inputs.project.inventory.rancher.version)
 }
 
 /// ranchermanager.docs.rancher.com, "Rollbacks": an older Rancher comes back only together with a backup of its time.

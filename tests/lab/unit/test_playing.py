@@ -41,7 +41,8 @@ class Played(unittest.TestCase):
             end = time.monotonic() + 30
             while story in waits and waits[story] not in (played for _, played in self.played) and time.monotonic() < end:
                 time.sleep(0.01)
-            return (answers or {}).get(story, ("ok", 2, 0))
+            answer = (answers or {}).get(story, ("ok", 2, 0))
+            return answer.pop(0) if isinstance(answer, list) else answer
 
         def goes_down():
             self.played.append((name, "down"))
@@ -67,7 +68,19 @@ class Played(unittest.TestCase):
     def test_a_failed_step_and_a_lab_that_stays_are_failures(self):
         telling, out = self.told(["road", "kill"], answers={"kill": ("FAIL kill: x", 1, 3)}, goes=False)
         self.assertEqual((telling.passed, telling.failed), (3, 4))
-        self.assertIn("failed kill: 1 of 4 steps", out)
+        self.assertEqual(out.count("failed kill: 1 of 4 steps"), 2)
+
+    def test_one_story_that_failed_is_played_again_alone_and_said(self):
+        telling, out = self.told(["road", "kill", "labs"], answers={"kill": [("FAIL kill: x", 1, 3), ("ok", 4, 0)]})
+        self.assertEqual((telling.passed, telling.failed), (8, 0))
+        self.assertEqual(self.played[-3:], [("two", "down"), ("one", "labs"), ("one", "kill")])
+        for line in ("FAIL kill: x", "failed kill: 1 of 4 steps", "again kill", "played kill: 4 of 4 steps"):
+            self.assertIn(line, out)
+
+    def test_two_stories_that_failed_are_not_played_again(self):
+        telling, out = self.told(["road", "kill", "ways"], answers={"kill": ("FAIL kill: x", 1, 3), "road": ("FAIL road: x", 0, 1)})
+        self.assertEqual((telling.passed, telling.failed), (3, 4))
+        self.assertNotIn("again", out)
 
     def test_what_a_machine_has_not_is_said(self):
         telling, out = self.told(["vagrant", "road"], programs="")
