@@ -9,14 +9,14 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 use tokio_util::sync::CancellationToken;
 
+mod dispatch;
 mod runtime;
 
 use crate::commands;
 use crate::failure::{Exit, Failure};
 use crate::local::process;
 use crate::report::{Console, Output, Verbosity, install_panic_hook, log};
-use crate::session::{Answer, Context};
-use runtime::{changing, looking};
+use crate::session::Context;
 
 /// Three Linux machines in, a highly available Rancher out, and kept alive afterwards
 ///
@@ -55,7 +55,7 @@ First steps:
 
 Exit codes (cowhand explain exit-codes tells more):
   0 done · 1 bug · 2 usage · 3 inventory · 4 unreachable · 5 checks failed · 6 a step failed
-  7 changed, but not verified · 8 this machine lacks something · 130 interrupted";
+  7 changed, but not verified · 8 this machine lacks something · 9 changes to make · 130 interrupted";
 
 /// Below the long page only.
 const ENVIRONMENT: &str = "\
@@ -117,6 +117,7 @@ Examples:
     #[command(after_long_help = "\
 Examples:
   cowhand plan
+  cowhand plan --exit-code --quiet              # in a pipeline: 0 nothing to change, 9 something
   cowhand plan --output json | jq '.value[]? | select(.changes).step'")]
     Plan(commands::plan::Plan),
 
@@ -154,6 +155,18 @@ Examples:
   cowhand certs
   cowhand certs --fail-within 30 --quiet        # for cron: exit 5 when one ends soon")]
     Certs(commands::certs::Certs),
+
+    /// Show who ran what, when, and how it ended
+    ///
+    /// From the journal of this workspace, newest first: every run that came as far as its lock. With an ID, or the beginning
+    /// of one: that run's stages, steps, warnings and end.
+    #[command(after_long_help = "\
+Examples:
+  cowhand history
+  cowhand history --newest 100
+  cowhand history 20261123T202456
+  cowhand history --output json | jq '.runs[] | select(.exit != 0)'")]
+    History(commands::history::History),
 
     /// Play a run file: stages, commands on nodes and questions, in order
     #[command(after_long_help = "\
@@ -193,6 +206,18 @@ Examples:
   cowhand node drain n2
   cowhand node uncordon n2")]
     Node(commands::node::Node),
+
+    /// Renew the certificates of the cluster's own parts while it runs
+    ///
+    /// RKE's leaf certificates: etcd, API server, kubelet and the like. The real `rke cert rotate` runs, and each of its calls
+    /// to Docker passes cowhand: a second etcd or API server is restarted only when the one before is back and has caught up.
+    /// The plan is shown first, and the cluster's name is asked for. The CA stays.
+    #[command(after_long_help = "\
+Examples:
+  cowhand rotate --plan                        # what ends when, what restarts, in which order
+  cowhand rotate
+  cowhand rotate --service etcd --yes prod     # in a script: the name, not a blind yes")]
+    Rotate(commands::rotate::Rotate),
 
     /// Bring back a lost cluster.rkestate, made CA and password from the running cluster
     ///
@@ -322,64 +347,6 @@ fn no_stdout() -> ExitCode {
         .hint("leave it open; `>/dev/null` is for answers that nobody wants. Nothing was touched");
     Console::detect(None, Verbosity::Normal).failure(&failure);
     failure.exit.into()
-}
-
-impl Command {
-    /// Whether it tells events while it goes on, so that a reader of JSON needs to know where they end.
-    fn streams(&self) -> bool {
-        match self {
-            Command::Check(wanted) => !wanted.list,
-            Command::Plan(_)
-            | Command::Up(_)
-            | Command::Play(_)
-            | Command::Verify(_)
-            | Command::Down(_)
-            | Command::Node(_)
-            | Command::RecoverState(_) => true,
-            Command::Backup(wanted) => wanted.takes(),
-            Command::Init(_)
-            | Command::Adopt(_)
-            | Command::Unprotect(_)
-            | Command::Lb(_)
-            | Command::Certs(_)
-            | Command::Status(_)
-            | Command::Kubeconfig(_)
-            | Command::Explain(_)
-            | Command::Completions(_)
-            | Command::Inventory(_)
-            | Command::Man(_)
-            | Command::Schema(_) => false,
-        }
-    }
-
-    /// Only what reaches machines or a cluster gets a runtime.
-    fn run(self, context: &Context) -> Answer {
-        match self {
-            Command::Init(wanted) => looking(context, commands::init::run(context, wanted)),
-            Command::Adopt(wanted) => looking(context, commands::adopt::run(context, wanted)),
-            Command::Unprotect(wanted) => commands::unprotect::run(context, &wanted),
-            Command::Lb(wanted) => commands::lb::run(context, &wanted),
-            Command::Explain(wanted) => commands::explain::run(context, &wanted),
-            Command::Completions(wanted) => commands::completions::run(context, &wanted),
-            Command::Man(wanted) => commands::man::run(context, &wanted, Cli::command()),
-            Command::Schema(wanted) => commands::schema::run(context, &wanted),
-            Command::Inventory(wanted) => commands::inventory::run(context, &wanted),
-            Command::Check(wanted) => looking(context, commands::check::run(context, wanted)),
-            Command::Plan(wanted) => looking(context, commands::plan::run(context, wanted)),
-            Command::Verify(wanted) => looking(context, commands::verify::run(context, wanted)),
-            Command::Certs(wanted) => looking(context, commands::certs::run(context, wanted)),
-            Command::Status(wanted) => looking(context, commands::status::run(context, wanted)),
-            Command::Kubeconfig(wanted) => looking(context, commands::kubeconfig::run(context, wanted)),
-            Command::Backup(wanted) => looking(context, commands::backup::run(context, wanted)),
-            Command::Up(wanted) => changing(context, commands::up::run(context, wanted)),
-            Command::Play(wanted) if wanted.plan => looking(context, commands::play::run(context, wanted)),
-            Command::Play(wanted) => changing(context, commands::play::run(context, wanted)),
-            Command::Node(wanted) if wanted.looks() => looking(context, commands::node::run(context, wanted)),
-            Command::Node(wanted) => changing(context, commands::node::run(context, wanted)),
-            Command::Down(wanted) => changing(context, commands::down::run(context, wanted)),
-            Command::RecoverState(wanted) => changing(context, commands::recover_state::run(context, wanted)),
-        }
-    }
 }
 
 #[cfg(test)]

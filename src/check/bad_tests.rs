@@ -203,6 +203,12 @@ const BAD: &[(&str, Harm, Verdict, &str)] = &[
         Verdict::Fail,
         "cert-deployer (image somebody/web:1)",
     ),
+    (
+        "cluster.certificates",
+        || harmed(|w| w.workspace.first_leaf = Some(("kube-proxy".into(), "1970-02-01T00:00:00Z".parse().unwrap()))),
+        Verdict::Warn,
+        "kube-proxy ends on 1970-02-01, in 31 days",
+    ),
     ("leftover.cluster", || harmed(|w| leave(w.n2(), "/var/lib/etcd")), Verdict::Fail, "/var/lib/etcd"),
     ("node.other-distribution", || World::with("quirk-rke2"), Verdict::Fail, "/etc/rancher/rke2"),
     (

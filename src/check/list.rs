@@ -3,7 +3,7 @@
 use super::{Check, Listed};
 use super::{
     certificates, clock, compatibility, containers, dns, docker, etcd, existing, former, images, inhabitants,
-    kubeconfig, machine, members, names, network, outside, owner, ports, rights, secrets, ssh, topology,
+    kubeconfig, leaves, machine, members, names, network, outside, owner, ports, rights, secrets, ssh, topology,
 };
 
 /// Every check, in the order in which one would ask them.
@@ -63,6 +63,7 @@ pub const ALL: &[Check] = &[
     members::MEMBERS,
     etcd::HEALTHY,
     etcd::ONE_CHANGE,
+    leaves::LASTING,
     kubeconfig::USABLE,
     kubeconfig::CREDENTIALS,
     existing::REACHABLE,

@@ -17,6 +17,7 @@ mod gate;
 mod images;
 mod inhabitants;
 mod kubeconfig;
+mod leaves;
 mod list;
 mod machine;
 mod members;

@@ -253,7 +253,12 @@ impl World {
         World {
             inventory: inventory(),
             observed: Observed { nodes: nodes.collect() },
-            workspace: WorkspaceFacts { state: StateFile::Absent, broken: None, pinned: None },
+            workspace: WorkspaceFacts {
+                state: StateFile::Absent,
+                broken: None,
+                first_leaf: Some(("kube-proxy".into(), "1979-12-30T00:00:00Z".parse().unwrap())),
+                pinned: None,
+            },
             name: Ok((1..=3).map(|index| IpAddr::from([10, 0, 0, 10 + index])).collect()),
             kubeconfig: None,
             cluster: None,

@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Exit, Failure};
-use crate::plan::StagePlan;
+use crate::plan::{StagePlan, Step};
 use crate::report::plan::{lines, text};
 use crate::report::{Shower, Verbosity};
 use crate::session::machines::Machines;
@@ -15,6 +15,9 @@ use crate::session::{Answer, Connect, Context, Skip, TakeOver};
 /// What was said to `plan`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Plan {
+    /// End with exit code 9 when something would be changed, with 0 when nothing would
+    #[arg(long)]
+    pub exit_code: bool,
     #[command(flatten)]
     pub skip: Skip,
     #[command(flatten)]
@@ -34,8 +37,12 @@ pub async fn run(context: &Context, wanted: Plan) -> Answer {
         Ok(plans)
     })
     .await?;
-    show(context, &project, &plans, "up")?;
-    Ok(Exit::Done)
+    // In a pipeline the code is the answer.
+    if !(wanted.exit_code && context.console.verbosity == Verbosity::Quiet) {
+        show(context, &project, &plans, "up")?;
+    }
+    let changes = plans.iter().flat_map(|plan| &plan.steps).any(Step::changes);
+    Ok(if wanted.exit_code && changes { Exit::Changes } else { Exit::Done })
 }
 
 /// `verb` is the command that plays the plans.

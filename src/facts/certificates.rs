@@ -28,7 +28,7 @@ impl Renewer {
         match self {
             Renewer::CertManager => "cert-manager, by itself",
             Renewer::Rancher => "Rancher, by itself",
-            Renewer::RkeRotate => "you: `rke cert rotate`",
+            Renewer::RkeRotate => "you: `cowhand rotate`",
             Renewer::RkeRotateCa => "you: `rke cert rotate --rotate-ca`",
             Renewer::Files => "you: new files, `cowhand up`",
             Renewer::Ca => "you: a new CA; `cowhand up` names the steps",

@@ -14,6 +14,8 @@ pub struct WorkspaceFacts {
     pub state: StateFile,
     /// What is wrong with that file as it lies there, and what `up` will do about it.
     pub broken: Option<(String, String)>,
+    /// The leaf in RKE's state that ends first, by RKE's name, and its end.
+    pub first_leaf: Option<(String, jiff::Timestamp)>,
     /// With engine existing, the cluster that the inventory was first run on.
     pub pinned: Option<Pinned>,
 }

@@ -17,12 +17,14 @@ pub enum Exit {
     StepFailed = 6,
     NotVerified = 7,
     NotHere = 8,
+    /// Only where it was asked for: `plan --exit-code`.
+    Changes = 9,
     /// 128 + SIGINT, as shells have it; SIGTERM, SIGQUIT and SIGHUP end the same way.
     Interrupted = 130,
 }
 
 impl Exit {
-    pub const ALL: [Exit; 10] = [
+    pub const ALL: [Exit; 11] = [
         Exit::Done,
         Exit::Bug,
         Exit::Usage,
@@ -32,11 +34,17 @@ impl Exit {
         Exit::StepFailed,
         Exit::NotVerified,
         Exit::NotHere,
+        Exit::Changes,
         Exit::Interrupted,
     ];
 
     pub fn code(self) -> u8 {
         self as u8
+    }
+
+    /// The command did what was asked of it.
+    pub fn is_success(self) -> bool {
+        matches!(self, Exit::Done | Exit::Changes)
     }
 
     /// What the code says, in a few words.
@@ -51,6 +59,7 @@ impl Exit {
             Exit::StepFailed => "a step failed",
             Exit::NotVerified => "changed, but not verified",
             Exit::NotHere => "this machine lacks something",
+            Exit::Changes => "`plan --exit-code`: something would be changed",
             Exit::Interrupted => "interrupted",
         }
     }
@@ -79,6 +88,9 @@ impl Exit {
             Exit::NotHere => {
                 "Nothing was changed. A program is missing here, or standard output takes nothing: see to it, then run again."
             }
+            Exit::Changes => {
+                "Nothing was changed. `cowhand up` does what the plan shows; with nothing to change it ends with 0."
+            }
             Exit::Interrupted => "Stopped by Ctrl-C, SIGTERM, SIGQUIT or SIGHUP. Run again: it goes on from there.",
         }
     }
@@ -103,6 +115,6 @@ mod tests {
     #[test]
     fn the_codes_are_those_of_the_readme() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
     }
 }

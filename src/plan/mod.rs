@@ -15,6 +15,7 @@ mod rancher_values;
 mod rancher_wanted;
 pub mod release;
 pub mod removal;
+pub mod rotate;
 mod stage;
 mod step;
 mod step_facts;

@@ -73,7 +73,8 @@ impl Stage {
             | Stage::Verify
             | Stage::Remove
             | Stage::Recover
-            | Stage::Backup => false,
+            | Stage::Backup
+            | Stage::Rotate => false,
         }
     }
 
@@ -85,6 +86,7 @@ impl Stage {
             Stage::Verify => (Nodes::None, &[], Cluster::Api),
             Stage::Remove => (Nodes::All, &[Program::Rke], Cluster::Nothing),
             Stage::Recover => (Nodes::Any, &[], Cluster::Nothing),
+            Stage::Rotate => (Nodes::All, &[Program::Rke, Program::Helm], Cluster::Api),
             Stage::Backup => (Nodes::Quorum, &[], Cluster::Api),
         };
         Needs { nodes, programs, cluster }

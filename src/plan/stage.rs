@@ -18,6 +18,8 @@ pub enum Stage {
     Recover,
     /// `backup` only.
     Backup,
+    /// `rotate` only.
+    Rotate,
 }
 
 impl Stage {
@@ -33,6 +35,7 @@ impl Stage {
             Stage::Remove => "remove",
             Stage::Recover => "recover",
             Stage::Backup => "backup",
+            Stage::Rotate => "rotate",
         }
     }
 
@@ -40,7 +43,7 @@ impl Stage {
     pub fn builds(self) -> bool {
         match self {
             Stage::Cluster | Stage::Ingress | Stage::CertManager | Stage::Rancher => true,
-            Stage::Check | Stage::Verify | Stage::Remove | Stage::Recover | Stage::Backup => false,
+            Stage::Check | Stage::Verify | Stage::Remove | Stage::Recover | Stage::Backup | Stage::Rotate => false,
         }
     }
 
@@ -55,7 +58,8 @@ impl Stage {
             | Stage::CertManager
             | Stage::Rancher
             | Stage::Verify
-            | Stage::Backup => self.name(),
+            | Stage::Backup
+            | Stage::Rotate => self.name(),
         }
     }
 }

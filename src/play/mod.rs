@@ -3,6 +3,7 @@
 mod downloading;
 mod event;
 mod executor;
+mod history;
 mod journal;
 mod journal_thinning;
 mod resume;
@@ -11,6 +12,7 @@ mod usual;
 pub use downloading::Downloading;
 pub use event::*;
 pub use executor::*;
+pub use history::{Ran, StageRan, runs};
 pub use journal::{Journal, JournalError};
 pub use resume::{Done, done};
 pub use usual::usual;

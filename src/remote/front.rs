@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::docker_way::{Gate, carry};
 use super::guests::{Guest, Guests, Warn};
 use super::wire::Wire;
 use super::{Connection, RemoteError};
@@ -61,8 +62,8 @@ pub struct Front {
 impl Front {
     /// Listens on 127.0.0.1 and writes the key that alone is let in, as a file 0600 in `folder`; keys of former fronts
     /// there are removed.
-    /// `warn` hears of other users who come there.
-    pub async fn start(nodes: Vec<FrontNode>, folder: &Path, warn: Warn) -> io::Result<Front> {
+    /// `gate` is asked about each call to Docker; `warn` hears of other users who come there.
+    pub async fn start(nodes: Vec<FrontNode>, folder: &Path, gate: Arc<dyn Gate>, warn: Warn) -> io::Result<Front> {
         let key = new_key()?;
         let file = write_key(&key, folder)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -72,6 +73,7 @@ impl Front {
         let shared = Arc::new(Shared {
             nodes: nodes.into_iter().map(Arc::new).collect(),
             guest: key.public_key().clone(),
+            gate,
             config: Arc::new(config(new_key()?)),
             opened: opened.clone(),
             alive: alive.clone(),
@@ -140,6 +142,7 @@ fn config(host_key: PrivateKey) -> server::Config {
 struct Shared {
     nodes: Vec<Arc<FrontNode>>,
     guest: PublicKey,
+    gate: Arc<dyn Gate>,
     config: Arc<server::Config>,
     opened: Arc<AtomicUsize>,
     alive: CancellationToken,
@@ -251,7 +254,7 @@ impl Peer {
                     serve(channel.into_stream(), Peer { shared, at: Place::Node(node), guest }).await;
                 }
                 Behind::Tcp(node, host, port) => pump(channel, reply, node.connection.open_tcp(&host, port)).await,
-                Behind::Socket(node) => pump(channel, reply, node.connection.open_unix(&node.docker_socket)).await,
+                Behind::Socket(node) => docker(channel, reply, &node, &shared.gate).await,
             }
         });
     }
@@ -266,12 +269,32 @@ async fn pump(
     reply: ChannelOpenHandle,
     opening: impl Future<Output = Result<Box<dyn Wire>, RemoteError>>,
 ) {
+    if let Some(mut far) = opened(reply, opening).await {
+        ignore(tokio::io::copy_bidirectional(&mut channel.into_stream(), &mut far).await);
+    }
+}
+
+/// The node's Docker, each call asked about.
+async fn docker(channel: Channel<Msg>, reply: ChannelOpenHandle, node: &FrontNode, gate: &Arc<dyn Gate>) {
+    if let Some(far) = opened(reply, node.connection.open_unix(&node.docker_socket)).await {
+        ignore(carry(channel.into_stream(), far, &node.address, gate).await);
+    }
+}
+
+/// What is behind the channel, which is told whether it is there.
+async fn opened(
+    reply: ChannelOpenHandle,
+    opening: impl Future<Output = Result<Box<dyn Wire>, RemoteError>>,
+) -> Option<Box<dyn Wire>> {
     match timeout(LIMIT, opening).await {
-        Ok(Ok(mut far)) => {
+        Ok(Ok(far)) => {
             reply.accept().await;
-            ignore(tokio::io::copy_bidirectional(&mut channel.into_stream(), &mut far).await);
+            Some(far)
         }
-        Ok(Err(_)) | Err(_) => reply.reject(ChannelOpenFailure::ConnectFailed).await,
+        Ok(Err(_)) | Err(_) => {
+            reply.reject(ChannelOpenFailure::ConnectFailed).await;
+            None
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub const POINTS: &[&str] = &[
 ];
 
 /// Points that stand before no write: they give a value in place of one that tests cannot wait for.
-pub const SETTINGS: &[&str] = &["node-lock.patience"];
+pub const SETTINGS: &[&str] = &["node-lock.patience", "rails.off"];
 
 /// Fails a file operation with the number that a point was given; 5 is EIO.
 pub fn fault<T>(number: Option<String>) -> io::Result<T> {

@@ -239,7 +239,10 @@ impl Bars {
         }
         self.hide();
         let stays = self.lines.len() > 1
-            || self.lines.iter().any(|line| matches!(line.stage, Stage::Remove | Stage::Recover | Stage::Backup));
+            || self
+                .lines
+                .iter()
+                .any(|line| matches!(line.stage, Stage::Remove | Stage::Recover | Stage::Backup | Stage::Rotate));
         for line in &mut self.lines {
             if !stays {
                 self.list.remove(&line.bar);

@@ -106,7 +106,7 @@ impl Console {
             exit: Exit,
         }
         if self.output == Output::Json {
-            let line = json_line("run-finished", &Finished { ok: exit == Exit::Done, seconds, exit });
+            let line = json_line("run-finished", &Finished { ok: exit.is_success(), seconds, exit });
             // The exit code still says it when stdout is gone.
             drop(write_out(&line));
         }

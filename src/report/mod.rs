@@ -14,10 +14,12 @@ mod failure;
 #[path = "hostile_tests.rs"]
 pub(crate) mod hostile;
 mod findings;
+pub mod history;
 pub mod log;
 mod look;
 mod plain;
 pub mod plan;
+pub mod rotate;
 pub mod run_file;
 mod shower;
 pub mod status;

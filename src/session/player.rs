@@ -10,7 +10,7 @@ use crate::session::proof::{prove, verify};
 use crate::session::recover::recover;
 use crate::session::run::{Run, guarded};
 use crate::session::stage_result::settle;
-use crate::session::{Answer, backup, once_more, removal, stages, telling, up_result};
+use crate::session::{Answer, backup, once_more, removal, rotate, stages, telling, up_result};
 
 /// What was said to the run as a whole.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,6 +35,7 @@ pub async fn play(session: &Session<'_>, stages: &[Stage], said: &Said) -> Answe
             Stage::Remove => drop(session.stage(stage, changed(removal::remove(session))).await?),
             Stage::Recover => drop(session.stage(stage, changed(recover(session, said.force))).await?),
             Stage::Backup => drop(session.stage(stage, changed(backup::take_usual(session))).await?),
+            Stage::Rotate => drop(session.stage(stage, changed(rotate::rotate(session, &[]))).await?),
         }
     }
     Ok(Exit::Done)
@@ -107,7 +108,8 @@ async fn plan(session: &Session<'_>, begun: &mut Begun<'_>, stage: Stage) -> Res
         | Stage::Verify
         | Stage::Remove
         | Stage::Recover
-        | Stage::Backup => Vec::new(),
+        | Stage::Backup
+        | Stage::Rotate => Vec::new(),
     };
     for note in late {
         session.tell.note(note);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::engine::rke::leaves::leaves;
 use crate::engine::rke::state::State;
 use crate::facts::cluster::{IngressClass, default_class};
 use crate::facts::existing::ClusterObserved;
@@ -90,6 +91,13 @@ impl Project {
         Some(state.taken_over_as(adoption::digest(&self.inventory, &self.workspace)).hiding(hidden))
     }
 
+    /// One that cannot be read is named by `certs` and refused by `rotate`.
+    fn first_leaf(&self) -> Option<(String, jiff::Timestamp)> {
+        let state = self.state()?;
+        let leaves = leaves(&state.certificates(), &[], jiff::Timestamp::now()).ok()?;
+        leaves.into_iter().next().map(|leaf| (leaf.name, leaf.ends))
+    }
+
     /// What the workspace knows of the cluster: its state file's CAs, never its keys.
     pub fn workspace_facts(&self) -> Result<WorkspaceFacts, Failure> {
         let path = self.workspace.cluster_state();
@@ -102,7 +110,7 @@ impl Project {
             (None, Some((reason, _))) => facts::StateFile::Unreadable { path, reason: reason.clone() },
             (None, None) => facts::StateFile::Absent,
         };
-        Ok(WorkspaceFacts { state, broken, pinned: self.identity.pinned.clone() })
+        Ok(WorkspaceFacts { state, broken, first_leaf: self.first_leaf(), pinned: self.identity.pinned.clone() })
     }
 }
 

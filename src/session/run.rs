@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 
 use secrecy::zeroize::Zeroizing;
 use serde_json::{Map, Value};
@@ -21,7 +22,7 @@ use crate::plan::Stage;
 use crate::plan::rancher::RANCHER;
 use crate::plan::{ReleaseWanted, Step, documents};
 use crate::play::{Event, Hands, Journal, Tell};
-use crate::remote::Front;
+use crate::remote::{Front, Gate, Open};
 use crate::session::cluster_api::ClusterApi;
 use crate::session::guards;
 use crate::session::inputs::Inputs;
@@ -201,7 +202,7 @@ impl Run<'_> {
         self.keep_former(&workspace.cluster_yml(), &text)?;
         self.write(&workspace.cluster_yml(), &text)?;
         self.keep_rancher_values()?;
-        self.rke(stage, Verb::Up, config).await?;
+        self.rke(stage, Verb::Up, config, Arc::new(Open)).await?;
         self.tell.event(Event::StepFinished { stage, step: name, seconds: began.elapsed().as_secs_f64() });
         Ok(())
     }
@@ -236,7 +237,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn rke(&self, stage: Stage, verb: Verb, config: &Map<String, Value>) -> Result<(), Failure> {
+    /// `gate` is asked about each of its calls to Docker.
+    pub async fn rke(
+        &self,
+        stage: Stage,
+        verb: Verb,
+        config: &Map<String, Value>,
+        gate: Arc<dyn Gate>,
+    ) -> Result<(), Failure> {
         let Some(found) = &self.inputs.rke else {
             return Err(Failure::new(Exit::Bug, "rke is asked for without an engine rke"));
         };
@@ -247,7 +255,7 @@ impl Run<'_> {
             tell: self.tell,
             ignore_docker_version: self.skips.contains("docker.version"),
         };
-        way.rke(stage, &found.path, verb, config).await
+        way.rke(stage, &found.path, (verb, gate), config).await
     }
 }
 
@@ -261,12 +269,18 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    async fn rke(&self, stage: Stage, binary: &Path, verb: Verb, config: &Map<String, Value>) -> Result<(), Failure> {
+    async fn rke(
+        &self,
+        stage: Stage,
+        binary: &Path,
+        (verb, gate): (Verb, Arc<dyn Gate>),
+        config: &Map<String, Value>,
+    ) -> Result<(), Failure> {
         let project = self.project;
         let step = |error: &(dyn Hint + 'static)| Failure::of(Exit::StepFailed, error);
         let told = self.tell.clone();
         let warn = Box::new(move |text| told.warning(text));
-        let front = Front::start(self.machines.front_nodes(), &project.workspace.rke_folder(), warn).await;
+        let front = Front::start(self.machines.front_nodes(), &project.workspace.rke_folder(), gate, warn).await;
         let front = front.map_err(|error| {
             Failure::with_cause(Exit::StepFailed, "the way on which rke goes to the nodes could not be opened", &error)
         })?;
@@ -330,7 +344,7 @@ impl Remover<'_> {
         // No version of Docker is a reason to leave a cluster on it.
         let Remover { project, machines, stop, tell } = *self;
         let way = Way { project, machines, stop, tell, ignore_docker_version: true };
-        way.rke(Stage::Remove, &found.path, Verb::Remove, &config).await
+        way.rke(Stage::Remove, &found.path, (Verb::Remove, Arc::new(Open)), &config).await
     }
 }
 

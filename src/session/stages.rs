@@ -45,7 +45,8 @@ pub fn details(inputs: &Inputs<'_>, stage: Stage) -> Vec<String> {
         | Stage::Verify
         | Stage::Remove
         | Stage::Recover
-        | Stage::Backup => Vec::new(),
+        | Stage::Backup
+        | Stage::Rotate => Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ mod completions;
 mod existing;
 mod exit_codes;
 mod help;
+mod history;
 mod init;
 mod inventories;
 mod lb;

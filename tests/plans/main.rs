@@ -5,6 +5,7 @@ mod again;
 mod balancers;
 mod changes;
 mod cluster_yml;
+mod rotate;
 mod secrets;
 mod stages;
 mod world;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
-use cowhand::remote::{Front, FrontNode};
+use cowhand::remote::{Front, FrontNode, Open};
 
 use crate::world::{Process, Sshd, World, eventually, run};
 
@@ -38,7 +38,7 @@ impl Stage {
         let warnings = Arc::new(Mutex::new(Vec::new()));
         let heard = warnings.clone();
         let warn = Box::new(move |text| heard.lock().unwrap().push(text));
-        let front = Front::start(vec![node], world.folder.path(), warn).await.unwrap();
+        let front = Front::start(vec![node], world.folder.path(), Arc::new(Open), warn).await.unwrap();
         let stage = Stage { world, sshd, front, warnings };
         stage.configure(&stage.front.key_path());
         stage
@@ -83,6 +83,9 @@ impl Stage {
     }
 }
 
+/// A call as rke makes it; as long as six of what is echoed at once.
+const CALL: &[u8; 24] = b"HEAD /_ping HTTP/1.1\r\n\r\n";
+
 /// Greets and echoes, once for each connection.
 fn serve(mut stream: impl Read + Write + Send + 'static) {
     std::thread::spawn(move || {
@@ -107,10 +110,10 @@ async fn the_docker_socket_is_reached_without_a_login_of_its_own() {
     let (_ssh, near) = stage.forward("near", &socket);
     for _ in 0..3 {
         let mut stream = UnixStream::connect(&near).unwrap();
-        stream.write_all(b"ping").unwrap();
-        let mut text = [0; 10];
+        stream.write_all(CALL).unwrap();
+        let mut text = [0; 30];
         stream.read_exact(&mut text).unwrap();
-        assert_eq!(&text, b"hello ping");
+        assert_eq!(text, [b"hello ", CALL.as_slice()].concat()[..]);
     }
     assert_eq!(stage.sshd.logins(), 1, "only our own connection");
     assert_eq!(stage.front.opened(), 4, "the node, and three times its socket");
@@ -223,9 +226,10 @@ async fn a_thousand_who_say_nothing_do_not_keep_rke_out() {
         }
     };
     assert!(idle[..800].iter_mut().all(shown_out));
-    stream.write_all(b"ping").unwrap();
-    stream.read_exact(&mut text[..4]).unwrap();
-    assert_eq!(&text[..4], b"ping");
+    stream.write_all(CALL).unwrap();
+    let mut text = [0; 24];
+    stream.read_exact(&mut text).unwrap();
+    assert_eq!(&text, CALL);
 }
 
 #[tokio::test(flavor = "multi_thread")]

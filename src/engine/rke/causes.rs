@@ -189,7 +189,7 @@ pub(crate) const CAUSES: &[Row] = &[
         "certificate-expired",
         &["x509: certificate has expired or is not yet valid"],
         "a certificate of the cluster has ended, or a clock is wrong",
-        "`cowhand certs` shows their ends; see that all clocks agree, then `rke cert rotate` beside cluster.rkestate renews them",
+        "`cowhand certs` shows their ends; see that all clocks agree; `cowhand rotate` renews them before they end",
     ),
     row(
         "other-ca",

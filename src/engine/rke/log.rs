@@ -89,6 +89,8 @@ const MILESTONES: &[(&str, &str, u16)] = &[
 const WHOLE: u16 = 120;
 
 const FINISHED: &str = "Finished building Kubernetes cluster successfully";
+/// The last line of `rke cert rotate`, which has no other end (rancher/rke v1.8.0: cmd/cert.go, services/workerplane.go).
+const ROTATED: &str = "[worker] Successfully restarted Worker Plane..";
 const REMOVED: &str = "Cluster removed successfully";
 
 /// Said of every control plane node on every first run, and of unofficial builds: nothing to do about it.
@@ -124,7 +126,7 @@ impl RkeLog {
             Level::Fatal => self.fatal = Some(message.to_owned()),
             Level::Warning | Level::Error => self.warned(message),
             Level::Info => {
-                self.finished |= message == FINISHED || message == REMOVED;
+                self.finished |= [FINISHED, ROTATED, REMOVED].contains(&message);
                 self.state_writes += usize::from(message.starts_with("Successfully Deployed state file"));
                 return self.progress(message);
             }

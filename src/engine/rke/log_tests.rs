@@ -126,3 +126,14 @@ fn secrets_do_not_reach_the_kept_log() {
         assert_eq!(redact(plain), plain);
     }
 }
+
+/// It restarted three etcd and three API servers, each in its turn, and says nothing else at its end.
+#[test]
+fn a_rotation_of_certificates_ends_with_the_workers() {
+    let whole = captured!("rotate");
+    let (log, _) = hear(whole);
+    assert!(log.is_finished() && log.fatal().is_none());
+    assert_eq!((log.troubles(), log.state_writes()), (&[][..], 2));
+    let (cut, _) = whole.trim_end().rsplit_once('\n').unwrap();
+    assert!(!hear(cut).0.is_finished());
+}

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::rke::explain::Explained;
+use crate::engine::rke::leaves::Service;
 use crate::engine::rke::line::RkeLine;
 use crate::engine::rke::log::{Progress, RkeLog, Trouble, redact};
 use crate::engine::rke::redirect::redirected;
@@ -34,17 +35,23 @@ pub struct Front {
 }
 
 /// What rke is asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verb {
     Up,
     Remove,
+    /// New leaf certificates, of these services alone or, with none named, all.
+    Rotate(Vec<Service>),
 }
 
 impl Verb {
-    fn words(self) -> &'static [&'static str] {
+    fn words(&self) -> Vec<&'static str> {
         match self {
-            Verb::Up => &["up"],
-            Verb::Remove => &["remove", "--force"],
+            Verb::Up => vec!["up"],
+            Verb::Remove => vec!["remove", "--force"],
+            Verb::Rotate(services) => {
+                let services = services.iter().flat_map(|service| ["--service", service.name()]);
+                ["cert", "rotate"].into_iter().chain(services).collect()
+            }
         }
     }
 }
@@ -197,7 +204,8 @@ impl Rke<'_> {
         let mut kept = Kept::open(&log_path)?;
         let mut log = RkeLog::new(self.names.clone());
         let mut aside: Result<(), WorkspaceError> = Ok(());
-        let program = self.program(verb);
+        let program = self.program(&verb);
+        let command = verb.words().join(" ");
         let halt = stop.child_token();
         let ended = run_lines(&program, &halt, |line| {
             kept.line(line);
@@ -229,7 +237,7 @@ impl Rke<'_> {
         let written = aside.map_err(RkeError::from).and_then(|()| kept.finish());
         match written {
             Ok(()) => Ok(outcome),
-            Err(source) => Err(RkeError::Unwritten { command: verb.words().join(" "), source: Box::new(source) }),
+            Err(source) => Err(RkeError::Unwritten { command, source: Box::new(source) }),
         }
     }
 
@@ -238,7 +246,7 @@ impl Rke<'_> {
         self.workspace.keep_state_aside_as(|state| redirected(state, self.kept)).map(drop)
     }
 
-    fn program(&self, verb: Verb) -> Program {
+    fn program(&self, verb: &Verb) -> Program {
         let config = self.workspace.rke_folder().join("cluster.yml");
         let mut program = Program::new(self.binary).words(verb.words()).word("--config").word(config);
         if self.ignore_docker_version {

@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
         shown::told(&member.error);
     });
     let members = MembersSeen { api: Err(Unseen(said.to_owned())), etcd: asked };
-    let workspace = WorkspaceFacts { state, broken: None, pinned: None };
+    let workspace = WorkspaceFacts { state, broken: None, first_leaf: None, pinned: None };
     let now = Timestamp::from_second(1_795_348_800).unwrap_or(Timestamp::MAX);
     let context = Context {
         inventory,
