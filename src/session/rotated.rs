@@ -105,7 +105,7 @@ fn standing(node: &str, before: &NodeLeaves, after: &NodeLeaves, planned: &Rotat
     };
     let containers = restarts.flat_map(|restart| restart.containers.iter());
     containers
-        .filter(|container| same(&container))
+        .filter(|container| same(container))
         .map(|container| format!("{node}: {container} was not restarted"))
         .collect()
 }
