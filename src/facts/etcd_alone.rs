@@ -76,7 +76,7 @@ fn read(text: &str) -> EtcdAlone {
 mod tests {
     use super::*;
 
-    /// As etcdctl 3.5.16 printed them on the lab.
+    /// In the form of etcdctl 3.5 (etcdctl/ctlv3/command/printer_json.go).
     #[test]
     fn a_member_that_answers_and_one_that_does_not() {
         let list = r#"{"header":{"cluster_id":1},"members":[{"ID":2,"name":"etcd-n1","peerURLs":["https://10.0.0.1:2380"],"clientURLs":[]},{"ID":3,"name":"etcd-n2","peerURLs":["https://10.0.0.2:2380"],"isLearner":true}]}"#;

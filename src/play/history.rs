@@ -50,7 +50,9 @@ struct Line {
     event: String,
     who: Option<String>,
     command: Option<String>,
-    cluster: Option<String>,
+    /// The cluster's name.
+    #[serde(rename = "cluster")]
+    of: Option<String>,
     name: Option<String>,
     stage: Option<String>,
     item: Option<usize>,
@@ -94,7 +96,7 @@ impl Ran {
             ("run-started", _) => {
                 self.who = line.who.unwrap_or_default();
                 self.command = line.command.unwrap_or_default();
-                self.cluster = line.cluster.unwrap_or_default();
+                self.cluster = line.of.unwrap_or_default();
             }
             ("playbook-started", _) => self.run_file = line.name,
             ("stage-finished", Some(outcome)) => {

@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::check::Skips;
 use crate::cluster::Access;
 use crate::engine::member_rule::{Answer, MemberChange, judge};
 use crate::engine::rke::leaves::{Service, leaves};
@@ -165,7 +164,6 @@ pub async fn rotate(session: &Session<'_>, services: &[Service]) -> Result<Strin
 
 async fn play(session: &Session<'_>, found: &Found<'_>, services: &[Service], alone: &RunLock) -> Result<(), Failure> {
     let Session { tell, skips, .. } = session;
-    let skips: &Skips = skips;
     let run = Run { inputs: &found.inputs, alone, stop: alone.stop(), tell, skips };
     let gate = gate(found.inputs.machines, found.access.clone(), Stage::Rotate, tell);
     let done = run.rke(Stage::Rotate, Verb::Rotate(services.to_vec()), &found.config, gate).await;

@@ -99,13 +99,12 @@ fn differing(node: &str, seen: &NodeLeaves, state: &[(&str, String)]) -> Vec<Str
 /// Containers that run since before.
 fn standing(node: &str, before: &NodeLeaves, after: &NodeLeaves, planned: &Rotation) -> Vec<String> {
     let restarts = planned.restarts.iter().filter(|restart| restart.nodes.iter().any(|one| one == node));
-    let same = |container: &&&str| {
-        let since = after.started.get(**container);
-        since.is_some() && since == before.started.get(**container)
-    };
     let containers = restarts.flat_map(|restart| restart.containers.iter());
     containers
-        .filter(|container| same(&container))
+        .filter(|container| {
+            let since = after.started.get(**container);
+            since.is_some() && since == before.started.get(**container)
+        })
         .map(|container| format!("{node}: {container} was not restarted"))
         .collect()
 }
