@@ -50,8 +50,7 @@ struct Cli {
 
 /// Below the short page, which has to fit on a screen, and the long one.
 const AFTER_HELP: &str = "\
-First steps:
-  cowhand init --node A --node B --node C --hostname rancher.example.com, then check, then up
+First steps: cowhand init --node A --node B --node C --hostname rancher.example.com; check; up
 
 Exit codes (cowhand explain exit-codes tells more):
   0 done · 1 bug · 2 usage · 3 inventory · 4 unreachable · 5 checks failed · 6 a step failed
@@ -243,6 +242,24 @@ Examples:
 
 Without cowhand: tail -c +1025 FILE | age -d -i KEYFILE | tar t")]
     Backup(commands::backup::Backup),
+
+    /// Make a cluster again from a backup, on machines that hold nothing of it any more
+    ///
+    /// The inventory names the machines: the same three installed anew, or three others. Every machine of the old cluster is
+    /// asked first. One that has etcd's data, an API that answers or another CA refuses; one that cannot be asked has to be
+    /// named with --gone. No option skips that.
+    ///
+    /// Then etcd's data are made fit in a throw-away etcd (revision raised, all before it compacted, Nodes, Leases and pods
+    /// of the old machines taken out) and put on the nodes, and `up` builds on them, under the same CA and keys. What stands
+    /// is compared with the backup; Rancher starts last.
+    #[command(after_long_help = "\
+Examples:
+  cowhand rebuild --from prod-20261130T031500Z.cowhand --identity ~/backup.key --plan
+  cowhand rebuild --from prod-20261130T031500Z.cowhand --identity ~/backup.key -i new.yml --gone n3
+  cowhand backup extract FILE --identity ~/backup.key --to new    # where the inventory is lost, too
+
+Stopped at any moment, the same command goes on. What it would do is said before, and the cluster's name is typed.")]
+    Rebuild(commands::rebuild::Rebuild),
 
     /// Explain a check or the exit codes
     #[command(after_long_help = "\

@@ -23,7 +23,7 @@ mod stream;
 #[cfg(test)]
 mod sabotage_tests;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod test_database;
 mod together;
@@ -42,4 +42,4 @@ pub use seal::{Keys, Recipients};
 pub use spool::{Spool, Spooled};
 pub use stream::{MemberStatus, Snapshot, Tls, status};
 pub use together::{Proof, Verdict};
-pub use verify::{Verified, verify};
+pub use verify::{OpenBackup, Verified, verify};

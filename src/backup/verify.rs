@@ -1,15 +1,18 @@
-//! Looks at a backup that lies somewhere: without a key as far as level 0, with one as far as it goes.
+//! Looks at a backup that lies somewhere: without a key as far as level 0, with one as far as it goes; and opens one for who
+//! needs what is in it.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use secrecy::zeroize::Zeroizing;
 use serde::Serialize;
 
 use super::archive::{self, Archive, SNAPSHOT, STATE};
+use super::database::Contents;
 use super::flaw::{Flaw, Level};
 use super::label::{LENGTH, Label};
-use super::manifest::Manifest;
+use super::manifest::{Entry, Manifest};
 use super::prove::{Questions, prove};
 use super::seal::Keys;
 use super::spool::{Spool, Spooled};
@@ -35,7 +38,41 @@ pub fn verify(path: &Path, keys: Option<&Keys>) -> Verified {
     found
 }
 
-fn look(path: &Path, keys: Option<&Keys>, found: &mut Verified) -> Result<(), Flaw> {
+/// Small entries, whole in memory.
+type Parts = Vec<(Entry, Zeroizing<Vec<u8>>)>;
+
+/// What is in a backup that reaches level 3. The snapshot lies sealed for a key that only this process has.
+pub struct OpenBackup {
+    pub label: Label,
+    pub manifest: Manifest,
+    pub contents: Contents,
+    /// Everything but the snapshot.
+    pub parts: Parts,
+    pub snapshot: Spooled,
+}
+
+impl OpenBackup {
+    /// Proves a file up to level 3, and gives what is in it.
+    ///
+    /// # Errors
+    /// With the level that it does not reach.
+    pub fn open(path: &Path, keys: &Keys) -> Result<OpenBackup, Flaw> {
+        let inside = look(path, Some(keys), &mut Verified::default())?;
+        inside.ok_or_else(|| Flaw::new(Level::Whole, "it was not opened"))
+    }
+
+    /// A part by its name in the backup.
+    pub fn part(&self, name: &str) -> Option<&[u8]> {
+        self.parts.iter().find(|(entry, _)| entry.name == name).map(|(_, bytes)| bytes.as_slice())
+    }
+
+    /// RKE's state.
+    pub fn state(&self) -> &str {
+        self.part(STATE).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+fn look(path: &Path, keys: Option<&Keys>, found: &mut Verified) -> Result<Option<OpenBackup>, Flaw> {
     let there = || Flaw::reading(Level::There, "it");
     crate::remote::refuse_irregular(path).map_err(there())?;
     let mut file = File::open(path).map_err(there())?;
@@ -49,31 +86,41 @@ fn look(path: &Path, keys: Option<&Keys>, found: &mut Verified) -> Result<(), Fl
         return Err(Flaw::new(Level::There, "it was changed: its hash is not the one in its label"));
     }
     found.level = Some(Level::There);
-    let Some(keys) = keys else { return Ok(()) };
+    let Some(keys) = keys else { return Ok(None) };
     file.seek(SeekFrom::Start(LENGTH as u64)).map_err(there())?;
     let mut archive = Archive::open(keys.open(file)?)?;
     let manifest = found.manifest.insert(archive.manifest.clone()).clone();
     agree(&label, &manifest)?;
     archive.hashes()?;
-    let state = archive.part(STATE)?;
+    let parts = parts(&mut archive)?;
+    let state = parts.iter().find(|(entry, _)| entry.name == STATE).map(|(_, bytes)| bytes.as_slice());
     let whole = || Flaw::new(Level::Whole, "there is no snapshot of etcd in it");
     let (mut sealed, length) = archive.region(SNAPSHOT).ok_or_else(whole)?;
     let mut spooled = spool(path, &mut sealed).map_err(Flaw::reading(Level::Whole, SNAPSHOT))?;
     let snapshot = spooled.open().map_err(Flaw::reading(Level::Whole, SNAPSHOT))?;
-    let questions = Questions {
-        state: state.as_ref().map(|bytes| bytes.as_slice()),
-        uid: &manifest.uid,
-        kubernetes: &manifest.versions.kubernetes,
-        last_revision: None,
-    };
+    let questions =
+        Questions { state, uid: &manifest.uid, kubernetes: &manifest.versions.kubernetes, last_revision: None };
     let proved = prove(snapshot, length, &questions);
     (found.level, found.proofs) = (Some(proved.level), proved.proofs);
-    if let Some(contents) = proved.contents.filter(|contents| contents.revision != manifest.source.revision) {
+    let contents = proved.contents.unwrap_or_default();
+    if found.level >= Some(Level::Readable) && contents.revision != manifest.source.revision {
         found.level = Some(Level::Whole);
         let why = format!("its revision is {}, the manifest says {}", contents.revision, manifest.source.revision);
         return Err(Flaw::new(Level::Readable, why));
     }
-    proved.flaw.map_or(Ok(()), Err)
+    let inside = OpenBackup { label, manifest, contents, parts, snapshot: spooled };
+    proved.flaw.map_or(Ok(Some(inside)), Err)
+}
+
+fn parts(archive: &mut Archive<impl Read + Seek>) -> Result<Parts, Flaw> {
+    let small = archive.manifest.entries.clone().into_iter().filter(|entry| entry.name != SNAPSHOT);
+    let mut parts = Vec::new();
+    for entry in small {
+        if let Some(bytes) = archive.part(&entry.name)? {
+            parts.push((entry, bytes));
+        }
+    }
+    Ok(parts)
 }
 
 /// age decrypts 64 KiB for each page that is read out of order: it is decrypted once, and lies under another key meanwhile.

@@ -59,4 +59,4 @@ mod existing_worlds;
 mod tests;
 #[cfg(test)]
 #[path = "world_tests.rs"]
-mod world;
+pub(crate) mod world;

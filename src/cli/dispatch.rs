@@ -19,7 +19,8 @@ impl Command {
             | Command::Down(_)
             | Command::Node(_)
             | Command::Rotate(_)
-            | Command::RecoverState(_) => true,
+            | Command::RecoverState(_)
+            | Command::Rebuild(_) => true,
             Command::Backup(wanted) => wanted.takes(),
             Command::Init(_)
             | Command::Adopt(_)
@@ -65,6 +66,7 @@ impl Command {
             Command::Rotate(wanted) if wanted.plan => looking(context, commands::rotate::run(context, wanted)),
             Command::Rotate(wanted) => changing(context, commands::rotate::run(context, wanted)),
             Command::Down(wanted) => changing(context, commands::down::run(context, wanted)),
+            Command::Rebuild(wanted) => changing(context, commands::rebuild::run(context, wanted)),
             Command::RecoverState(wanted) => changing(context, commands::recover_state::run(context, wanted)),
         }
     }

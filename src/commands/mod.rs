@@ -16,6 +16,7 @@ pub mod man;
 pub mod node;
 pub mod plan;
 pub mod play;
+pub mod rebuild;
 pub mod recover_state;
 pub mod rotate;
 pub mod schema;

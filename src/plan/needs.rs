@@ -74,7 +74,9 @@ impl Stage {
             | Stage::Remove
             | Stage::Recover
             | Stage::Backup
-            | Stage::Rotate => false,
+            | Stage::Rotate
+            | Stage::Restore
+            | Stage::Compare => false,
         }
     }
 
@@ -87,7 +89,8 @@ impl Stage {
             Stage::Remove => (Nodes::All, &[Program::Rke], Cluster::Nothing),
             Stage::Recover => (Nodes::Any, &[], Cluster::Nothing),
             Stage::Rotate => (Nodes::All, &[Program::Rke, Program::Helm], Cluster::Api),
-            Stage::Backup => (Nodes::Quorum, &[], Cluster::Api),
+            Stage::Backup | Stage::Compare => (Nodes::Quorum, &[], Cluster::Api),
+            Stage::Restore => (Nodes::All, &[], Cluster::Nothing),
         };
         Needs { nodes, programs, cluster }
     }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::guard::{Guard, SecretShape};
 use super::leftovers::{Leftovers, bare_deployment};
+pub use super::rancher_held::{HELD_LABEL, HOLD, Held};
 pub use super::rancher_values::{TakenOver, keep_secrets, kept_values, own_values, values};
 pub use super::rancher_wanted::{NAMESPACE, RANCHER, RancherWanted, identity};
 use super::release::{self, ReleaseFound};
@@ -56,6 +57,8 @@ pub struct RancherFound {
     /// Names of the Secrets that were written after the oldest of Rancher's pods had started.
     pub unread: Vec<String>,
     pub listener_leaf: ListenerLeaf,
+    /// Namespaces of Rancher's that a rebuild keeps closed.
+    pub held: Vec<Held>,
     /// The node that all of Rancher's replicas are on, although others take some too.
     pub crowded: Option<String>,
     /// The first login's password that is there is not the inventory's.
@@ -109,6 +112,7 @@ pub fn plan(wanted: &RancherWanted<'_>, found: &RancherFound) -> StagePlan {
         steps.push(Step::Apply { what, manifests: vec![bare_deployment()], because });
     }
     steps.extend(restart(found));
+    steps.extend(found.held.iter().flat_map(Held::let_go));
     let wait = |name| Step::Wait(Wait::Certificate { namespace: NAMESPACE.into(), name });
     steps.extend(own.iter().filter_map(name_of).map(wait));
     steps.push(Step::Wait(Wait::Deployment { namespace: NAMESPACE.into(), name: RANCHER.into() }));

@@ -20,6 +20,10 @@ pub enum Stage {
     Backup,
     /// `rotate` only.
     Rotate,
+    /// `rebuild` only: etcd's data are made fit and put in place.
+    Restore,
+    /// `rebuild` only: what stands against what was saved.
+    Compare,
 }
 
 impl Stage {
@@ -36,6 +40,8 @@ impl Stage {
             Stage::Recover => "recover",
             Stage::Backup => "backup",
             Stage::Rotate => "rotate",
+            Stage::Restore => "restore",
+            Stage::Compare => "compare",
         }
     }
 
@@ -43,7 +49,14 @@ impl Stage {
     pub fn builds(self) -> bool {
         match self {
             Stage::Cluster | Stage::Ingress | Stage::CertManager | Stage::Rancher => true,
-            Stage::Check | Stage::Verify | Stage::Remove | Stage::Recover | Stage::Backup | Stage::Rotate => false,
+            Stage::Check
+            | Stage::Verify
+            | Stage::Remove
+            | Stage::Recover
+            | Stage::Backup
+            | Stage::Rotate
+            | Stage::Restore
+            | Stage::Compare => false,
         }
     }
 
@@ -59,7 +72,9 @@ impl Stage {
             | Stage::Rancher
             | Stage::Verify
             | Stage::Backup
-            | Stage::Rotate => self.name(),
+            | Stage::Rotate
+            | Stage::Restore
+            | Stage::Compare => self.name(),
         }
     }
 }

@@ -239,10 +239,9 @@ impl Bars {
         }
         self.hide();
         let stays = self.lines.len() > 1
-            || self
-                .lines
-                .iter()
-                .any(|line| matches!(line.stage, Stage::Remove | Stage::Recover | Stage::Backup | Stage::Rotate));
+            || self.lines.iter().any(|line| {
+                matches!(line.stage, Stage::Remove | Stage::Recover | Stage::Backup | Stage::Rotate | Stage::Restore)
+            });
         for line in &mut self.lines {
             if !stays {
                 self.list.remove(&line.bar);

@@ -34,8 +34,13 @@ pub struct Machines {
 impl Machines {
     /// Connects to every node side by side.
     pub async fn connect(inventory: &Inventory, how: &Connect, context: &Context, screen: Option<Pauser>) -> Machines {
-        let answers = reach(&inventory.nodes, how, context, screen).await;
-        let reached = inventory.nodes.iter().zip(&answers).filter_map(|(node, (_, answer))| {
+        Machines::among(&inventory.nodes, how, context, screen).await
+    }
+
+    /// The same with machines that no inventory need name.
+    pub async fn among(nodes: &[Node], how: &Connect, context: &Context, screen: Option<Pauser>) -> Machines {
+        let answers = reach(nodes, how, context, screen).await;
+        let reached = nodes.iter().zip(&answers).filter_map(|(node, (_, answer))| {
             Some(Machine { node: node.clone(), connection: answer.as_ref().ok()?.clone() })
         });
         Machines { reached: reached.collect(), answers }

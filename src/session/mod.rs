@@ -52,6 +52,7 @@ pub mod proof;
 pub mod rancher_version;
 pub mod rails;
 pub mod reboot;
+pub mod rebuild;
 pub mod recheck;
 pub mod recover;
 pub mod removal;

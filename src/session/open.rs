@@ -124,6 +124,11 @@ impl Session<'_> {
         found.ok_or_else(|| machines.unreached().unwrap_or_else(unreached))
     }
 
+    /// Machines beside those of the inventory, by the same ways.
+    pub async fn reach(&self, nodes: &[Node]) -> Machines {
+        Machines::among(nodes, self.connect, self.context, Some(self.screen.clone())).await
+    }
+
     /// A new connection to a node whose former one has ended.
     pub async fn connect_again(&self, node: &Node) -> Result<Connection, ConnectError> {
         Machines::connect_again(node, self.connect, self.context, Some(self.screen.clone())).await

@@ -36,6 +36,9 @@ pub async fn play(session: &Session<'_>, stages: &[Stage], said: &Said) -> Answe
             Stage::Recover => drop(session.stage(stage, changed(recover(session, said.force))).await?),
             Stage::Backup => drop(session.stage(stage, changed(backup::take_usual(session))).await?),
             Stage::Rotate => drop(session.stage(stage, changed(rotate::rotate(session, &[]))).await?),
+            Stage::Restore | Stage::Compare => {
+                return Err(Failure::new(Exit::Bug, format!("`{}` is a stage of rebuild alone", stage.name())));
+            }
         }
     }
     Ok(Exit::Done)
@@ -109,7 +112,9 @@ async fn plan(session: &Session<'_>, begun: &mut Begun<'_>, stage: Stage) -> Res
         | Stage::Remove
         | Stage::Recover
         | Stage::Backup
-        | Stage::Rotate => Vec::new(),
+        | Stage::Rotate
+        | Stage::Restore
+        | Stage::Compare => Vec::new(),
     };
     for note in late {
         session.tell.note(note);

@@ -21,7 +21,17 @@ use crate::session::{away, members};
 const SETTLING: usize = 20;
 
 pub async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&ClusterApi>) -> Result<String, Failure> {
-    if matches!(stage, Stage::Check | Stage::Verify | Stage::Remove | Stage::Recover | Stage::Backup | Stage::Rotate) {
+    if matches!(
+        stage,
+        Stage::Check
+            | Stage::Verify
+            | Stage::Remove
+            | Stage::Recover
+            | Stage::Backup
+            | Stage::Rotate
+            | Stage::Restore
+            | Stage::Compare
+    ) {
         return Ok(String::new());
     }
     let Some(reached) = reached else {
@@ -37,9 +47,14 @@ pub async fn settle(run: &Run<'_>, stage: Stage, reached: Option<&ClusterApi>) -
         Stage::CertManager if run.inputs.picture.needs_cert_manager => Ok(cert_manager(reached).await),
         Stage::CertManager => Ok("not needed".into()),
         Stage::Rancher => Ok(replicas(rancher(&reached.cluster).await.map_err(unseen)?)),
-        Stage::Check | Stage::Verify | Stage::Remove | Stage::Recover | Stage::Backup | Stage::Rotate => {
-            Ok(String::new())
-        }
+        Stage::Check
+        | Stage::Verify
+        | Stage::Remove
+        | Stage::Recover
+        | Stage::Backup
+        | Stage::Rotate
+        | Stage::Restore
+        | Stage::Compare => Ok(String::new()),
     }
 }
 

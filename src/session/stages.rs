@@ -46,7 +46,9 @@ pub fn details(inputs: &Inputs<'_>, stage: Stage) -> Vec<String> {
         | Stage::Remove
         | Stage::Recover
         | Stage::Backup
-        | Stage::Rotate => Vec::new(),
+        | Stage::Rotate
+        | Stage::Restore
+        | Stage::Compare => Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{cowhand, folder};
 
-pub const COMMANDS: [&str; 23] = [
+pub const COMMANDS: [&str; 24] = [
     "init",
     "adopt",
     "unprotect",
@@ -21,6 +21,7 @@ pub const COMMANDS: [&str; 23] = [
     "rotate",
     "recover-state",
     "backup",
+    "rebuild",
     "explain",
     "completions",
     "man",

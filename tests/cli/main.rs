@@ -15,6 +15,7 @@ mod output;
 mod ownership;
 mod pages;
 mod play;
+mod rebuild;
 mod signals;
 mod ssh_config;
 mod terminal;

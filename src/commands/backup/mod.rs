@@ -12,6 +12,8 @@ mod words;
 
 use std::path::PathBuf;
 
+pub use words::Opens;
+
 use clap::Subcommand;
 
 use crate::backup::Keep;

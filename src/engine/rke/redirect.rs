@@ -32,6 +32,23 @@ pub fn begun_anew(state: &str) -> Option<String> {
     Some(format!("{state:#}"))
 }
 
+/// The state from which rke builds the same cluster on other machines: the CAs, the keys and how Secrets are encrypted. No
+/// word of the machines that were, so that none of them is taken for a member. `None` when it holds no certificates.
+///
+/// rke then makes a leaf of the same CA for each new name (rancher/rke v1.8.0: cluster/state.go, rebuildExistingState).
+pub fn for_new_nodes(state: &str) -> Option<String> {
+    let state: Value = serde_json::from_str(state).ok()?;
+    let of = |half: &str, key: &str| state.get(half)?.get(key).filter(|value| !value.is_null()).cloned();
+    let bundle = of("desiredState", "certificatesBundle").filter(Value::is_object)?;
+    let mut desired = json!({"certificatesBundle": bundle});
+    // The one that the API server used last is the applied one.
+    let encryption = of("currentState", "encryptionConfig").or_else(|| of("desiredState", "encryptionConfig"));
+    if let Some(encryption) = encryption {
+        desired["encryptionConfig"] = encryption;
+    }
+    Some(format!("{:#}", json!({"desiredState": desired, "currentState": {}})))
+}
+
 fn redirect(rke: &mut Map<String, Value>, config: &Map<String, Value>) {
     match config.get("ssh_key_path") {
         Some(path) => drop(rke.insert("sshKeyPath".into(), path.clone())),
@@ -112,6 +129,22 @@ mod tests {
         assert_eq!(after, json!({"desiredState": half, "currentState": {}}));
         assert_eq!(begun_anew(&text), None);
         assert_eq!(begun_anew(&json!({"desiredState": {}, "currentState": half}).to_string()), None);
+    }
+
+    #[test]
+    fn the_state_for_new_nodes_keeps_keys_and_no_word_of_the_old_ones() {
+        let half = json!({
+            "rkeConfig": {"clusterName": "lab", "nodes": [{"address": "10.0.0.1"}]},
+            "certificatesBundle": {"kube-ca": {"certificatePEM": "PEM", "keyPEM": "KEY"}},
+            "encryptionConfig": "old",
+        });
+        let mut state = json!({"desiredState": half, "currentState": half});
+        state["currentState"]["encryptionConfig"] = json!("applied");
+        let after: Value = serde_json::from_str(&for_new_nodes(&state.to_string()).unwrap()).unwrap();
+        let desired = json!({"certificatesBundle": half["certificatesBundle"], "encryptionConfig": "applied"});
+        assert_eq!(after, json!({"desiredState": desired, "currentState": {}}));
+        assert_eq!(for_new_nodes(&json!({"desiredState": {}, "currentState": half}).to_string()), None);
+        assert!(crate::engine::rke::state::State::parse(&after.to_string()).is_ok(), "rke makes no CA over it");
     }
 
     #[test]

@@ -118,6 +118,12 @@ impl State {
         nodes.into_iter().flatten().filter_map(|node| node.get("address")?.as_str()).collect()
     }
 
+    /// One of them, by its key in `system_images` (camel case in the state).
+    pub fn system_image(&self, key: &str) -> Option<&str> {
+        let image = self.config()?.get("systemImages")?.get(key)?.as_str();
+        image.filter(|image| !image.is_empty())
+    }
+
     /// The images that RKE built the cluster with.
     pub fn system_images(&self) -> Vec<&str> {
         let images = self.current.config.as_ref().and_then(|config| config.get("systemImages")?.as_object());

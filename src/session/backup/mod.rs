@@ -1,7 +1,7 @@
 //! Takes a backup of a running cluster: looks, brings the snapshot, proves it, seals it, puts it in its places.
 
 mod far;
-mod member;
+pub(in crate::session) mod member;
 mod parts;
 mod place;
 mod sealing;

@@ -37,6 +37,13 @@ pub async fn see(inputs: &Inputs<'_>, stage: Stage, reached: Option<&ClusterApi>
         Stage::Ingress => Seen::Ingress(ingress::see(inputs, reached).await?),
         Stage::CertManager => Seen::CertManager(Box::new(cert_manager::see(inputs, reached).await?)),
         Stage::Rancher => Seen::Rancher(Box::new(rancher::see(inputs, reached).await?)),
-        Stage::Check | Stage::Verify | Stage::Remove | Stage::Recover | Stage::Backup | Stage::Rotate => Seen::Nothing,
+        Stage::Check
+        | Stage::Verify
+        | Stage::Remove
+        | Stage::Recover
+        | Stage::Backup
+        | Stage::Rotate
+        | Stage::Restore
+        | Stage::Compare => Seen::Nothing,
     })
 }

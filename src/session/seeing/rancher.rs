@@ -11,7 +11,7 @@ use crate::cluster::{Apply, Change, Difference, ObjectRef, SecretDigest};
 use crate::facts;
 use crate::failure::Failure;
 use crate::inventory::Delivery;
-use crate::plan::rancher::{BOOTSTRAP_SECRET, NAMESPACE, RANCHER, RancherFound, RancherWanted};
+use crate::plan::rancher::{BOOTSTRAP_SECRET, HELD_LABEL, Held, NAMESPACE, RANCHER, RancherFound, RancherWanted};
 use crate::plan::{self, SecretFrom, SecretStep};
 use crate::session::cluster_api::{ClusterApi, unseen};
 use crate::session::inputs::Inputs;
@@ -120,9 +120,25 @@ async fn rancher_found(
     if wanted.inventory.rancher.delivery == Delivery::Helm {
         found.release = release(inputs, reached, NAMESPACE, RANCHER, &wanted.inventory.rancher.chart).await?;
     }
+    if inputs.project.inventory.engine.builds_nodes() {
+        found.held = held(reached).await?;
+    }
     found.crowded = spread::crowded(inputs, reached).await?;
     former_tls::look(inputs, reached, wanted, &mut found).await?;
     Ok(found)
+}
+
+/// What a rebuild left closed, whichever command ends it.
+async fn held(reached: &ClusterApi) -> Result<Vec<Held>, Failure> {
+    let label = format!("{}={}", HELD_LABEL.0, HELD_LABEL.1);
+    let quotas = reached.cluster.list("v1", "ResourceQuota", None, Some(&label)).await.map_err(unseen)?;
+    let mut held = Vec::new();
+    for namespace in quotas.iter().filter_map(|quota| quota["metadata"]["namespace"].as_str()) {
+        let there = reached.cluster.list("apps/v1", "Deployment", Some(namespace), None).await.map_err(unseen)?;
+        let names = there.iter().filter_map(|one| one["metadata"]["name"].as_str().map(str::to_owned));
+        held.push(Held { namespace: namespace.to_owned(), deployments: names.collect() });
+    }
+    Ok(held)
 }
 
 fn changed_fields(one: Difference) -> Option<(String, Vec<String>)> {
