@@ -19,7 +19,7 @@ fn as_json_an_answer_is_one_line_on_stdout() {
     let lines = json_lines(&said.out);
     assert_eq!((said.code, said.err.as_str(), lines.len()), (0, "", 1));
     let codes: Vec<u64> = lines[0]["value"].as_array().unwrap().iter().map(|it| it["code"].as_u64().unwrap()).collect();
-    assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
+    assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
 }
 
 #[test]
