@@ -56,6 +56,10 @@ impl Contents {
     }
 }
 
+/// From which step on an empty value is a raised revision, and none that was lost: the page on Kubernetes raises by 10^9
+/// (etcd.io: op-guide/recovery).
+const RAISED: u64 = 1_000_000;
+
 #[derive(Default)]
 struct Reading {
     contents: Contents,
@@ -91,7 +95,7 @@ impl Reading {
             return Err("has a key that is no revision".into());
         };
         // So etcd's own restore marks a revision that it raised (etcd 3.5.16: etcdutl/snapshot/v3_snapshot.go).
-        if value.is_empty() {
+        if value.is_empty() && main >= self.contents.revision + RAISED {
             self.contents.revision = self.contents.revision.max(main);
             return Ok(());
         }

@@ -94,6 +94,7 @@ const SABOTAGED: &[(&str, Level, &str, Harm)] = &[
     ("a meta page's checksum", Level::Readable, "checksum", Harm::Database(|db| db[72] ^= 1)),
     ("a meta page of another version", Level::Readable, "another version", Harm::Database(|db| { db[20] = 3; meta_again(db); })),
     ("a database that is not etcd's", Level::Readable, "not one of etcd", Harm::Sample(|sample| sample.meta = false)),
+    ("a value that was emptied", Level::Readable, "has a broken value", Harm::Sample(|sample| sample.raised = Some(1))),
     ("an object cut off", Level::Readable, "a broken object", Harm::Sample(|sample| sample.more = vec![("pods/default/x", Some(b"k8s\0\x12\x7fcut".to_vec()))])),
     ("a custom object cut off", Level::Readable, "a broken object", Harm::Sample(|sample| sample.more = vec![("management.cattle.io/clusters/c-1", Some(b"{\"kind\":".to_vec()))])),
     ("another revision in the manifest", Level::Readable, "its revision is", Harm::Manifest(|manifest| manifest.source.revision += 1)),
@@ -191,6 +192,7 @@ fn good() -> Vec<(&'static str, Sample)> {
                 ..sample()
             },
         ),
+        ("with a raised revision", Sample { raised: Some(1_000_000_000), ..sample() }),
         ("with a foreign key", Sample { more: vec![("compact_rev_key", Some(b"12".to_vec()))], ..sample() }),
         ("with an empty value", Sample { more: vec![("leases/x", Some(Vec::new()))], ..sample() }),
         ("with an API that says more of its version", Sample { api: "v1.32.2+rke1", ..sample() }),

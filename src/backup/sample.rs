@@ -40,6 +40,8 @@ pub struct Sample {
     pub api: &'static str,
     /// More keys below `/registry/`, in the order in which they were written; `None` deletes.
     pub more: Vec<(&'static str, Option<Vec<u8>>)>,
+    /// By how much the revision was raised afterwards, as etcd's own restore does it.
+    pub raised: Option<u64>,
     /// Text of the state, if not what follows from the above.
     pub state: Option<&'static str>,
     pub meta: bool,
@@ -67,6 +69,7 @@ impl Default for Sample {
             kubernetes: "v1.32.2-rancher1-1",
             api: "v1.32.2",
             more: Vec::new(),
+            raised: None,
             state: None,
             meta: true,
         }
@@ -131,6 +134,10 @@ impl Sample {
                 None => at.push(b't'),
             }
             pairs.push((at, message));
+        }
+        if let Some(by) = self.raised {
+            revision += by;
+            pairs.push(([&u64::to_be_bytes(revision)[..], b"_", &[0; 8]].concat(), Vec::new()));
         }
         let mut database = Database::default();
         database.bucket("key", pairs);
