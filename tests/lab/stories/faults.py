@@ -86,11 +86,11 @@ def fill(s, leave=0):
     """Takes all room of the small disk but `leave` bytes."""
     space = os.statvfs(s.small)
     room = space.f_bavail * space.f_frsize - leave
-    with open(s.small / "filler", "ab") as filler:
+    # Unbuffered: what a buffer still held would meet the full disk once more when it is closed.
+    with open(s.small / "filler", "ab", buffering=0) as filler:
         try:
             while room > 0:
                 room -= filler.write(b"\0" * min(room, 1 << 20))
-                filler.flush()
         except OSError as error:
             assert error.errno == 28, error
 
