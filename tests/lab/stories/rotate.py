@@ -5,7 +5,7 @@ point, the rule is off, and the observer's record ends the story."""
 import json
 import re
 
-from .scene import fingerprint
+from .scene import fingerprint, until
 from .watching import fewest, observed, told
 
 STARTED = "docker inspect --format '{{.Name}} {{.State.StartedAt}}' etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy"
@@ -79,6 +79,8 @@ def each_restart_is_told_and_the_log_has_every_call(s):
 def up_changes_nothing_and_the_kubeconfig_of_before_still_works(s):
     s.cow("plan", "--exit-code", inventory=s.inventory).must(0).says("nothing would be changed")
     s.kubectl(s.inventory, "get", "nodes")
+    # rke restarts every kubelet, and Rancher's pods are ready again only some time after it.
+    until(120, lambda: s.cow("status", "--fail", inventory=s.inventory).code == 0)
     s.cow("status", "--fail", inventory=s.inventory).must().says("no problem was found")
     told = s.cow("history", inventory=s.inventory).must().says("rotate", "done, changed: rotate")
     first = told.out.splitlines()[3].split()[0]
