@@ -87,6 +87,20 @@ impl<'a> Jar<'a> {
         Ok(!volumes.trim().is_empty())
     }
 
+    /// An etcd of RKE's that was ever started here has made the data its own, also while it stands still.
+    ///
+    /// # Errors
+    /// When there is its container.
+    pub async fn refuse_started(&self) -> Result<(), Failure> {
+        let there = self.said(&self.docker(&["ps", "-aq", "--filter", "name=^/?etcd$"]), Stdin::Empty).await?;
+        if there.trim().is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::ChecksFailed, format!("there is a container etcd on {}", self.machine.node.name))
+            .because("an etcd that was started there may hold newer data than the backup")
+            .hint("`cowhand up` goes on with the cluster that has begun there; its data were not touched"))
+    }
+
     /// A shell on the volume and on these folders of the node.
     pub async fn shell(&self, script: &str, words: &[&str], folders: &[&str], stdin: Stdin) -> Result<String, Failure> {
         let given = ["-c", script, "sh"].iter().chain(words).copied().collect::<Vec<_>>();

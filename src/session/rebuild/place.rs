@@ -18,10 +18,13 @@ use crate::remote::Stdin;
 const DATA: &str = "/var/lib/etcd:/data:z";
 const CERTIFICATES: &str = "/etc/kubernetes/ssl:/ssl:z";
 
-/// The CA first: whoever looks at the data sees whose they are. `$1` is `again` where this rebuild has been on the node
-/// before: then what it has begun to place goes; no etcd has started on it.
-const PREPARE: &str = "set -e; umask 077; cat > /ssl/kube-ca.pem.new; chmod 644 /ssl/kube-ca.pem.new; mv -f /ssl/kube-ca.pem.new /ssl/kube-ca.pem; \
-     [ \"$1\" != again ] || rm -rf /data/member; [ -z \"$(ls -A /data)\" ] || { echo \"/var/lib/etcd is not empty\" >&2; exit 1; }";
+/// The CA first: whoever looks at the data sees whose they are. Another one that came meanwhile is somebody else's, and stays.
+/// `$1` is `again` where this rebuild has been on the node before: then what it has begun to place goes.
+const PREPARE: &str = r#"set -e; umask 077; new=/ssl/kube-ca.pem.new; trap 'rm -f "$new"' EXIT; cat > "$new"
+[ ! -e /ssl/kube-ca.pem ] || [ "$(cat /ssl/kube-ca.pem)" = "$(cat "$new")" ] || { echo "/etc/kubernetes/ssl/kube-ca.pem is of another CA" >&2; exit 1; }
+[ "$1" != again ] || rm -rf /data/member
+[ -z "$(ls -A /data)" ] || { echo "/var/lib/etcd is not empty" >&2; exit 1; }
+chmod 644 "$new"; mv -f "$new" /ssl/kube-ca.pem"#;
 
 /// A member of the new cluster.
 struct Member {
@@ -57,6 +60,7 @@ pub async fn place(
     tell.progress(Stage::Restore, "restoring etcd's data on every node");
     let placed = jars.iter().zip(&members).zip(again).map(async |((jar, member), again)| {
         let word = if *again { "again" } else { "first" };
+        jar.refuse_started().await?;
         jar.shell(PREPARE, &[word], &[DATA, CERTIFICATES], Stdin::Text(ca.to_owned())).await?;
         let words = [
             "snapshot",
@@ -83,4 +87,40 @@ pub async fn place(
 pub fn spool(folder: &std::path::Path) -> Result<Spool, Failure> {
     Spool::in_folder(folder)
         .map_err(|error| Failure::with_cause(Exit::NotHere, format!("{} takes no file", folder.display()), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    use super::PREPARE;
+
+    /// Whether it let the data be placed, in a folder that stands for the node.
+    fn prepared(node: &Path, word: &str, ca: &str) -> bool {
+        let at = |name: &str| node.join(name).display().to_string();
+        let script = PREPARE.replace("/ssl/", &format!("{}/", at("ssl"))).replace("/data", &at("data"));
+        let mut shell = Command::new("sh");
+        let mut child = shell.args(["-c", &script, "sh", word]).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(ca.as_bytes()).unwrap();
+        child.wait().unwrap().success()
+    }
+
+    #[test]
+    fn data_and_a_ca_that_came_meanwhile_stay() {
+        let node = tempfile::tempdir().unwrap();
+        let (ca, data) = (node.path().join("ssl/kube-ca.pem"), node.path().join("data/member/snap"));
+        fs::create_dir_all(node.path().join("ssl")).unwrap();
+        fs::create_dir_all(&data).unwrap();
+        assert!(!prepared(node.path(), "first", "ours") && data.exists() && !ca.exists());
+        fs::write(&ca, "another").unwrap();
+        assert!(!prepared(node.path(), "again", "ours") && data.exists());
+        assert_eq!(fs::read_to_string(&ca).unwrap(), "another");
+        fs::write(&ca, "ours\n").unwrap();
+        assert!(prepared(node.path(), "again", "ours") && !data.exists());
+        assert_eq!(fs::read_to_string(&ca).unwrap(), "ours");
+        assert!(!node.path().join("ssl/kube-ca.pem.new").exists());
+    }
 }
