@@ -33,7 +33,7 @@ pub async fn reach(inputs: &Inputs<'_>) -> Result<Option<ClusterApi>, Failure> {
 }
 
 /// Why `rke up` has to run; empty when it has nothing to do.
-pub fn reasons(inputs: &Inputs<'_>, seen: &ClusterSeen, config: &Map<String, Value>) -> Vec<Change> {
+pub fn reasons(inputs: &Inputs<'_>, seen: &ClusterSeen) -> Vec<Change> {
     if inputs.project.state().is_none() {
         return vec![Change::Create];
     }
@@ -43,7 +43,7 @@ pub fn reasons(inputs: &Inputs<'_>, seen: &ClusterSeen, config: &Map<String, Val
     if !seen.stopped.is_empty() {
         return unknown(seen.stopped.clone());
     }
-    let Some(addon) = &seen.addon else { return unknown([Sign::NothingListens]) };
+    let Some(applied) = seen.addon_applied else { return unknown([Sign::NothingListens]) };
     // RKE records the control plane before workers and addons, so a killed run shows only in the cluster itself.
     // rke starts nothing on a node that nobody reaches; that one is told by `away`.
     let away = away::names(inputs);
@@ -60,8 +60,7 @@ pub fn reasons(inputs: &Inputs<'_>, seen: &ClusterSeen, config: &Map<String, Val
     if inputs.project.inventory.rancher.delivery == Delivery::Helm {
         return Vec::new();
     }
-    let wanted = config.get("addons").and_then(Value::as_str).unwrap_or_default();
-    if !addon.is_applied(wanted) {
+    if !applied {
         return unknown([Sign::AddonNotApplied]);
     }
     unknown(seen.addon_missing.iter().map(|object| Sign::AddonObject { object: object.clone() }))

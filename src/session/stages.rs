@@ -102,7 +102,7 @@ fn cluster(inputs: &Inputs<'_>, seen: ClusterSeen) -> Result<StagePlan, Failure>
     let inventory = &inputs.project.inventory;
     let mut notes: Vec<String> = seen.agents.iter().chain(&seen.rolled).cloned().collect();
     if let Some((config, cluster_yml)) = inputs.cluster_yml() {
-        let because = rke_reasons::reasons(inputs, &seen, &config);
+        let because = rke_reasons::reasons(inputs, &seen);
         if !because.is_empty() {
             away::refuse_rke(inputs, &lines(&because))?;
             if because.contains(&engine::Change::Create) {

@@ -10,7 +10,6 @@ use crate::engine::change::Sign;
 use crate::engine::rke::redirect::begun_anew;
 use crate::engine::{member_rule, rules};
 use crate::facts;
-use crate::facts::cluster::AddonSeen;
 use crate::facts::owner::Claim;
 use crate::failure::{Exit, Failure};
 use crate::inventory::Delivery;
@@ -33,8 +32,8 @@ pub struct ClusterSeen {
     pub etcd: Vec<member_rule::Member>,
     /// Containers that stand still. Asked for only where nothing else makes rke run, as the two below.
     pub stopped: Vec<Sign>,
-    /// RKE's job for the addons; `None` where the API does not answer.
-    pub addon: Option<AddonSeen>,
+    /// Whether RKE's job ran to its end with the wanted addons; `None` where the API does not answer.
+    pub addon_applied: Option<bool>,
     /// Objects of the addon that are not as applied.
     pub addon_missing: Vec<String>,
     /// What to say of agents of other clusters.
@@ -60,7 +59,7 @@ pub(super) async fn see(inputs: &Inputs<'_>, reached: Option<&ClusterApi>) -> Re
         changes: Vec::new(),
         etcd: Vec::new(),
         stopped: Vec::new(),
-        addon: None,
+        addon_applied: None,
         addon_missing: Vec::new(),
         agents: agents::notes(inputs, reached).await?,
         rolled: images::rolled(inputs.project).await,
@@ -119,14 +118,14 @@ async fn undone(
     }
     seen.stopped = stopped::signs(inputs).await;
     let Some(reached) = reached else { return Ok(()) };
-    let addon = facts::cluster::addon(&reached.cluster).await.map_err(unseen)?;
     let wanted = config.get("addons").and_then(Value::as_str).unwrap_or_default();
-    if inputs.project.inventory.rancher.delivery != Delivery::Helm && addon.is_applied(wanted) {
+    let applied = facts::cluster::addon(&reached.cluster).await.map_err(unseen)?.is_applied(wanted);
+    if inputs.project.inventory.rancher.delivery != Delivery::Helm && applied {
         // Not as the one that added the mounts of a TLS set-up to the addon's Deployment: they would seem to be too much.
         let asking = Apply { manager: ASKER, ..Apply::default() };
         let missing = reached.cluster.diff(&inputs.parts.addon, &asking).await.map_err(unseen)?;
         seen.addon_missing = missing.iter().map(|one| one.object.to_string()).collect();
     }
-    seen.addon = Some(addon);
+    seen.addon_applied = Some(applied);
     Ok(())
 }
