@@ -220,10 +220,11 @@ Examples:
 
     /// Bring back a lost cluster.rkestate, made CA and password from the running cluster
     ///
-    /// Without that file rke would make a new CA over a living cluster; `up` refuses to let it.
+    /// Without that file rke would make a new CA over a living cluster; `up` refuses to let it. Where the API does not answer, `--from` takes the state of a backup: only when a machine bears the CA of that state, and none bears another one.
     #[command(after_long_help = "\
 Examples:
   cowhand recover-state
+  cowhand recover-state --from prod-20261130T020000Z.cowhand --identity backup.key
   cowhand recover-state -i inventory/ha.yml")]
     RecoverState(commands::recover_state::RecoverState),
 

@@ -55,6 +55,7 @@ pub mod reboot;
 pub mod rebuild;
 pub mod recheck;
 pub mod recover;
+pub mod recover_from;
 pub mod removal;
 pub mod rke_api;
 pub mod rke_reasons;
