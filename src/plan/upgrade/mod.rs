@@ -4,22 +4,25 @@
 mod asked;
 mod offer;
 mod path;
+mod told;
+pub mod way_back;
 mod words;
 
 pub use asked::{NoTarget, targets};
 pub use offer::{Offer, offer};
 pub use path::path;
+pub use told::{Before, Runs, UpgradePlan, What, Written};
 
 use std::fmt;
 
 use semver::Version;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::inventory::Delivery;
 use crate::inventory::versions::KubernetesVersion;
 
 /// What can be taken to another version by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Product {
     CertManager,
