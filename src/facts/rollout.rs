@@ -75,7 +75,8 @@ fn read(deployment: &Value, sets: &[Value], pods: &[Value], well: &[&str]) -> Ro
         version: version_of_rancher(deployment),
         wanted: number(deployment, "/spec/replicas"),
         old_ready: old.iter().filter(|pod| is_ready(pod)).count() as u64,
-        old: old.iter().map(name).collect(),
+        // One that was evicted stays listed for good, and runs no more.
+        old: old.iter().filter(|pod| !has_ended(pod)).map(name).collect(),
         alone: own.len() < 2,
         new: match current {
             true => new
@@ -93,6 +94,10 @@ fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
 
 fn number(object: &Value, pointer: &str) -> u64 {
     object.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn has_ended(pod: &Value) -> bool {
+    matches!(text(pod, "/status/phase"), Some("Failed" | "Succeeded"))
 }
 
 fn owner(set: &Value) -> Option<&str> {
@@ -212,5 +217,7 @@ mod tests {
             Some("rancher-old of the version before is not gone yet")
         );
         assert_eq!(read(&one, &sets[1..], &pods[1..], &[]).unfinished(), None);
+        let evicted = [pod("old", "0:00", Some("n1"), &json!({"phase": "Failed"})), pods[1].clone()];
+        assert_eq!(read(&one, &sets, &evicted, &[]).unfinished(), None, "an evicted pod stays listed");
     }
 }

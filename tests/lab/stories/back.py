@@ -3,8 +3,8 @@
 Rancher is delivered by helm, from the chart repository of story versions."""
 import json
 
-from .scene import besides_logs, until
-from .versions import FROM, TO, UNPULLED, a_cluster_of, backups, ranchers
+from .scene import until
+from .versions import FROM, TO, UNPULLED, a_cluster_of, backups, files_of, ranchers
 from .watching import observed
 
 
@@ -42,10 +42,10 @@ def an_image_that_is_nowhere_stops_it_and_the_page_stays(s):
 
 
 def helm_leads_back_and_that_is_proved(s):
-    files = besides_logs(s.folder)
+    files = files_of(s)
     s.cow("rollback", "--plan", inventory=s.inventory).must().says("helm rollback to revision 1", "has never run: its image is not on", "stored versions of 2 definitions")
     s.cow("rollback", inventory=s.inventory).must(2).says("has to be confirmed")
-    assert besides_logs(s.folder) == files
+    assert files_of(s) == files
     with observed(s, s.folder) as observer:
         done = s.cow("rollback", "--yes", "lab", "--output", "plain", inventory=s.inventory)
     done.must().says(f"Rancher {FROM} again, by helm's revision 1")
@@ -64,10 +64,10 @@ def what_has_run_is_not_rolled_back_and_the_losses_are_named(s):
     backup, = set(backups(s)) - set(saved)
     made(s, {"apiVersion": "management.cattle.io/v3", "kind": "User", "metadata": {"name": "u-ada"}, "username": "ada"},
          {"apiVersion": "management.cattle.io/v3", "kind": "Cluster", "metadata": {"name": "c-m-shop"}, "spec": {"displayName": "shop"}})
-    pods, files = ranchers(s), besides_logs(s.folder)
+    pods, files = ranchers(s), files_of(s)
     refused = s.cow("rollback", "--yes", "lab", inventory=s.inventory).must(5)
     refused.says("helm does not lead back", "has run, or may have", "user ada (u-ada), made ", "cluster shop (c-m-shop), made ", f"cowhand rebuild --from {backup}")
-    assert ranchers(s) == pods and besides_logs(s.folder) == files
+    assert ranchers(s) == pods and files_of(s) == files
     data = s.cow("rollback", "--plan", "--output", "json", inventory=s.inventory).must().events("rollback")[0]
     assert [one["name"] for one in data["lost"]] == ["shop (c-m-shop)", "ada (u-ada)"], data
 

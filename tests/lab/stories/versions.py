@@ -64,6 +64,11 @@ def ranchers(s):
     return {pod["metadata"]["name"]: pod["spec"]["containers"][0]["image"] for pod in pods}
 
 
+def files_of(s):
+    """All files of the workspace but logs and helm's cache, into which also a plan fetches charts."""
+    return {path: digest for path, digest in besides_logs(s.folder).items() if not path.startswith(".cowhand/helm/")}
+
+
 def backups(s):
     return sorted((s.folder / "backups").glob("*.cowhand"))
 
@@ -75,18 +80,18 @@ def a_cluster(s):
 
 
 def what_it_could_take_is_said_and_nothing_changes(s):
-    before, pods = besides_logs(s.folder), ranchers(s)
+    before, pods = files_of(s), ranchers(s)
     said = s.cow("upgrade", "--what", inventory=s.inventory).must()
     said.says("Kubernetes v1.32.2 on ", f"Rancher {FROM} (by addon)", f"Rancher {FROM} -> 2.11.16", "2.11 is the last that does", "--to rancher=2.11.16")
     data = s.cow("upgrade", "--what", "--output", "json", inventory=s.inventory).must().events("upgrade")[0]
     assert [one["to"] for one in data["path"]] == ["2.11.16"] and data["runs"]["rancher"] == FROM, data
     shown = s.cow("upgrade", "--to", f"rancher={TO}", "--plan", inventory=s.inventory).must()
     shown.says("backup of level 3 first", f"Rancher {FROM} -> {TO}", f"inventory rancher.version: {FROM} -> {TO}", "recommended one", "1 step")
-    assert besides_logs(s.folder) == before and ranchers(s) == pods
+    assert files_of(s) == before and ranchers(s) == pods
 
 
 def what_cannot_be_had_is_refused_with_its_reason_before_anything(s):
-    before, pods = besides_logs(s.folder), ranchers(s)
+    before, pods = files_of(s), ranchers(s)
 
     def refused(code, *words, on=s.inventory, more=("--yes", "lab")):
         return s.cow("upgrade", "--to", *words, *more, inventory=on).must(code)
@@ -105,7 +110,7 @@ def what_cannot_be_had_is_refused_with_its_reason_before_anything(s):
     bare.write_text(s.inventory.read_text().replace(f"version: {FROM} ", f"version: &rancher {FROM} "))
     refused(3, f"rancher={TO}", on=bare).says("anchor", "by hand")
     bare.unlink()
-    assert besides_logs(s.folder) == before and ranchers(s) == pods and not backups(s)
+    assert files_of(s) == before and ranchers(s) == pods and not backups(s)
 
 
 def it_goes_there_behind_a_backup_and_the_page_stays(s):
@@ -126,9 +131,9 @@ def it_goes_there_behind_a_backup_and_the_page_stays(s):
 
 
 def once_more_it_changes_nothing(s):
-    pods, files = ranchers(s), besides_logs(s.folder)
+    pods, files = ranchers(s), files_of(s)
     s.cow("upgrade", "--to", f"rancher={TO}", "--yes", "lab", inventory=s.inventory).must().says("nothing to do")
-    assert ranchers(s) == pods and besides_logs(s.folder) == files
+    assert ranchers(s) == pods and files_of(s) == files
     s.cow("plan", "--exit-code", inventory=s.inventory).must(0).says("nothing would be changed")
     s.cow("history", inventory=s.inventory).must().says("upgrade")
 
