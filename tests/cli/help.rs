@@ -19,6 +19,8 @@ pub const COMMANDS: [&str; 24] = [
     "lb",
     "node",
     "rotate",
+    "upgrade",
+    "rollback",
     "recover-state",
     "backup",
     "rebuild",
