@@ -212,9 +212,8 @@ fn kubernetes(at: &Running, wanted: &str, bounds: &Bounds) -> Result<Option<Next
     let (through, minor) = (runs.minor + 1, goal.minor);
     if bounds.own_images {
         return refuse(
-            format!(
-                "Kubernetes goes one minor at a time, and engine.rke.cluster.system_images names the images of one version"
-            ),
+            "Kubernetes goes one minor at a time, and engine.rke.cluster.system_images names the images of one version"
+                .into(),
             format!("upgrade to a 1.{through} first, with its images in system_images, then to 1.{minor}"),
         );
     }
@@ -223,7 +222,7 @@ fn kubernetes(at: &Running, wanted: &str, bounds: &Bounds) -> Result<Option<Next
         Some((word, version)) => Ok(Some(Next::Kubernetes(word.to_owned(), version))),
         None => refuse(
             format!("Kubernetes goes one minor at a time, and rke {rke} is not known to have a 1.{through}"),
-            format!("upgrade with an rke that has one first: engine.rke.version"),
+            "upgrade with an rke that has one first: engine.rke.version".into(),
         ),
     }
 }
