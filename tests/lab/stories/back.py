@@ -37,7 +37,8 @@ def an_image_that_is_nowhere_stops_it_and_the_page_stays(s):
     page, = observer.page
     assert not page.failed, page.failed[:5]
     now = ranchers(s)
-    assert set(old) <= set(now) and f"lab/rancher:v{UNPULLED}" in now.values(), now
+    # The chart lets one of three go before the new one is there.
+    assert len(set(old) & set(now)) >= 2 and f"lab/rancher:v{UNPULLED}" in now.values(), now
     return f"{done.seconds:.0f} s"
 
 
