@@ -2,7 +2,7 @@
 
 use super::{cowhand, folder};
 
-pub const COMMANDS: [&str; 24] = [
+pub const COMMANDS: [&str; 26] = [
     "init",
     "adopt",
     "unprotect",
