@@ -72,6 +72,7 @@ pub mod status;
 pub mod stopped;
 pub mod telling;
 pub mod uninstall;
+pub mod upgrade;
 pub mod tls_files;
 pub mod unproved;
 pub mod up_result;
