@@ -1,6 +1,6 @@
 //! Brings a lost `cluster.rkestate` back from the cluster itself, with nothing but SSH; or from a backup.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::backup::Opens;
 use crate::check::Skips;
@@ -43,7 +43,7 @@ fn opening<'a>(project: &'a Project, wanted: &'a RecoverState, stages: Vec<Stage
     Opening { command: "recover-state", project, connect: &wanted.connect, skips: Skips::default(), stages }
 }
 
-async fn from(context: &Context, project: &Project, file: &PathBuf, wanted: &RecoverState) -> Answer {
+async fn from(context: &Context, project: &Project, file: &Path, wanted: &RecoverState) -> Answer {
     let open = wanted.opens.open(file, "recovered")?;
     recover_from::refuse(project, &open, wanted.force)?;
     Session::during(context, opening(project, wanted, Vec::new()), async |session| {
