@@ -29,7 +29,7 @@ pub(super) fn restarts(product: Product, bounds: &Bounds) -> Vec<String> {
             all(&["Rancher's pods, one after another behind rke up's addon; nothing of the cluster itself"])
         }
         (Product::Kubernetes, _) => all(&[
-            "etcd and kube-apiserver on each node that has them, one node after another; the API is away for seconds",
+            "etcd and kube-apiserver on each node that has them, the next one when the one before is back",
             "kubelet, kube-proxy and the rest on every node; pods stay",
         ]),
     }
