@@ -20,6 +20,7 @@ impl Command {
             | Command::Node(_)
             | Command::Rotate(_)
             | Command::RecoverState(_)
+            | Command::Drift(_)
             | Command::Rebuild(_) => true,
             Command::Backup(wanted) => wanted.takes(),
             Command::Init(_)
@@ -55,6 +56,7 @@ impl Command {
             Command::Plan(wanted) => looking(context, commands::plan::run(context, wanted)),
             Command::Verify(wanted) => looking(context, commands::verify::run(context, wanted)),
             Command::Certs(wanted) => looking(context, commands::certs::run(context, wanted)),
+            Command::Drift(wanted) => looking(context, commands::drift::run(context, wanted)),
             Command::Status(wanted) => looking(context, commands::status::run(context, wanted)),
             Command::Kubeconfig(wanted) => looking(context, commands::kubeconfig::run(context, wanted)),
             Command::Backup(wanted) => looking(context, commands::backup::run(context, wanted)),

@@ -16,6 +16,7 @@ pub mod kubeconfig;
 pub mod outside;
 pub mod owner;
 pub mod rights;
+pub mod running;
 pub mod spread;
 pub mod node_fingerprint;
 pub mod users;
@@ -42,6 +43,7 @@ pub use identity::*;
 pub use members::*;
 pub use model::*;
 pub use parse::parse;
+pub use running::Running;
 
 #[cfg(test)]
 mod tests;

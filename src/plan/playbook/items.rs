@@ -90,6 +90,7 @@ pub enum Look {
     Plan,
     Status,
     Certs,
+    Drift,
 }
 
 impl Look {
@@ -98,6 +99,7 @@ impl Look {
             Look::Plan => "plan",
             Look::Status => "status",
             Look::Certs => "certs",
+            Look::Drift => "drift",
         }
     }
 }

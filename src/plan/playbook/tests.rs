@@ -86,7 +86,7 @@ fn a_reboot_is_an_item_of_its_own_and_one_at_a_time_whatever_the_file_says() {
 
 #[test]
 fn verbs_that_only_look_are_items() {
-    for verb in ["plan", "status", "certs"] {
+    for verb in ["plan", "status", "certs", "drift"] {
         let item = one(verb).unwrap();
         assert_eq!((told(verb).as_str(), item.doing.changes(), item.doing.is_repeated()), (verb, false, true));
     }
@@ -126,7 +126,7 @@ fn no_item_and_another_file_are_refused() {
 }
 
 /// Every key of the schema, each at its place, in one file that is good.
-const FULL: &str = "name: all\nitems: [check, cluster, ingress, cert-manager, rancher, verify, up, down, recover-state, backup, plan, status, certs,\n\
+const FULL: &str = "name: all\nitems: [check, cluster, ingress, cert-manager, rancher, verify, up, down, recover-state, backup, plan, status, certs, drift,\n\
     {run: {on: [each], words: [x], sudo: true, limit: 1m, stdin_file: ./a, env_files: {A: ./b}, disrupts: true, always: true}},\n\
     {upload: {on: all, from: ./a, to: /b, mode: '0600', sudo: true, always: true}},\n\
     {reboot: {on: n1, limit: 20m}}, {wait: {nodes: ready, limit: 1s, always: true}}, {wait: {deployment: a/b}}, {wait: {daemonset: a/b}},\n\
@@ -135,7 +135,7 @@ const FULL: &str = "name: all\nitems: [check, cluster, ingress, cert-manager, ra
 #[test]
 fn the_schema_and_the_parser_know_the_same() {
     let playbook = read(FULL).unwrap();
-    assert_eq!(playbook.items.len(), 16, "{playbook:?}");
+    assert_eq!(playbook.items.len(), 17, "{playbook:?}");
     let mut keys = Vec::new();
     collect(&schema(), &mut keys);
     // What the schema has, the parser takes: the file above has every key and word of it.
