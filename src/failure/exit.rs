@@ -59,7 +59,9 @@ impl Exit {
             Exit::StepFailed => "a step failed",
             Exit::NotVerified => "changed, but not verified",
             Exit::NotHere => "this machine lacks something",
-            Exit::Changes => "`plan --exit-code`: something would be changed; `drift --exit-code`: something was changed by hand",
+            Exit::Changes => {
+                "`plan --exit-code`: something would be changed; `drift --exit-code`: something was changed by hand"
+            }
             Exit::Interrupted => "interrupted",
         }
     }

@@ -4,7 +4,7 @@ use crate::cluster::{Fate, NodeSeen, PodSeen};
 use crate::failure::{Exit, Failure};
 
 /// What whoever empties a node has agreed to.
-#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
 pub struct Agreed {
     /// Evict pods with an emptyDir too: what they keep there is gone
     #[arg(long)]

@@ -50,11 +50,23 @@ pub async fn drain(session: &Session<'_>, node: &str, agreed: Agreed, limit: Dur
     held.iter().for_each(|held| session.tell.note(format!("held for now: {held}")));
     let alone = session.alone().await?;
     let Draining { evicted, stay, .. } = guarded(alone.stop(), async {
-        close(session, cluster, node).await?;
+        close_unless_closed(session, cluster, node).await?;
         emptied(session, cluster, (node, agreed), limit).await
     })
     .await?;
     Ok(format!("{node} is closed and empty: {} pods went, {stay} stay that belong to it", evicted.len()))
+}
+
+/// One that somebody else has closed gets no mark of ours, and so stays closed.
+async fn close_unless_closed(session: &Session<'_>, cluster: &Cluster, node: &str) -> Result<(), Failure> {
+    let nodes = cluster.nodes().await.map_err(unseen)?;
+    match nodes.iter().find(|one| one.name == node) {
+        Some(one) if one.unschedulable && one.closed_by.is_none() => {
+            session.tell.note(format!("{node} was closed already, and not by cowhand: it will stay closed"));
+            Ok(())
+        }
+        Some(_) | None => close(session, cluster, node).await,
+    }
 }
 
 /// No new pods come to the node; it bears our mark.
@@ -127,6 +139,22 @@ pub async fn uncordon(session: &Session<'_>, node: &str) -> Result<String, Failu
     let alone = session.alone().await?;
     guarded(alone.stop(), async { reached.cluster.close_node(node, None).await.map_err(step) }).await?;
     Ok(format!("{node} is open for pods"))
+}
+
+/// Opens the node if it bears our mark; one that somebody else has closed stays closed.
+pub async fn open_again(session: &Session<'_>, node: &str) -> Result<String, Failure> {
+    let reached = api(session.project, session.machines().await?).await?;
+    let nodes = reached.cluster.nodes().await.map_err(unseen)?;
+    known(node, &nodes)?;
+    match nodes.iter().find(|one| one.name == node).filter(|one| one.unschedulable) {
+        None => Ok(format!("{node} is open already")),
+        Some(one) if one.closed_by.is_none() => Ok(format!("{node} stays closed: it was not cowhand that closed it")),
+        Some(_) => {
+            session.alone().await?;
+            reached.cluster.close_node(node, None).await.map_err(step)?;
+            Ok(format!("{node} is open for pods"))
+        }
+    }
 }
 
 fn step(error: crate::cluster::ClusterError) -> Failure {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::Condition;
 use crate::failure::{Exit, Failure};
 use crate::plan::Stage;
-use crate::plan::playbook::{Awaited, Doing, Item, Reboot, Run, Selector, Upload};
+use crate::plan::playbook::{Awaited, Doing, Drain, Item, Reboot, Run, Selector, Turn, Upload};
 use crate::play::{Done, Event, Outcome, conditions, done};
 use crate::session::confirm::Asking;
 use crate::session::ground::Ground;
@@ -19,7 +19,7 @@ use crate::session::project::Project;
 use crate::session::reboot::reboot;
 use crate::session::run::guarded;
 use crate::session::run_file::RunFile;
-use crate::session::{Answer, inputs, looking, removal, wellbeing};
+use crate::session::{Answer, drain, inputs, looking, removal, wellbeing};
 
 /// What was said on the command line.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +46,8 @@ pub fn refuse_unasked(run_file: &RunFile, words: &Words, project: &Project) -> R
             Doing::Stages(_)
             | Doing::Run(_)
             | Doing::Upload(_)
+            | Doing::Drain(_)
+            | Doing::Uncordon(_)
             | Doing::Reboot(_)
             | Doing::Wait(_)
             | Doing::Look(_)
@@ -73,8 +75,11 @@ fn asking<'a>(run_file: &'a RunFile, text: &str, remedy: &'a str) -> Asking<'a> 
 pub async fn play_list(session: &Session<'_>, run_file: &RunFile, words: &Words) -> Answer {
     let mut list = List::begin(session, run_file, words).await?;
     let mut ended: Answer = Ok(Exit::Done);
+    let mut turn: Option<&Turn> = None;
     for (number, item) in run_file.playbook.items.iter().enumerate() {
-        if ended.is_ok() || (item.always && session.is_alone()) {
+        let begun = item.turn.is_none() || item.turn.as_ref() == turn;
+        if ended.is_ok() || (item.always && begun && session.is_alone()) {
+            turn = item.turn.as_ref();
             let played = list.item(number, item, ended.is_err()).await;
             // The first failure is the run's; what is done always may fail as well, and has said so.
             ended = ended.and(played.map(|()| Exit::Done));
@@ -139,7 +144,7 @@ impl<'l> List<'l> {
         // What is done always is done also when the run was asked to stop.
         let never = CancellationToken::new();
         let stop = if late { &never } else { self.session.stop() };
-        let ended = self.doing(number, item, stop).await?;
+        let ended = self.doing(number, item, (stop, late)).await?;
         if item.doing.changes() {
             self.ground.done(self.session.project, self.session.machines().await?).await?;
         }
@@ -153,11 +158,18 @@ impl<'l> List<'l> {
         self.session.tell.event(Event::ItemDone { item, node });
     }
 
-    async fn doing(&self, number: usize, item: &Item, stop: &CancellationToken) -> Result<(Outcome, String), Failure> {
+    async fn doing(
+        &self,
+        number: usize,
+        item: &Item,
+        (stop, late): (&CancellationToken, bool),
+    ) -> Result<(Outcome, String), Failure> {
         match &item.doing {
             Doing::Stages(stages) => self.stages(stages).await,
             Doing::Run(run) => self.run(number, run, stop).await,
             Doing::Upload(upload) => self.upload(upload, stop).await,
+            Doing::Drain(drain) => self.drain(number, drain, stop).await,
+            Doing::Uncordon(on) => self.uncordon(number, on, (stop, late)).await,
             Doing::Reboot(reboot) => self.reboot(number, reboot, stop).await,
             Doing::Wait(awaited) => self.wait(number, awaited, stop).await,
             Doing::Look(what) => {
@@ -220,6 +232,53 @@ impl<'l> List<'l> {
             guarded(stop, reboot(session, node, wanted.limit, &progress)).await?;
             self.is_done((number, Some(node.clone())));
             guarded(stop, wellbeing::after(session, node)).await
+        })
+        .await
+    }
+
+    /// Also when an earlier run did it: until the node was opened again in its turn, it has to be empty.
+    async fn drain(
+        &self,
+        number: usize,
+        wanted: &Drain,
+        stop: &CancellationToken,
+    ) -> Result<(Outcome, String), Failure> {
+        let mut told = Vec::new();
+        for node in &wanted.on.nodes {
+            if self.is_over(number, node) {
+                told.push(format!("{node} before"));
+                continue;
+            }
+            let name = node.to_lowercase();
+            let drained = drain::drain(self.session, &name, wanted.agreed, wanted.limit);
+            told.push(guarded(stop, drained).await?);
+        }
+        Ok((Outcome::Changed, told.join("; ")))
+    }
+
+    /// Whether the node was drained by this item and opened again, by a run that was cut off later.
+    fn is_over(&self, number: usize, node: &str) -> bool {
+        let mut later = self.run_file.playbook.items.iter().enumerate().skip(number + 1);
+        let opens = |item: &Item| matches!(&item.doing, Doing::Uncordon(on) if on.nodes.iter().any(|one| one == node));
+        let opened = later.find(|(_, item)| opens(item));
+        opened.is_some_and(|(opened, _)| self.done.contains(&(opened, Some(node.to_owned()))))
+    }
+
+    /// One that was opened because something before it had failed is drained again by the run that goes on.
+    async fn uncordon(
+        &self,
+        number: usize,
+        on: &Selector,
+        (stop, late): (&CancellationToken, bool),
+    ) -> Result<(Outcome, String), Failure> {
+        self.once_on_each(number, on, async |machine| {
+            let node = &machine.node.name;
+            let text = guarded(stop, drain::open_again(self.session, &node.to_lowercase())).await?;
+            self.progress(number, text);
+            if !late {
+                self.is_done((number, Some(node.clone())));
+            }
+            Ok(())
         })
         .await
     }

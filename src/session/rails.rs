@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, join_all};
 
 use crate::cluster::Access;
 use crate::engine::member_rule::Member;
-use crate::engine::rke::rails::{Held, Looks, Rails, Told, USUAL};
+use crate::engine::rke::rails::{Held, Looks, Rails, Told};
 use crate::facts::api::{API_PORT, ApiAnswer, ask};
 use crate::facts::etcd_alone::{self, EtcdAlone};
 use crate::facts::{Fact, etcd};
@@ -80,12 +80,12 @@ fn members_of(asked: &[(String, Fact<EtcdAlone>)]) -> Vec<Member> {
     members
 }
 
-/// The gate for one run of rke; what it holds and lets go is told under this stage.
-pub fn gate(machines: &Machines, access: Access, stage: Stage, tell: &Tell) -> Arc<Rails> {
+/// The gate for one run of rke over a cluster that lives, or is not known to; what it holds and lets go is told under this stage.
+pub fn gate(machines: &Machines, (access, lives): (Access, bool), stage: Stage, tell: &Tell) -> Arc<Rails> {
     let nodes = machines.reached.iter().map(|machine| (machine.node.address.clone(), machine.node.name.clone()));
     let tell = tell.clone();
     let told = Box::new(move |told| say(&tell, stage, &told));
-    Arc::new(Rails::new(nodes.collect(), Box::new(Nodes::new(machines, access)), told, USUAL))
+    Arc::new(Rails::new(nodes.collect(), Box::new(Nodes::new(machines, access)), told, lives))
 }
 
 fn say(tell: &Tell, stage: Stage, told: &Told) {

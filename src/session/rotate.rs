@@ -165,7 +165,7 @@ pub async fn rotate(session: &Session<'_>, services: &[Service]) -> Result<Strin
 async fn play(session: &Session<'_>, found: &Found<'_>, services: &[Service], alone: &RunLock) -> Result<(), Failure> {
     let Session { tell, skips, .. } = session;
     let run = Run { inputs: &found.inputs, alone, stop: alone.stop(), tell, skips };
-    let gate = gate(found.inputs.machines, found.access.clone(), Stage::Rotate, tell);
+    let gate = gate(found.inputs.machines, (found.access.clone(), true), Stage::Rotate, tell);
     let done = run.rke(Stage::Rotate, Verb::Rotate(services.to_vec()), &found.config, gate).await;
     done.map_err(|failure| match failure.hint {
         Some(_) => failure,

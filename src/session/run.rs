@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::check::Skips;
+use crate::cluster::Access;
 use crate::engine::rke::cluster_yml::Additions;
 use crate::engine::rke::redirect::{begun_anew, redirected};
 use crate::engine::rke::run as rke;
@@ -28,6 +29,7 @@ use crate::session::guards;
 use crate::session::inputs::Inputs;
 use crate::session::machines::Machines;
 use crate::session::project::Project;
+use crate::session::rails;
 use crate::session::run_lock::RunLock;
 
 /// What a run needs to act.
@@ -130,7 +132,8 @@ impl Run<'_> {
             guarded(self.stop, guards::hold(self.inputs.project, self.inputs.machines, reached.as_ref(), step)).await?;
             match step {
                 Step::RkeUp { config, .. } => {
-                    self.rke_up(stage, step, config).await?;
+                    let gate = self.gate(stage, reached.is_some());
+                    self.rke_up((stage, step), config, gate).await?;
                     *reached = guarded(self.stop, self.inputs.reach()).await?;
                 }
                 Step::ForgetApplied { .. } => self.forget_applied(stage, step)?,
@@ -196,13 +199,27 @@ impl Run<'_> {
         written.map_err(|error| Failure::of(Exit::StepFailed, &error))
     }
 
-    async fn rke_up(&self, stage: Stage, step: &Step, config: &Map<String, Value>) -> Result<(), Failure> {
+    /// What holds rke back from a cluster that may be there; with no state there is none.
+    fn gate(&self, stage: Stage, lives: bool) -> Arc<dyn Gate> {
+        let kubeconfig = self.inputs.project.state().and_then(|state| state.kubeconfig().map(str::to_owned));
+        match kubeconfig.map(|text| Access::from_yaml(&text)) {
+            Some(Ok(access)) => rails::gate(self.inputs.machines, (access, lives), stage, self.tell),
+            Some(Err(_)) | None => Arc::new(Open),
+        }
+    }
+
+    async fn rke_up(
+        &self,
+        (stage, step): (Stage, &Step),
+        config: &Map<String, Value>,
+        gate: Arc<dyn Gate>,
+    ) -> Result<(), Failure> {
         let began = std::time::Instant::now();
         let name = step.to_string();
         self.tell.event(Event::StepStarted { stage, step: name.clone(), text: step.text() });
         self.keep_cluster_yml(config)?;
         self.keep_rancher_values()?;
-        self.rke(stage, Verb::Up, config, Arc::new(Open)).await?;
+        self.rke(stage, Verb::Up, config, gate).await?;
         self.tell.event(Event::StepFinished { stage, step: name, seconds: began.elapsed().as_secs_f64() });
         Ok(())
     }

@@ -19,7 +19,7 @@ const LARGEST: usize = 1024 * 1024;
 pub struct RunFile {
     pub file: PathBuf,
     pub playbook: Playbook,
-    /// SHA-256 of the file's bytes, in hex.
+    /// SHA-256 of the file's bytes and of the nodes that take turns, in hex: with other nodes the items have other numbers.
     pub hash: String,
 }
 
@@ -49,7 +49,12 @@ impl RunFile {
             .because(missing.join("\n"))
             .hint("a file with a secret is a file of yours that nobody else may read: `chmod 600 FILE`"));
         }
-        Ok(RunFile { file: file.to_owned(), playbook, hash: data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes)) })
+        let mut digest = Sha256::new_with_prefix(&bytes);
+        for turn in playbook.items.iter().filter_map(|item| item.turn.as_ref()) {
+            digest.update(format!("\0{}", turn.node));
+        }
+        let hash = data_encoding::HEXLOWER.encode(&digest.finalize());
+        Ok(RunFile { file: file.to_owned(), playbook, hash })
     }
 }
 
@@ -77,6 +82,8 @@ fn missing(file: &Path, playbook: &Playbook) -> Vec<String> {
                 (!there).then(|| format!("{} is no file", upload.from.display())).into_iter().collect()
             }
             Doing::Stages(_)
+            | Doing::Drain(_)
+            | Doing::Uncordon(_)
             | Doing::Reboot(_)
             | Doing::Wait(_)
             | Doing::Look(_)

@@ -62,13 +62,7 @@ fn with(first: Value) -> Vec<Value> {
     vec![first, node("n2", json!({}), json!([])), node("n3", json!({}), json!([]))]
 }
 
-fn told(
-    applied: &str,
-    asked: &str,
-    is: &str,
-    seen: &[Value],
-    addon: &str,
-) -> Option<(Vec<String>, Vec<NodeMarks>)> {
+fn told(applied: &str, asked: &str, is: &str, seen: &[Value], addon: &str) -> Option<(Vec<String>, Vec<NodeMarks>)> {
     let state = State::parse(&state(&wanted(applied, addon), &wanted(asked, addon))).unwrap();
     let found = change(&state, &wanted(is, addon), seen)?;
     Some((found.because.iter().map(ToString::to_string).collect(), found.nodes))

@@ -1,12 +1,14 @@
 //! What rke may do to a running cluster, held on its way to Docker: whatever would end a second etcd or API server waits until
 //! the first one is back, and a container that is none of RKE's is left alone.
 //!
-//! `rke cert rotate` restarts every etcd at once and then every API server at once (rancher/rke v1.8.0: cmd/cert.go). Its client
+//! `rke cert rotate` restarts every etcd at once and then every API server at once (rancher/rke v1.8.0: cmd/cert.go), and `rke up`
+//! replaces one container of etcd after the other without asking for health in between (services/etcd.go, RunEtcdPlane). Its client
 //! waits 50 s for an answer of Docker (hosts/dialer.go) and asks three times (docker/docker.go): so a call is held for less, and
 //! then refused as Docker would, which is one of rke's three tries.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,7 @@ use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::engine::member_rule::{Answer, Member, MemberChange, judge};
+use crate::engine::member_rule::{Answer, Member, MemberChange, Person, judge};
 use crate::engine::rke::containers::is_of_rke;
 use crate::remote::{DockerCall, Gate};
 
@@ -74,17 +76,17 @@ pub enum Told {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+struct Limits {
     /// How long a call is held.
-    pub hold: Duration,
+    hold: Duration,
     /// Between two looks.
-    pub pause: Duration,
+    pause: Duration,
     /// How long after a call without an answer a container may still be ended by it.
-    pub unanswered: Duration,
+    unanswered: Duration,
 }
 
 /// rke gives its restart 5 s to end in order.
-pub const USUAL: Limits =
+const USUAL: Limits =
     Limits { hold: Duration::from_secs(35), pause: Duration::from_millis(300), unanswered: Duration::from_secs(15) };
 
 /// The gate for one run of rke.
@@ -96,19 +98,33 @@ struct Inner {
     looks: Box<dyn Looks>,
     tell: Box<dyn Fn(Told) + Send + Sync>,
     limits: Limits,
+    /// etcd has had a majority at a time. Before that, as in a cluster that is just being made, ending a member takes
+    /// nothing away.
+    lived: AtomicBool,
     /// Whose turn it is.
     turns: Mutex<HashMap<Held, String>>,
     moved: Notify,
 }
 
 impl Rails {
+    /// `lives`: the API answered just before, and so etcd had a majority.
     pub fn new(
         nodes: Vec<(String, String)>,
         looks: Box<dyn Looks>,
         tell: Box<dyn Fn(Told) + Send + Sync>,
-        limits: Limits,
+        lives: bool,
     ) -> Rails {
-        Rails(Arc::new(Inner { nodes, looks, tell, limits, turns: Mutex::default(), moved: Notify::new() }))
+        Rails::within(nodes, looks, tell, (lives, USUAL))
+    }
+
+    fn within(
+        nodes: Vec<(String, String)>,
+        looks: Box<dyn Looks>,
+        tell: Box<dyn Fn(Told) + Send + Sync>,
+        (lives, limits): (bool, Limits),
+    ) -> Rails {
+        let (lived, turns, moved) = (AtomicBool::new(lives), Mutex::default(), Notify::new());
+        Rails(Arc::new(Inner { nodes, looks, tell, limits, lived, turns, moved }))
     }
 }
 
@@ -213,27 +229,37 @@ impl Inner {
     /// When waiting does not help.
     async fn rule(&self, what: Held, node: &str) -> Result<Option<String>, String> {
         match what {
-            Held::Etcd => {
-                let members = self.looks.etcd().await;
-                if members.is_empty() {
-                    return Ok(Some("no member of etcd says who the members are".into()));
-                }
-                let answer = judge(&members, &MemberChange::Restart { node: node.to_lowercase() });
-                match &answer {
-                    Answer::Go => Ok(None),
-                    Answer::WaitFor { .. } => Ok(Some(answer.to_string())),
-                    Answer::Person { .. } => Err(answer.to_string()),
-                }
-            }
-            Held::Api => {
-                let apis = self.looks.apis().await;
-                let others = apis.iter().filter(|(name, _)| name != node);
-                let only = others.clone().count() == 0;
-                let down: Vec<&str> = others.filter(|(_, ready)| !ready).map(|(name, _)| name.as_str()).collect();
-                let none_left = down.len() + 1 == apis.len() && !only;
-                Ok(none_left.then(|| format!("no other API server is ready: {}", down.join(", "))))
+            Held::Etcd => self.etcd_rule(&node.to_lowercase()).await,
+            Held::Api => Ok(self.api_rule(node).await),
+        }
+    }
+
+    async fn etcd_rule(&self, node: &str) -> Result<Option<String>, String> {
+        let members = self.looks.etcd().await;
+        let answer = judge(&members, &MemberChange::Restart { node: node.to_owned() });
+        let majority = !members.is_empty() && !matches!(answer, Answer::Person { why: Person::NoQuorum { .. } });
+        let lived = self.lived.fetch_or(majority, Ordering::Relaxed) || majority;
+        match &answer {
+            _ if !lived => Ok(None),
+            _ if members.is_empty() => Ok(Some("no member of etcd says who the members are".into())),
+            // One or two members restart in no other way.
+            _ if answer.lets_up_go() => Ok(None),
+            Answer::Go => Ok(None),
+            Answer::WaitFor { .. } | Answer::Person { why: Person::NoQuorum { .. } } => Ok(Some(answer.to_string())),
+            Answer::Person { why: Person::LastMember { .. } | Person::Away { .. } | Person::Alarm { .. } } => {
+                Err(answer.to_string())
             }
         }
+    }
+
+    /// One that serves nothing takes nothing away.
+    async fn api_rule(&self, node: &str) -> Option<String> {
+        let apis = self.looks.apis().await;
+        let (own, others): (Vec<_>, Vec<_>) = apis.iter().partition(|(name, _)| name == node);
+        let serves = own.iter().any(|(_, ready)| *ready);
+        let down: Vec<&str> = others.iter().filter(|(_, ready)| !ready).map(|(name, _)| name.as_str()).collect();
+        let none_left = !others.is_empty() && down.len() == others.len();
+        (serves && none_left).then(|| format!("no other API server is ready: {}", down.join(", ")))
     }
 
     async fn is_back(&self, what: Held, node: &str) -> bool {

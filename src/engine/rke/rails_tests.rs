@@ -6,6 +6,8 @@ use super::*;
 #[derive(Default)]
 struct World {
     away: Mutex<BTreeSet<(&'static str, String)>>,
+    /// So many members there are; three where nothing is said.
+    members: Mutex<Option<usize>>,
     told: Mutex<Vec<Told>>,
 }
 
@@ -32,7 +34,8 @@ struct Played(Arc<World>);
 impl Looks for Played {
     fn etcd(&self) -> BoxFuture<'_, Vec<Member>> {
         let member = |node: &&str| Member { answers: !self.0.is_away("etcd", node), ..Member::well(node) };
-        Box::pin(std::future::ready(NODES.iter().map(member).collect()))
+        let count = self.0.members.lock().unwrap().unwrap_or(NODES.len());
+        Box::pin(std::future::ready(NODES.iter().take(count).map(member).collect()))
     }
 
     fn apis(&self) -> BoxFuture<'_, Vec<(String, bool)>> {
@@ -42,6 +45,10 @@ impl Looks for Played {
 }
 
 fn rails(hold: u64) -> (Arc<World>, Arc<Rails>) {
+    rails_over(hold, true)
+}
+
+fn rails_over(hold: u64, lives: bool) -> (Arc<World>, Arc<Rails>) {
     let world = Arc::new(World::default());
     let nodes = (1..4).map(|n| (format!("10.0.0.{n}"), format!("n{n}"))).collect();
     let limits = Limits {
@@ -51,7 +58,7 @@ fn rails(hold: u64) -> (Arc<World>, Arc<Rails>) {
     };
     let heard = world.clone();
     let tell = Box::new(move |told| heard.told.lock().unwrap().push(told));
-    (world.clone(), Arc::new(Rails::new(nodes, Box::new(Played(world)), tell, limits)))
+    (world.clone(), Arc::new(Rails::within(nodes, Box::new(Played(world)), tell, (lives, limits))))
 }
 
 fn call(node: u8, method: &str, path: &str) -> DockerCall {
@@ -123,7 +130,39 @@ async fn the_last_api_server_that_is_ready_stays() {
     world.set("kube-apiserver", "n3", true);
     let refused = rails.before(&call(1, "POST", "/containers/kube-apiserver/restart")).await.unwrap_err();
     assert!(refused.contains("no other API server is ready: n2, n3"), "{refused}");
-    rails.before(&call(2, "POST", "/containers/kube-apiserver/restart")).await.unwrap();
+    // One that serves nothing takes nothing away.
+    world.set("kube-apiserver", "n1", true);
+    rails.before(&call(1, "POST", "/containers/kube-apiserver/restart")).await.unwrap();
+}
+
+/// Where a cluster is being made, or etcd has lost its majority, rke may start anew what does not serve; from the first
+/// majority on the rule holds.
+#[tokio::test]
+async fn a_cluster_that_does_not_live_yet_is_not_held() {
+    let (world, rails) = rails_over(30, false);
+    ["n1", "n2", "n3"].into_iter().for_each(|node| world.set("etcd", node, true));
+    rails.before(&call(1, "POST", "/containers/etcd/stop")).await.unwrap();
+    *world.members.lock().unwrap() = Some(0);
+    rails.0.turns().clear();
+    rails.before(&call(2, "POST", "/containers/etcd/stop")).await.unwrap();
+    rails.0.turns().clear();
+    *world.members.lock().unwrap() = None;
+    ["n1", "n2"].into_iter().for_each(|node| world.set("etcd", node, false));
+    let refused = rails.before(&call(1, "POST", "/containers/etcd/stop")).await.unwrap_err();
+    assert!(refused.contains("while n3 is down"), "{refused}");
+    *world.members.lock().unwrap() = Some(0);
+    let refused = rails.before(&call(1, "POST", "/containers/etcd/stop")).await.unwrap_err();
+    assert!(refused.contains("no member of etcd says"), "it has lived: {refused}");
+}
+
+/// There is no other way, and the plan has said so.
+#[tokio::test]
+async fn one_or_two_members_may_be_away_for_a_restart() {
+    for count in [1, 2] {
+        let (world, rails) = rails(30);
+        *world.members.lock().unwrap() = Some(count);
+        rails.before(&call(1, "POST", "/containers/etcd/stop")).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::inventory::Place;
 use crate::plan::Stage;
+use crate::plan::drain::Agreed;
 use crate::remote::Words;
 
 /// A run file, read for one inventory.
@@ -22,9 +23,20 @@ pub struct Playbook {
 pub struct Item {
     /// Where it stands in the file.
     pub place: Place,
-    /// It is done however the items before it ended, once one of them has begun to change something.
+    /// It is done however the items before it ended, once one of them has begun to change something; in a turn, once that
+    /// turn has begun.
     pub always: bool,
+    /// Of which turn it is a part.
+    pub turn: Option<Turn>,
     pub doing: Doing,
+}
+
+/// One node's way through the items of `turns`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Where the `turns` stand in the file.
+    pub line: u64,
+    pub node: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +45,9 @@ pub enum Doing {
     Stages(Vec<Stage>),
     Run(Run),
     Upload(Upload),
+    Drain(Drain),
+    /// Opens nodes that cowhand closed.
+    Uncordon(Selector),
     Reboot(Reboot),
     Wait(Awaited),
     /// A verb that only looks.
@@ -73,6 +88,16 @@ pub struct Upload {
     pub mode: u32,
     /// The file becomes root's.
     pub sudo: bool,
+}
+
+/// Nodes that are closed for new pods and emptied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drain {
+    /// Always one after the other.
+    pub on: Selector,
+    pub agreed: Agreed,
+    /// For each node, until its pods are gone.
+    pub limit: Duration,
 }
 
 /// Nodes that are rebooted.
@@ -127,6 +152,8 @@ impl Doing {
             Doing::Stages(stages) => stages,
             Doing::Run(_)
             | Doing::Upload(_)
+            | Doing::Drain(_)
+            | Doing::Uncordon(_)
             | Doing::Reboot(_)
             | Doing::Wait(_)
             | Doing::Look(_)
@@ -140,16 +167,32 @@ impl Doing {
         match self {
             Doing::Run(run) => Some(&run.on),
             Doing::Upload(upload) => Some(&upload.on),
+            Doing::Drain(drain) => Some(&drain.on),
+            Doing::Uncordon(on) => Some(on),
             Doing::Reboot(reboot) => Some(&reboot.on),
             Doing::Stages(_) | Doing::Wait(_) | Doing::Look(_) | Doing::Confirm(_) | Doing::Note(_) => None,
         }
+    }
+
+    /// The same on this node alone.
+    pub(super) fn on_node(mut self, node: &str) -> Doing {
+        let on = match &mut self {
+            Doing::Run(run) => &mut run.on,
+            Doing::Upload(upload) => &mut upload.on,
+            Doing::Drain(drain) => &mut drain.on,
+            Doing::Uncordon(on) => on,
+            Doing::Reboot(reboot) => &mut reboot.on,
+            Doing::Stages(_) | Doing::Wait(_) | Doing::Look(_) | Doing::Confirm(_) | Doing::Note(_) => return self,
+        };
+        on.nodes = vec![node.to_owned()];
+        self
     }
 
     /// Whether something may be changed by it, so that it is done alone and only on what was looked at.
     pub fn changes(&self) -> bool {
         match self {
             Doing::Stages(stages) => stages.iter().any(|stage| !matches!(stage, Stage::Check | Stage::Verify)),
-            Doing::Run(_) | Doing::Upload(_) | Doing::Reboot(_) => true,
+            Doing::Run(_) | Doing::Upload(_) | Doing::Drain(_) | Doing::Uncordon(_) | Doing::Reboot(_) => true,
             Doing::Wait(_) | Doing::Look(_) | Doing::Confirm(_) | Doing::Note(_) => false,
         }
     }
@@ -161,6 +204,8 @@ impl Doing {
             Doing::Reboot(_) => true,
             Doing::Stages(_)
             | Doing::Upload(_)
+            | Doing::Drain(_)
+            | Doing::Uncordon(_)
             | Doing::Wait(_)
             | Doing::Look(_)
             | Doing::Confirm(_)
@@ -172,8 +217,13 @@ impl Doing {
     pub fn is_repeated(&self) -> bool {
         match self {
             Doing::Stages(stages) => !stages.iter().any(|stage| matches!(stage, Stage::Remove | Stage::Recover)),
-            Doing::Upload(_) | Doing::Wait(_) | Doing::Look(_) | Doing::Confirm(_) | Doing::Note(_) => true,
-            Doing::Run(_) | Doing::Reboot(_) => false,
+            Doing::Upload(_)
+            | Doing::Drain(_)
+            | Doing::Wait(_)
+            | Doing::Look(_)
+            | Doing::Confirm(_)
+            | Doing::Note(_) => true,
+            Doing::Run(_) | Doing::Uncordon(_) | Doing::Reboot(_) => false,
         }
     }
 }
@@ -208,6 +258,16 @@ impl fmt::Display for Doing {
             Doing::Wait(awaited) => {
                 write!(to, "wait until {}, at most {}", awaited.what, crate::cluster::duration(awaited.limit))
             }
+            Doing::Drain(drain) => {
+                let Drain { on, agreed, limit } = drain;
+                let lost =
+                    [(agreed.force, "pods without a controller"), (agreed.delete_emptydir_data, "data in emptyDirs")];
+                let lost: Vec<&str> = lost.into_iter().filter_map(|(lost, what)| lost.then_some(what)).collect();
+                let lost =
+                    if lost.is_empty() { String::new() } else { format!("; {} may be lost", lost.join(" and ")) };
+                write!(to, "drain {on}, at most {} each{lost}", crate::cluster::duration(*limit))
+            }
+            Doing::Uncordon(on) => write!(to, "uncordon {on}"),
             Doing::Reboot(reboot) => {
                 write!(to, "reboot {}, at most {} each", reboot.on, crate::cluster::duration(reboot.limit))
             }

@@ -4,12 +4,13 @@ mod disrupting;
 mod items;
 mod raw;
 mod rules;
+mod turns;
 
 use std::path::Path;
 
 use serde_json::Value;
 
-pub use items::{Awaited, Doing, Item, Look, Playbook, Reboot, Run, Secret, Selector, Upload};
+pub use items::{Awaited, Doing, Drain, Item, Look, Playbook, Reboot, Run, Secret, Selector, Turn, Upload};
 
 use crate::inventory::{Document, Environment, Mistakes, Node, schema_of};
 use crate::plan::Stage;

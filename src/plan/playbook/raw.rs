@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
 /// A cowhand run file: what one run does, in order.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "cowhand run file", extend("required" = ["name", "items"]))]
 pub(super) struct RawPlaybook {
@@ -41,14 +41,14 @@ pub(super) enum Word {
 }
 
 /// An item as a bare word, or as a map with one key.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum RawItem {
     Word(Word),
     Map(Box<RawItemMap>),
 }
 
 /// Exactly one key: what is done.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub(super) struct RawItemMap {
@@ -56,8 +56,14 @@ pub(super) struct RawItemMap {
     pub run: Option<RawRun>,
     /// Put a file on nodes.
     pub upload: Option<RawUpload>,
+    /// Close nodes for new pods and evict those on them, one node after the other.
+    pub drain: Option<RawDrain>,
+    /// Open nodes for pods again that cowhand closed.
+    pub uncordon: Option<RawUncordon>,
     /// Reboot nodes, one after the other.
     pub reboot: Option<RawReboot>,
+    /// Take nodes through several items, one node after the other.
+    pub turns: Option<RawTurns>,
     /// Wait for something of the cluster.
     pub wait: Option<RawWait>,
     /// Ask before the run goes on: the name of the run file has to be typed, or given as --yes.
@@ -67,7 +73,7 @@ pub(super) struct RawItemMap {
 }
 
 /// A command on nodes.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["on", "words"]))]
 pub(super) struct RawRun {
@@ -91,7 +97,7 @@ pub(super) struct RawRun {
 }
 
 /// A file of this machine for nodes.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["on", "from", "to"]))]
 pub(super) struct RawUpload {
@@ -109,8 +115,73 @@ pub(super) struct RawUpload {
     pub always: Option<bool>,
 }
 
+/// Nodes that are emptied for work on their machines, one at a time, as `cowhand node drain` does it.
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["on"]))]
+pub(super) struct RawDrain {
+    /// Names of nodes, roles (controlplane, etcd, worker), all; within turns: this.
+    pub on: Option<RawSelector>,
+    /// How long the pods of a node may take to go, e.g. 20m; 10m unless given.
+    pub limit: Option<String>,
+    /// Evict pods with an emptyDir too: what they keep there is gone.
+    pub delete_emptydir_data: Option<bool>,
+    /// Evict pods that no controller starts again: they are gone.
+    pub force: Option<bool>,
+}
+
+/// Nodes that are opened again. One that somebody else has closed stays closed.
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["on"]))]
+pub(super) struct RawUncordon {
+    /// Names of nodes, roles (controlplane, etcd, worker), all; within turns: this.
+    pub on: Option<RawSelector>,
+    /// Do it however the items before ended, once one of them has begun to change something; within turns, once this turn has begun.
+    pub always: Option<bool>,
+}
+
+/// Each of the nodes goes through all of the items, and then the next node; the first failure ends the run.
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["on", "items"]))]
+pub(super) struct RawTurns {
+    /// Names of nodes, roles (controlplane, etcd, worker), all.
+    pub on: Option<RawSelector>,
+    /// What is done with each; `on: this` is the node whose turn it is.
+    pub items: Vec<Option<RawTurnItem>>,
+}
+
+/// Exactly one key: what is done with the node whose turn it is.
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub(super) struct RawTurnItem {
+    /// Run a command on it.
+    pub run: Option<RawRun>,
+    /// Put a file on it.
+    pub upload: Option<RawUpload>,
+    /// Close it for new pods and evict those on it.
+    pub drain: Option<RawDrain>,
+    /// Open it for pods again, if cowhand closed it.
+    pub uncordon: Option<RawUncordon>,
+    /// Reboot it.
+    pub reboot: Option<RawReboot>,
+    /// Wait for something of the cluster.
+    pub wait: Option<RawWait>,
+    /// Tell this.
+    pub note: Option<String>,
+}
+
+impl From<RawTurnItem> for RawItemMap {
+    fn from(item: RawTurnItem) -> RawItemMap {
+        let RawTurnItem { run, upload, drain, uncordon, reboot, wait, note } = item;
+        RawItemMap { run, upload, drain, uncordon, reboot, wait, note, turns: None, confirm: None }
+    }
+}
+
 /// Nodes that are rebooted one at a time; each only while the other control planes and members of etcd are well.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["on"]))]
 pub(super) struct RawReboot {
@@ -121,7 +192,7 @@ pub(super) struct RawReboot {
 }
 
 /// What of the cluster is waited for: exactly one of nodes, deployment and daemonset.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawWait {
     /// Every node of the inventory is Ready.
@@ -144,7 +215,7 @@ pub(super) enum NodesWord {
 }
 
 /// One word, or several as a list.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct RawSelector {
     pub words: Vec<Option<String>>,
     /// As a list, so that each has a place of its own.

@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use super::disrupting::{disrupting, leaving};
-use super::items::{Awaited, Doing, Item, Look, Playbook, Reboot, Run, Secret, Selector, Upload};
-use super::raw::{
-    NodesWord, RawItem, RawItemMap, RawPlaybook, RawReboot, RawRun, RawSelector, RawUpload, RawWait, Word,
-};
-use crate::inventory::{Document, KeyPath, Node, masked, nearest};
+use super::items::{Awaited, Doing, Drain, Item, Look, Playbook, Reboot, Run, Secret, Selector, Upload};
+use super::raw::{NodesWord, RawDrain, RawItem, RawItemMap, RawPlaybook, RawReboot, RawRun, RawUpload, RawWait, Word};
+use crate::inventory::{Document, KeyPath, Node, masked};
+use crate::plan::drain::Agreed;
 use crate::plan::{Stage, Wait};
 use crate::remote::{USUAL_LIMIT, Words};
 
 /// For what is waited for, unless the file says otherwise.
 const WAIT: Duration = Duration::from_secs(600);
+/// For the pods of a node that is drained, unless the file says otherwise.
+const DRAIN: Duration = Duration::from_secs(600);
 /// For a node that is rebooted, unless the file says otherwise.
 const REBOOT: Duration = Duration::from_secs(900);
 /// No command of a run file takes longer.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+const SEVERAL: &str = "does several things; give each an item of its own, with a dash before it";
+const NOTHING: &str = "does nothing; give it one of run, upload, drain, uncordon, reboot, turns, wait, confirm, note";
 
 pub(super) fn playbook(raw: RawPlaybook, nodes: &[Node], document: &mut Document) -> Option<Playbook> {
     let name = raw.name.map(|name| name.trim().to_owned()).unwrap_or_default();
@@ -29,9 +33,8 @@ pub(super) fn playbook(raw: RawPlaybook, nodes: &[Node], document: &mut Document
     }
     let mut items: Vec<Item> = Vec::new();
     for (index, raw) in raw.items.into_iter().enumerate() {
-        let mut reading = Reading { path: listed.index(index), nodes, document: &mut *document };
-        let Some(item) = raw.and_then(|raw| reading.item(raw)) else { continue };
-        together(&mut items, item);
+        let mut reading = Reading { path: listed.index(index), nodes, this: false, document: &mut *document };
+        raw.map(|raw| reading.item(raw)).into_iter().flatten().for_each(|item| together(&mut items, item));
     }
     Some(Playbook { name, items })
 }
@@ -51,24 +54,34 @@ fn together(items: &mut Vec<Item>, item: Item) {
 }
 
 /// One item, and where it stands.
-struct Reading<'a, 'd> {
-    path: KeyPath,
-    nodes: &'a [Node],
-    document: &'a mut Document<'d>,
+pub(super) struct Reading<'a, 'd> {
+    pub path: KeyPath,
+    pub nodes: &'a [Node],
+    /// It is part of turns, where `this` is the node whose turn it is.
+    pub this: bool,
+    pub document: &'a mut Document<'d>,
 }
 
 impl Reading<'_, '_> {
-    fn item(&mut self, raw: RawItem) -> Option<Item> {
+    /// More than one where nodes take turns.
+    fn item(&mut self, raw: RawItem) -> Vec<Item> {
         let place = self.document.place(&self.path);
-        let (always, doing) = match raw {
-            RawItem::Word(word) => (false, word_alone(word)),
-            RawItem::Map(map) => self.map(*map)?,
-        };
-        Some(Item { place, always, doing })
+        let single = |(always, doing)| Item { place, always, turn: None, doing };
+        match raw {
+            RawItem::Word(word) => vec![single((false, word_alone(word)))],
+            RawItem::Map(mut map) => match map.turns.take() {
+                Some(_) if *map != RawItemMap::default() => {
+                    self.document.mistake(&self.path.clone(), SEVERAL);
+                    Vec::new()
+                }
+                Some(turns) => self.turns(turns),
+                None => self.map(*map).map(single).into_iter().collect(),
+            },
+        }
     }
 
-    fn map(&mut self, map: RawItemMap) -> Option<(bool, Doing)> {
-        let RawItemMap { run, upload, reboot, wait, confirm, note } = map;
+    pub(super) fn map(&mut self, map: RawItemMap) -> Option<(bool, Doing)> {
+        let RawItemMap { run, upload, drain, uncordon, reboot, turns: _, wait, confirm, note } = map;
         let path = self.path.clone();
         let mut found: Vec<(bool, Option<Doing>)> = Vec::new();
         if let Some(raw) = run {
@@ -76,6 +89,13 @@ impl Reading<'_, '_> {
         }
         if let Some(raw) = upload {
             found.push((raw.always.unwrap_or(false), self.upload(raw, &path.key("upload")).map(Doing::Upload)));
+        }
+        if let Some(raw) = drain {
+            found.push((false, self.drain(raw, &path.key("drain")).map(Doing::Drain)));
+        }
+        if let Some(raw) = uncordon {
+            let on = self.selector(raw.on, &path.key("uncordon").key("on"));
+            found.push((raw.always.unwrap_or(false), on.map(Doing::Uncordon)));
         }
         if let Some(raw) = reboot {
             found.push((false, self.reboot(raw, &path.key("reboot")).map(Doing::Reboot)));
@@ -86,9 +106,9 @@ impl Reading<'_, '_> {
         found.extend(confirm.map(|text| (false, self.said(text, &path.key("confirm")).map(Doing::Confirm))));
         found.extend(note.map(|text| (false, self.said(text, &path.key("note")).map(Doing::Note))));
         if found.len() > 1 {
-            self.document.mistake(&path, "does several things; give each an item of its own, with a dash before it");
+            self.document.mistake(&path, SEVERAL);
         } else if found.is_empty() && !self.document.is_broken(&path) {
-            self.document.mistake(&path, "does nothing; give it one of run, upload, reboot, wait, confirm, note");
+            self.document.mistake(&path, NOTHING);
         }
         let (always, doing) = found.into_iter().next()?;
         Some((always, doing?))
@@ -183,6 +203,16 @@ impl Reading<'_, '_> {
         Some(Upload { on: on?, from: from?, to: to?, mode: mode?, sudo: raw.sudo.unwrap_or(false) })
     }
 
+    fn drain(&mut self, raw: RawDrain, path: &KeyPath) -> Option<Drain> {
+        let limit = self.limit(raw.limit.as_deref(), DRAIN, &path.key("limit"));
+        let on = self.selector(raw.on, &path.key("on"))?;
+        let agreed = Agreed {
+            delete_emptydir_data: raw.delete_emptydir_data.unwrap_or(false),
+            force: raw.force.unwrap_or(false),
+        };
+        Some(Drain { on: Selector { each: true, ..on }, agreed, limit: limit? })
+    }
+
     fn reboot(&mut self, raw: RawReboot, path: &KeyPath) -> Option<Reboot> {
         let limit = self.limit(raw.limit.as_deref(), REBOOT, &path.key("limit"));
         let on = self.selector(raw.on, &path.key("on"))?;
@@ -232,65 +262,6 @@ impl Reading<'_, '_> {
             self.document.mistake(path, "is not a length of time from 1s to 24h, such as 20m");
         }
         limit
-    }
-
-    fn selector(&mut self, raw: Option<RawSelector>, path: &KeyPath) -> Option<Selector> {
-        let RawSelector { words, list } = raw?;
-        let place = |index: usize| if list { path.index(index) } else { path.clone() };
-        let mut each = false;
-        let mut chosen = vec![false; self.nodes.len()];
-        let mut wrong = words.is_empty();
-        let only_each = words.iter().all(|word| word.as_deref() == Some("each"));
-        for (index, word) in words.iter().enumerate() {
-            let Some(word) = word.as_deref() else {
-                wrong = true;
-                continue;
-            };
-            each |= word == "each";
-            let fits: Vec<bool> = self.nodes.iter().map(|node| is_meant(node, word, only_each)).collect();
-            if word != "each" && !fits.contains(&true) {
-                wrong = true;
-                let message = self.unknown(word);
-                self.document.mistake(&place(index), message);
-            }
-            chosen.iter_mut().zip(fits).for_each(|(chosen, fits)| *chosen |= fits);
-        }
-        if words.is_empty() && !self.document.is_broken(path) {
-            self.document.mistake(path, "names no node; give names of nodes, roles, all, or each");
-        }
-        let nodes: Vec<String> =
-            self.nodes.iter().zip(&chosen).filter(|(_, chosen)| **chosen).map(|(node, _)| node.name.clone()).collect();
-        if nodes.is_empty() && !wrong {
-            self.document.mistake(path, "means no node: the inventory has none");
-        }
-        (!wrong && !nodes.is_empty()).then_some(Selector { nodes, each })
-    }
-
-    fn unknown(&self, word: &str) -> String {
-        let names: Vec<&str> = self
-            .nodes
-            .iter()
-            .map(|node| node.name.as_str())
-            .chain(["controlplane", "etcd", "worker", "all", "each"])
-            .collect();
-        let near = nearest(word, &names).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
-        if ROLES.contains(&word) || word == "all" {
-            return format!("no node of the inventory is meant by {word}");
-        }
-        format!("there is no node {word:?} in the inventory{near} known: {}", names.join(", "))
-    }
-}
-
-const ROLES: [&str; 3] = ["controlplane", "etcd", "worker"];
-
-fn is_meant(node: &Node, word: &str, only_each: bool) -> bool {
-    match word {
-        "all" => true,
-        "each" => only_each,
-        "controlplane" => node.roles.controlplane,
-        "etcd" => node.roles.etcd,
-        "worker" => node.roles.worker,
-        name => node.name == name,
     }
 }
 

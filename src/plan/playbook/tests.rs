@@ -31,7 +31,7 @@ fn the_built_in_lists_name_each_stage_once() {
 #[test]
 fn the_worked_examples_parse() {
     let maintenance = read(include_str!("../../../playbooks/maintenance.yml")).unwrap();
-    assert_eq!((maintenance.name.as_str(), maintenance.items.len()), ("patch night", 6));
+    assert_eq!((maintenance.name.as_str(), maintenance.items.len()), ("patch night", 4 + 5 * 4));
     let nightly = read(include_str!("../../../playbooks/lab-nightly.yml")).unwrap();
     let told: Vec<String> = nightly.items.iter().map(|item| item.doing.to_string()).collect();
     assert_eq!(told[1..3], ["down", "check, cluster, ingress, cert-manager, rancher, verify"]);
@@ -85,6 +85,41 @@ fn a_reboot_is_an_item_of_its_own_and_one_at_a_time_whatever_the_file_says() {
 }
 
 #[test]
+fn nodes_take_turns_and_each_goes_through_all_of_it() {
+    let text = "name: x\nitems:\n- check\n- turns:\n    on: [w1, n1]\n    items:\n    - drain: {on: this, force: true, limit: 5m}\n    \
+        - reboot: {on: this}\n    - uncordon: {on: this, always: true}\n    - wait: {nodes: ready}\n- verify\n";
+    let items = read(text).unwrap().items;
+    let told: Vec<String> = items[1..5].iter().map(|item| item.doing.to_string()).collect();
+    let wait = "wait until nodes n1, n2, n3, w1 are Ready, at most 10m";
+    let drain = "drain n1, at most 5m each; pods without a controller may be lost";
+    assert_eq!(told, [drain, "reboot n1, at most 15m each", "uncordon n1", wait], "in the inventory's order");
+    let turns: Vec<Option<&str>> = items.iter().map(|item| item.turn.as_ref().map(|turn| turn.node.as_str())).collect();
+    let (n1, w1) = (Some("n1"), Some("w1"));
+    assert_eq!(turns, [None, n1, n1, n1, n1, w1, w1, w1, w1, None]);
+    let drain = &items[1].doing;
+    assert!(drain.changes() && drain.is_repeated() && !items[3].doing.is_repeated() && items[3].always);
+}
+
+#[test]
+fn what_cannot_be_a_turn_is_told_with_its_line() {
+    for (turns, said) in [
+        ("{on: all, items: []}", "items: is empty"),
+        ("{on: n9, items: [{note: x}]}", "there is no node"),
+        ("{on: all, items: [{drain: {on: n1}}]}", "has to be `this` within turns"),
+        ("{on: all, items: [{drain: {on: this}, note: x}]}", "does several things"),
+        ("{on: all, items: [{confirm: x}]}", "confirm"),
+        ("{on: all, items: [{turns: {}}]}", "turns"),
+        ("{on: this, items: [{note: x}]}", "there are no turns here"),
+    ] {
+        let refused = one(&format!("turns: {turns}")).unwrap_err().to_string();
+        assert!(refused.contains(said) && refused.contains("night.yml:3"), "{turns}: {refused}");
+    }
+    let refused = one("{turns: {on: all, items: [{note: x}]}, note: y}").unwrap_err().to_string();
+    assert!(refused.contains("does several things"), "{refused}");
+    assert!(one("drain: {on: this}").unwrap_err().to_string().contains("name the nodes"));
+}
+
+#[test]
 fn verbs_that_only_look_are_items() {
     for verb in ["plan", "status", "certs", "drift"] {
         let item = one(verb).unwrap();
@@ -129,13 +164,15 @@ fn no_item_and_another_file_are_refused() {
 const FULL: &str = "name: all\nitems: [check, cluster, ingress, cert-manager, rancher, verify, up, down, recover-state, backup, plan, status, certs, drift,\n\
     {run: {on: [each], words: [x], sudo: true, limit: 1m, stdin_file: ./a, env_files: {A: ./b}, disrupts: true, always: true}},\n\
     {upload: {on: all, from: ./a, to: /b, mode: '0600', sudo: true, always: true}},\n\
+    {drain: {on: n1, limit: 5m, force: true, delete_emptydir_data: true}}, {uncordon: {on: n1, always: true}},\n\
+    {turns: {on: n1, items: [{drain: {on: this}}, {uncordon: {on: this}}]}},\n\
     {reboot: {on: n1, limit: 20m}}, {wait: {nodes: ready, limit: 1s, always: true}}, {wait: {deployment: a/b}}, {wait: {daemonset: a/b}},\n\
     {confirm: sure}, {note: done}]\n";
 
 #[test]
 fn the_schema_and_the_parser_know_the_same() {
     let playbook = read(FULL).unwrap();
-    assert_eq!(playbook.items.len(), 17, "{playbook:?}");
+    assert_eq!(playbook.items.len(), 21, "{playbook:?}");
     let mut keys = Vec::new();
     collect(&schema(), &mut keys);
     // What the schema has, the parser takes: the file above has every key and word of it.

@@ -122,7 +122,22 @@ def screens_are_items_and_a_large_file_goes_up(s):
 def a_reboot_waits_until_the_node_is_back(s):
     """The lab's machines end with their systemd, so that the story starts this one again, as a machine does by itself."""
     second, third = list(s.nodes)[1:3]
-    path = book(s, "again.run", f"name: again\nitems:\n- reboot: {{on: {second}, limit: 8m}}\n- run: {{on: all, sudo: true, words: [touch, /opt/play/after]}}\n")
+    path = book(s, "again.run", f"""name: again
+items:
+- turns:
+    on: {second}
+    items:
+    - drain: {{on: this, delete_emptydir_data: true}}
+    - run: {{on: this, sudo: true, words: [sh, -c, 'echo x >> /opt/play/patched; test ! -e /opt/play/broken']}}
+    - reboot: {{on: this, limit: 8m}}
+    - uncordon: {{on: this, always: true}}
+- run: {{on: all, sudo: true, words: [touch, /opt/play/after]}}
+""")
+    closed = lambda name: s.kubectl(s.inventory, "get", "node", name, "-o", "jsonpath={.spec.unschedulable}") == "true"
+    s.node(second, "touch /opt/play/broken")
+    play(s, path).must(6).says(f"{second} is closed and empty", f"{second} is open for pods").never_says("reboot: done")
+    assert not closed(second)
+    s.node(second, "rm /opt/play/broken")
     s.node(third, "docker stop etcd")
     play(s, path).must(5).says("while the cluster is ill", third)
     s.node(third, "docker start etcd")
@@ -132,9 +147,17 @@ def a_reboot_waits_until_the_node_is_back(s):
     until(120, lambda: "down; waiting until ssh answers" in log.read_text() or child.poll() is not None)
     assert child.poll() is None, log.read_text()
     s.lab("node", second, "start")
+    assert closed(second), "it is closed while it boots"
     code, told = child.wait(600), log.read_text()
     assert code == 0 and "waiting until the node is Ready" in told, told
     assert all(s.node(name, "rm /opt/play/after && echo there") for name in s.nodes)
+    assert not closed(second) and s.node(second, "cat /opt/play/patched").split() == ["x", "x"]
+    # Who closed a node by hand has it closed afterwards.
+    path = book(s, "theirs.run", f"name: theirs\nitems:\n- turns: {{on: {third}, items: [{{drain: {{on: this, delete_emptydir_data: true}}}}, {{uncordon: {{on: this}}}}]}}\n")
+    s.kubectl(s.inventory, "cordon", third)
+    play(s, path).must().says(f"{third} stays closed")
+    assert closed(third)
+    s.kubectl(s.inventory, "uncordon", third)
 
 
 def a_run_that_was_cut_off_goes_on(s):
