@@ -229,12 +229,37 @@ Examples:
   cowhand rotate --service etcd --yes prod     # in a script: the name, not a blind yes")]
     Rotate(commands::rotate::Rotate),
 
+    /// Take Rancher, Kubernetes and cert-manager to newer versions, step by step
+    ///
+    /// One minor at a time, each pair on the way allowed by Rancher's range and rke's list. The path is shown first, and the
+    /// cluster's name is asked for. Then a backup of level 3; and for each step its line in the inventory, a run of `up` with
+    /// its check and its proof, and a look whether the new version runs everywhere and nothing of the one before.
+    #[command(after_long_help = "\
+Examples:
+  cowhand upgrade --what                       # what this cluster could take, and why no more
+  cowhand upgrade --to rancher=2.11.5 --plan
+  cowhand upgrade --to rancher=2.11.5,kubernetes=v1.32.2-rancher1-1
+
+It stops at the first step that fails and says where it stands; the same command goes on from there.")]
+    Upgrade(commands::upgrade::Upgrade),
+
+    /// Say which ways lead back from the last upgrade, and go by helm where it is safe
+    ///
+    /// By helm only where it is seen that nothing of the new Rancher has ever run and its definitions are stored as before.
+    /// Else it refuses, names the backup of before the upgrade, and lists by name what making the cluster again would lose.
+    #[command(after_long_help = "\
+Examples:
+  cowhand rollback --plan
+  cowhand rollback --yes prod                  # in a script: the name, not a blind yes")]
+    Rollback(commands::rollback::Rollback),
+
     /// Bring back a lost cluster.rkestate, made CA and password from the running cluster
     ///
-    /// Without that file rke would make a new CA over a living cluster; `up` refuses to let it.
+    /// Without that file rke would make a new CA over a living cluster; `up` refuses to let it. Where the API does not answer, `--from` takes the state of a backup: only when a machine bears the CA of that state, and none bears another one.
     #[command(after_long_help = "\
 Examples:
   cowhand recover-state
+  cowhand recover-state --from prod-20261130T020000Z.cowhand --identity backup.key
   cowhand recover-state -i inventory/ha.yml")]
     RecoverState(commands::recover_state::RecoverState),
 

@@ -19,6 +19,8 @@ impl Command {
             | Command::Down(_)
             | Command::Node(_)
             | Command::Rotate(_)
+            | Command::Upgrade(_)
+            | Command::Rollback(_)
             | Command::RecoverState(_)
             | Command::Drift(_)
             | Command::Rebuild(_) => true,
@@ -67,6 +69,10 @@ impl Command {
             Command::Node(wanted) => changing(context, commands::node::run(context, wanted)),
             Command::Rotate(wanted) if wanted.plan => looking(context, commands::rotate::run(context, wanted)),
             Command::Rotate(wanted) => changing(context, commands::rotate::run(context, wanted)),
+            Command::Upgrade(wanted) if wanted.looks() => looking(context, commands::upgrade::run(context, wanted)),
+            Command::Upgrade(wanted) => changing(context, commands::upgrade::run(context, wanted)),
+            Command::Rollback(wanted) if wanted.plan => looking(context, commands::rollback::run(context, wanted)),
+            Command::Rollback(wanted) => changing(context, commands::rollback::run(context, wanted)),
             Command::Down(wanted) => changing(context, commands::down::run(context, wanted)),
             Command::Rebuild(wanted) => changing(context, commands::rebuild::run(context, wanted)),
             Command::RecoverState(wanted) => changing(context, commands::recover_state::run(context, wanted)),

@@ -61,6 +61,8 @@ impl fmt::Display for ChartRef {
 pub struct ChartFacts {
     pub name: String,
     pub version: String,
+    /// The Kubernetes that it takes, e.g. `< 1.33.0-0`; helm refuses any other.
+    pub kube_version: Option<String>,
 }
 
 /// A chart with everything that decides what it renders to. Values hold no secrets: helm keeps them in the release.
@@ -211,6 +213,14 @@ impl Helm {
         let program = against(program.word("--timeout").word(format!("{}s", run.limit.as_secs())), run);
         let limit = run.limit + Duration::from_secs(60);
         self.run(&doing, program, Some(&render.values), limit).await.map(drop)
+    }
+
+    /// Back to an earlier revision, as a new one with its chart and values. Does not wait for readiness.
+    pub async fn rollback(&self, run: HelmRun<'_>, namespace: &str, release: &str, to: u64) -> Result<(), HelmError> {
+        let doing = format!("rollback {release} {to}");
+        let program = self.program()?.words(["rollback", release, &to.to_string(), "-n", namespace, "--timeout"]);
+        let program = against(program.word(format!("{}s", run.limit.as_secs())), run);
+        self.run(&doing, program, None, run.limit + Duration::from_secs(60)).await.map(drop)
     }
 
     /// Removes a release and waits for its objects; false when there was none.

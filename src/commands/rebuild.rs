@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use super::backup::Opens;
-use crate::backup::OpenBackup;
 use crate::check::Skips;
-use crate::failure::{Exit, Failure};
 use crate::session::open::{Opening, Session};
 use crate::session::preflight::skips;
 use crate::session::project::Project;
@@ -38,24 +36,10 @@ pub struct Rebuild {
 pub async fn run(context: &Context, said: Rebuild) -> Answer {
     let project = Project::open(context)?;
     let skips: Skips = skips(&project, &said.skip)?;
-    let open = open(&said)?;
+    let open = said.opens.open(&said.from, "rebuilt")?;
     rebuild::refuse(&project, &open)?;
     let wanted = Wanted { file: said.from, gone: said.gone, yes: said.yes.into_iter().collect(), plan: said.plan };
     let opening =
         Opening { command: "rebuild", project: &project, connect: &said.connect, skips, stages: STAGES.to_vec() };
     Session::during(context, opening, async |session| rebuild::play(session, &wanted, open).await).await
-}
-
-fn open(said: &Rebuild) -> Result<OpenBackup, Failure> {
-    let keys = said.opens.keys()?;
-    let keys = keys.ok_or_else(|| {
-        Failure::new(Exit::Usage, "no key is named")
-            .hint("--identity KEYFILE or --passphrase-file FILE opens the backup")
-    })?;
-    let opened = tokio::task::block_in_place(|| OpenBackup::open(&said.from, &keys));
-    opened.map_err(|flaw| {
-        let error = format!("nothing is rebuilt from {}: it stops before {}", said.from.display(), flaw.level);
-        Failure::with_cause(Exit::ChecksFailed, error, &flaw)
-            .hint("`cowhand backup list` shows the others; `cowhand backup verify` looks at one; nothing was touched")
-    })
 }

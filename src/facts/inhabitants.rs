@@ -137,7 +137,7 @@ pub async fn rancher_version(cluster: &Cluster) -> Result<Option<semver::Version
 }
 
 /// By the tag of its image, else by the chart that made it (the published chart's label `chart: rancher-2.11.3`).
-fn version_of_rancher(deployment: &Value) -> Option<semver::Version> {
+pub(super) fn version_of_rancher(deployment: &Value) -> Option<semver::Version> {
     let text = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_str);
     let read = |text: &str| semver::Version::parse(text.trim_start_matches('v')).ok();
     let by_image = text("/spec/template/spec/containers/0/image").and_then(tag).and_then(read);

@@ -16,6 +16,7 @@ pub mod kubeconfig;
 pub mod outside;
 pub mod owner;
 pub mod rights;
+pub mod rollout;
 pub mod running;
 pub mod spread;
 pub mod node_fingerprint;

@@ -19,6 +19,7 @@ mod path;
 mod rancher_keys;
 mod raw;
 mod reader;
+mod rewrite;
 mod rke_keys;
 mod rules;
 mod scalars;
@@ -49,6 +50,7 @@ pub use merge::merge;
 pub use mistake::{Mistake, Mistakes};
 pub use model::*;
 pub use path::KeyPath;
+pub use rewrite::{NotWritten, rewrite, says};
 pub use schema::{schema, schema_of};
 pub use senseless::{
     EXTERNAL_ACME, EXTERNAL_CA, PASSTHROUGH_ACME, PASSTHROUGH_ELSEWHERE, Senseless, senseless, too_old_to_reencrypt,

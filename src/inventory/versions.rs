@@ -179,17 +179,25 @@ pub struct RancherLine {
     pub line: Line,
     pub lowest: u64,
     pub highest: u64,
+    /// The newest patch on the table's day (tags of rancher/rancher).
+    pub patch: u64,
+}
+
+impl RancherLine {
+    pub fn newest(&self) -> semver::Version {
+        semver::Version::new(self.line.0, self.line.1, self.patch)
+    }
 }
 
 /// From the oldest that cowhand installs on.
 pub const RANCHER: &[RancherLine] = &[
-    RancherLine { line: (2, 9), lowest: 27, highest: 30 },
-    RancherLine { line: (2, 10), lowest: 28, highest: 31 },
-    RancherLine { line: (2, 11), lowest: 30, highest: 32 },
-    RancherLine { line: (2, 12), lowest: 31, highest: 33 },
-    RancherLine { line: (2, 13), lowest: 32, highest: 34 },
-    RancherLine { line: (2, 14), lowest: 33, highest: 35 },
-    RancherLine { line: (2, 15), lowest: 34, highest: 36 },
+    RancherLine { line: (2, 9), lowest: 27, highest: 30, patch: 12 },
+    RancherLine { line: (2, 10), lowest: 28, highest: 31, patch: 12 },
+    RancherLine { line: (2, 11), lowest: 30, highest: 32, patch: 16 },
+    RancherLine { line: (2, 12), lowest: 31, highest: 33, patch: 12 },
+    RancherLine { line: (2, 13), lowest: 32, highest: 34, patch: 8 },
+    RancherLine { line: (2, 14), lowest: 33, highest: 35, patch: 4 },
+    RancherLine { line: (2, 15), lowest: 34, highest: 36, patch: 0 },
 ];
 
 pub fn rancher_line(version: &semver::Version) -> Option<&'static RancherLine> {

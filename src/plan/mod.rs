@@ -22,6 +22,7 @@ pub mod rotate;
 mod stage;
 mod step;
 mod step_facts;
+pub mod upgrade;
 
 pub use guard::Guard;
 pub use needs::{Cluster, Needs, Nodes, Program};

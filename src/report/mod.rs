@@ -25,6 +25,7 @@ pub mod run_file;
 mod shower;
 pub mod status;
 mod table;
+pub mod upgrade;
 mod verbosity;
 
 pub use self::console::{Console, Output};

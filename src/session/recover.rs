@@ -116,7 +116,7 @@ pub fn refuse(project: &Project, force: bool) -> Result<Needs, Failure> {
 }
 
 /// A wrong address leads to somebody else's cluster, and its state would make it this folder's.
-fn refuse_strangers(inventory: &Inventory, state: &State) -> Result<(), Failure> {
+pub fn refuse_strangers(inventory: &Inventory, state: &State) -> Result<(), Failure> {
     let mut differences = Vec::new();
     if let Some(name) = state.cluster_name().filter(|name| *name != inventory.name) {
         differences.push(format!("its name is `{name}`, in the inventory `{}`", inventory.name));
@@ -145,7 +145,7 @@ fn refuse_strangers(inventory: &Inventory, state: &State) -> Result<(), Failure>
 }
 
 /// Puts state and kubeconfig in place; what was there is kept aside first.
-fn write(project: &Project, state: &State, text: &str) -> Result<Vec<PathBuf>, Failure> {
+pub fn write(project: &Project, state: &State, text: &str) -> Result<Vec<PathBuf>, Failure> {
     let workspace = &project.workspace;
     let step = |error: WorkspaceError| Failure::of(Exit::StepFailed, &error);
     workspace.keep_state_aside().map_err(step)?;
@@ -176,7 +176,7 @@ pub async fn fetch(machines: &Machines) -> Result<(Zeroizing<String>, String), F
         }
     }
     Err(Failure::new(Exit::ChecksFailed, "no node could give the cluster's state").because(reasons.join("\n")).hint(
-        "a kubelet has to run on a node and the API has to answer; an etcd snapshot holds the state file as well",
+        "a kubelet has to run on a node and the API has to answer; else `--from FILE` takes the state of a backup",
     ))
 }
 

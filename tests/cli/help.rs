@@ -2,7 +2,7 @@
 
 use super::{cowhand, folder};
 
-pub const COMMANDS: [&str; 24] = [
+pub const COMMANDS: [&str; 26] = [
     "init",
     "adopt",
     "unprotect",
@@ -19,6 +19,8 @@ pub const COMMANDS: [&str; 24] = [
     "lb",
     "node",
     "rotate",
+    "upgrade",
+    "rollback",
     "recover-state",
     "backup",
     "rebuild",

@@ -8,6 +8,7 @@ mod cluster_yml;
 mod rotate;
 mod secrets;
 mod stages;
+mod upgrade;
 mod world;
 
 use std::path::Path;

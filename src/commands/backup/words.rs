@@ -1,9 +1,9 @@
 //! What is said to several of the verbs: what opens a backup, and where backups lie.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::backup::Keys;
-use crate::failure::Failure;
+use crate::backup::{Keys, OpenBackup};
+use crate::failure::{Exit, Failure};
 use crate::session::Context;
 use crate::session::backup::{self, Wanted, keys};
 use crate::session::project::Project;
@@ -22,6 +22,22 @@ pub struct Opens {
 impl Opens {
     pub fn keys(&self) -> Result<Option<Keys>, Failure> {
         keys(self.identity.as_deref(), self.passphrase_file.as_deref())
+    }
+
+    /// The backup, proved again. `done`: what is done from it, for people, e.g. `rebuilt`.
+    pub fn open(&self, file: &Path, done: &str) -> Result<OpenBackup, Failure> {
+        let keys = self.keys()?;
+        let keys = keys.ok_or_else(|| {
+            Failure::new(Exit::Usage, "no key is named")
+                .hint("--identity KEYFILE or --passphrase-file FILE opens the backup")
+        })?;
+        let opened = tokio::task::block_in_place(|| OpenBackup::open(file, &keys));
+        opened.map_err(|flaw| {
+            let error = format!("nothing is {done} from {}: it stops before {}", file.display(), flaw.level);
+            Failure::with_cause(Exit::ChecksFailed, error, &flaw).hint(
+                "`cowhand backup list` shows the others; `cowhand backup verify` looks at one; nothing was touched",
+            )
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::inventory::versions::KubernetesVersion;
 use crate::inventory::{IngressProvider, Inventory, Rke};
 use crate::local::{Program, capture};
 
@@ -151,6 +152,21 @@ pub async fn listed(binary: &Path, kubernetes: &str) -> Result<Vec<String>, Stri
     Ok(String::from_utf8_lossy(&text).lines().filter(|line| is_image(line)).map(str::to_owned).collect())
 }
 
+/// Every version of Kubernetes that an rke has images for, oldest first: `rke config --list-version --all`. It asks nobody.
+pub async fn known_versions(binary: &Path) -> Result<Vec<String>, String> {
+    let program = Program::new(binary).words(["config", "--list-version", "--all"]);
+    let captured = capture(&program, None, LIMIT).await.map_err(|error| error.to_string())?;
+    let text = captured.success().map_err(|(ended, _)| format!("rke does not list its versions ({ended})"))?;
+    Ok(versions_in(&String::from_utf8_lossy(&text)))
+}
+
+fn versions_in(text: &str) -> Vec<String> {
+    let read = |line: &str| Some((KubernetesVersion::read(line)?, line.to_owned()));
+    let mut found: Vec<_> = text.lines().map(str::trim).filter(|line| line.starts_with('v')).filter_map(read).collect();
+    found.sort();
+    found.into_iter().map(|(_, line)| line).collect()
+}
+
 fn is_image(line: &str) -> bool {
     line.contains(':') && !line.contains([' ', '"', '='])
 }
@@ -180,6 +196,12 @@ rancher/mirrored-nginx-ingress-controller-defaultbackend:1.5-rancher2
 rancher/mirrored-ingress-nginx-kube-webhook-certgen:v1.4.1
 rancher/mirrored-metrics-server:v0.7.2
 noiro/cnideploy:6.1.1.2.81c2369";
+
+    #[test]
+    fn versions_come_oldest_first() {
+        let told = "time=\"x\" level=info msg=\"v\"\nv1.31.10-rancher1-1\nv1.30.14-rancher1-1\nv1.31.9-rancher1-1\n";
+        assert_eq!(versions_in(told), ["v1.30.14-rancher1-1", "v1.31.9-rancher1-1", "v1.31.10-rancher1-1"]);
+    }
 
     async fn of(cluster: &str, list: Result<&str, &str>) -> Images {
         let text = format!(

@@ -83,13 +83,16 @@ fn refuse_changes(changes: &[Change]) -> Result<(), Failure> {
 }
 
 /// A CA that cowhand made signs Rancher's certificate, and agents of other clusters know it.
-fn refuse_another_ca(project: &Project, open: &OpenBackup) -> Result<(), Failure> {
+///
+/// # Errors
+/// When this folder has another one.
+pub fn refuse_another_ca(project: &Project, open: &OpenBackup) -> Result<(), Failure> {
     let Some(made) = project.made_ca() else { return Ok(()) };
     for (path, what) in [(&made.certificate, CA), (&made.key, CA_KEY)] {
         let (Some(here), Some(theirs)) = (read_optional(path)?, by_what(open, what)) else { continue };
         if here.trim_ascii() != theirs.trim_ascii() {
             return Err(Failure::new(Exit::ChecksFailed, format!("{} is of another CA than the one in the backup", path.display()))
-                .hint("rebuild in a folder of its own: `cowhand backup extract FILE --to DIR` lays out the backup's workspace; nothing was touched"));
+                .hint("use a folder of its own: `cowhand backup extract FILE --to DIR` lays out the backup's workspace; nothing was touched"));
         }
     }
     Ok(())

@@ -31,7 +31,7 @@ use crate::session::{Answer, adoption, removal};
 use jar::{Images, Jar};
 use progress::{Phase, Progress};
 
-pub use ground::refuse;
+pub use ground::{lay_out, refuse, refuse_another_ca};
 
 /// What was said to `rebuild`.
 pub struct Wanted {

@@ -58,7 +58,7 @@ pub async fn release(
 fn as_wanted(release: &Release, wanted: &Chart) -> Option<ChartFacts> {
     let ChartSource::Repository { name, .. } = &wanted.source else { return None };
     let same = release.chart == format!("{name}-{}", wanted.version);
-    same.then(|| ChartFacts { name: name.clone(), version: wanted.version.clone() })
+    same.then(|| ChartFacts { name: name.clone(), version: wanted.version.clone(), kube_version: None })
 }
 
 pub async fn show_chart(inputs: &Inputs<'_>, wanted: &Chart) -> Result<ChartFacts, Failure> {

@@ -144,7 +144,7 @@ def what_cannot_be_asked_is_named_by_hand(s):
     plan.says("rebuild of `lab` from", "gone, as you say", "20 management.cattle.io/clusters", "DNS: rancher.lab.test has to lead to", "compacted")
     rebuild(s, *s.gone, inventory=s.new).must(2).says("nobody is there to ask", "nothing was touched")
     rebuild(s, *s.gone, "--yes", "prod", inventory=s.new).must(2)
-    left = s.on_nodes("ls /var/lib/etcd /etc/kubernetes 2>/dev/null; docker ps -aq; docker volume ls -q")
+    left = s.on_nodes("find /var/lib/etcd /etc/kubernetes -mindepth 1 2>/dev/null; docker ps -aq; docker volume ls -q")
     assert not any(text.strip() for text in left.values()), left
 
 
