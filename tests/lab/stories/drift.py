@@ -206,8 +206,8 @@ def a_label_and_a_taint_in_seconds_and_rke_finds_nothing_new(s):
         marked(s, words)
         logs = set((s.folder / ".cowhand" / "logs").glob("rke-*"))
         s.cow("plan", inventory=s.inventory).must().says("label and taint nodes", "no pod and no container restarts").never_says("run rke up")
-        done = s.cow("up", "--output", "plain", inventory=s.inventory).must()
-        step = re.search(r"label and taint nodes, note it as rke does: done in (\S+)", done.out + done.err)[1]
+        done = s.cow("up", "--output", "json", inventory=s.inventory).must()
+        step = next(event["seconds"] for event in done.events("step-finished") if "label and taint nodes" in event["step"])
         assert set((s.folder / ".cowhand" / "logs").glob("rke-*")) == logs, "rke was run"
         node = json.loads(kube(s, "get", "node", s.first, "-o", "json"))
         assert node["metadata"]["labels"].get("zone") == label, node["metadata"]["labels"]
@@ -224,7 +224,7 @@ def a_label_and_a_taint_in_seconds_and_rke_finds_nothing_new(s):
         assert kube(s, "-n", "kube-system", "get", "jobs", "-o", "jsonpath={.items[*].metadata.uid}") == jobs, "rke ran a job again"
         assert drift(s, 0) == []
         s.cow("plan", "--exit-code", inventory=s.inventory).must(0)
-        notes.append(f"step {step}, up {done.seconds:.1f} s, rke up {took:.0f} s")
+        notes.append(f"step {step:.1f} s, up {done.seconds:.1f} s, rke up {took:.0f} s")
     return " | ".join(notes)
 
 
