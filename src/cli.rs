@@ -155,6 +155,17 @@ Examples:
   cowhand certs --fail-within 30 --quiet        # for cron: exit 5 when one ends soon")]
     Certs(commands::certs::Certs),
 
+    /// Show what was changed by hand: what was applied and is otherwise now, and who did it
+    ///
+    /// Labels and taints of nodes, RKE's containers, the objects of ingress, cert-manager and Rancher. What the inventory wants
+    /// otherwise is no drift, but a change: `cowhand plan` shows it. Only looks.
+    #[command(after_long_help = "\
+Examples:
+  cowhand drift
+  cowhand drift --exit-code --quiet             # for a monitor: 0 none, 9 some
+  cowhand drift --output json | jq '.drift[].fields[] | {path, by}'")]
+    Drift(commands::drift::Drift),
+
     /// Show who ran what, when, and how it ended
     ///
     /// From the journal of this workspace, newest first: every run that came as far as its lock. With an ID, or the beginning

@@ -22,6 +22,7 @@ impl Command {
             | Command::Upgrade(_)
             | Command::Rollback(_)
             | Command::RecoverState(_)
+            | Command::Drift(_)
             | Command::Rebuild(_) => true,
             Command::Backup(wanted) => wanted.takes(),
             Command::Init(_)
@@ -57,6 +58,7 @@ impl Command {
             Command::Plan(wanted) => looking(context, commands::plan::run(context, wanted)),
             Command::Verify(wanted) => looking(context, commands::verify::run(context, wanted)),
             Command::Certs(wanted) => looking(context, commands::certs::run(context, wanted)),
+            Command::Drift(wanted) => looking(context, commands::drift::run(context, wanted)),
             Command::Status(wanted) => looking(context, commands::status::run(context, wanted)),
             Command::Kubeconfig(wanted) => looking(context, commands::kubeconfig::run(context, wanted)),
             Command::Backup(wanted) => looking(context, commands::backup::run(context, wanted)),

@@ -48,6 +48,13 @@ pub enum Change {
     },
 }
 
+/// An object as it is, and as the API would have it with the manifest applied: with its own defaults and in its own notation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Beside {
+    Missing,
+    There { live: Value, applied: Value },
+}
+
 /// An object that others write meanwhile is looked at again this often.
 const LOOKS: usize = 5;
 
@@ -107,26 +114,45 @@ impl Cluster {
         Ok(differences)
     }
 
-    /// How one object differs from the manifest, if it does.
-    async fn change(&self, object: &ObjectRef, manifest: &Value, how: &Apply) -> Result<Option<Change>, ClusterError> {
+    /// The manifest's object, and what the API would make of the manifest (dry run); nothing is changed.
+    pub async fn beside(&self, manifest: &Value, how: &Apply) -> Result<(ObjectRef, Beside), ClusterError> {
+        match self.place(manifest, how).await {
+            Ok(object) => Ok((object.clone(), self.looked_beside(&object, manifest, how).await?)),
+            Err(ClusterError::UnknownKind { .. }) => Ok((ObjectRef::of(manifest)?, Beside::Missing)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn looked_beside(&self, object: &ObjectRef, manifest: &Value, how: &Apply) -> Result<Beside, ClusterError> {
         let version = |object: &Value| object.pointer("/metadata/resourceVersion").cloned();
         let mut live = self.get(object).await?;
+        let mut seen = Beside::Missing;
         for _ in 0..LOOKS {
-            let Some(there) = live else { return Ok(Some(Change::Missing)) };
-            let seen = version(&there);
-            let wanted = self.dry_run_apply(manifest, how).await?;
-            let mut fields = Vec::new();
-            compare("", &without_bookkeeping(there), &without_bookkeeping(wanted), &mut fields);
-            if fields.is_empty() {
-                return Ok(None);
+            let Some(there) = live else { return Ok(Beside::Missing) };
+            let applied = self.dry_run_apply(manifest, how).await?;
+            if differing(&there, &applied).is_empty() {
+                return Ok(Beside::There { live: there, applied });
             }
             // A controller may have written between the two looks: then its change is the difference.
             live = self.get(object).await?;
-            if live.as_ref().and_then(version) == seen {
-                return Ok(Some(Change::Differs { fields }));
+            let settled = live.as_ref().and_then(version) == version(&there);
+            seen = Beside::There { live: there, applied };
+            if settled {
+                break;
             }
         }
-        Ok(Some(Change::Differs { fields: vec!["it changes all the time".into()] }))
+        Ok(seen)
+    }
+
+    /// How one object differs from the manifest, if it does.
+    async fn change(&self, object: &ObjectRef, manifest: &Value, how: &Apply) -> Result<Option<Change>, ClusterError> {
+        Ok(match self.looked_beside(object, manifest, how).await? {
+            Beside::Missing => Some(Change::Missing),
+            Beside::There { live, applied } => {
+                let fields = differing(&live, &applied);
+                (!fields.is_empty()).then_some(Change::Differs { fields })
+            }
+        })
     }
 
     /// The object's name with the namespace it will be in.
@@ -154,7 +180,7 @@ impl Cluster {
 }
 
 /// The manifests with the items of every `List` in the list's place; empty documents are left out.
-fn flatten(manifests: &[Value]) -> Vec<&Value> {
+pub fn flatten(manifests: &[Value]) -> Vec<&Value> {
     let mut flat = Vec::new();
     for manifest in manifests.iter().filter(|manifest| !manifest.is_null()) {
         match (manifest["kind"].as_str(), manifest["items"].as_array()) {
@@ -163,6 +189,13 @@ fn flatten(manifests: &[Value]) -> Vec<&Value> {
         }
     }
     flat
+}
+
+/// The paths at which an object and another state of it differ.
+fn differing(live: &Value, applied: &Value) -> Vec<String> {
+    let mut fields = Vec::new();
+    compare("", &without_bookkeeping(live.clone()), &without_bookkeeping(applied.clone()), &mut fields);
+    fields
 }
 
 /// Without what the API keeps for itself and changes on its own.
@@ -215,9 +248,7 @@ mod tests {
             "status": {"ready": true}, "data": {"k": "secret"}});
         let wanted = json!({"metadata": {"uid": "2", "labels": {"a": "1", "b": "2"}}, "spec": {"n": 2, "list": [{"x": 3}, 2]},
             "data": {"k": "other"}});
-        let mut fields = Vec::new();
-        compare("", &without_bookkeeping(live), &without_bookkeeping(wanted), &mut fields);
-        assert_eq!(fields, ["metadata.labels.b", "spec.n", "spec.list[0].x", "data.k"]);
+        assert_eq!(differing(&live, &wanted), ["metadata.labels.b", "spec.n", "spec.list[0].x", "data.k"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::manifests::{ManifestError, parse_documents};
 use super::mark::MADE_BY;
 use super::release::Release;
+use super::release_history::BY_COWHAND;
 use crate::failure::Hint;
 use crate::local::{Ended, Program, ProgramError, capture};
 
@@ -206,6 +207,8 @@ impl Helm {
         // Values are given whole every time: what the inventory no longer says must not live on.
         let program = program.words(["--reset-values", "--history-max", "5"]);
         // In the release's record from its first moment on, and handed on to every later one.
+        // In the record of each revision: one that does not say so is another hand's.
+        let program = program.word("--description").word(format!("{BY_COWHAND} {}", env!("CARGO_PKG_VERSION")));
         let program = program.word("--labels").word(format!("{}={}", MADE_BY.0, MADE_BY.1));
         let program = against(program.word("--timeout").word(format!("{}s", run.limit.as_secs())), run);
         let limit = run.limit + Duration::from_secs(60);

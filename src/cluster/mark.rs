@@ -7,7 +7,7 @@ use super::objects::to_value;
 use super::{Cluster, ClusterError, ObjectRef};
 
 /// Beside [`super::FIELD_MANAGER`], so that marks and contents do not take each other away.
-const MARKS: &str = "cowhand-marks";
+pub const MARKS: &str = "cowhand-marks";
 
 /// Label of a namespace or a Helm release that cowhand made. For which inventory, the mark tells.
 pub const MADE_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "cowhand");

@@ -47,10 +47,15 @@ impl std::fmt::Display for Taint {
 impl Taint {
     /// What kubelet and cordon set for a while is told by the node's state already.
     fn read(taint: &Value) -> Option<Self> {
-        let text = |key: &str| taint[key].as_str().unwrap_or_default().to_owned();
-        let taint = Taint { key: text("key"), value: text("value"), effect: text("effect") };
+        let taint = Taint::any(taint)?;
         let keeps_away = ["NoSchedule", "NoExecute"].contains(&taint.effect.as_str());
         (keeps_away && !taint.key.starts_with("node.kubernetes.io/")).then_some(taint)
+    }
+
+    /// Every taint, whatever it is for.
+    pub fn any(taint: &Value) -> Option<Self> {
+        let text = |key: &str| taint[key].as_str().unwrap_or_default().to_owned();
+        Some(Taint { key: taint["key"].as_str()?.to_owned(), value: text("value"), effect: text("effect") })
     }
 
     /// Whether a pod with this toleration may come (kubernetes.io: concepts/scheduling-eviction/taint-and-toleration).

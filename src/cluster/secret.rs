@@ -57,6 +57,22 @@ impl Cluster {
         answer.map(drop).map_err(|error| discreet(self.error(&doing, error)))
     }
 
+    /// Writes these keys of a Secret that is there and another's, who writes them as well; the rest stays.
+    pub async fn update_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        data: &BTreeMap<String, SecretSlice<u8>>,
+    ) -> Result<(), ClusterError> {
+        let encoded = |bytes: &SecretSlice<u8>| data_encoding::BASE64.encode(bytes.expose_secret());
+        let data: BTreeMap<&String, String> = data.iter().map(|(key, bytes)| (key, encoded(bytes))).collect();
+        let doing = format!("write secret {namespace}/{name}");
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let patch = Patch::Merge(serde_json::json!({"data": data}));
+        let answer = self.secrets(namespace).patch(name, &parameters, &patch).await;
+        answer.map(drop).map_err(|error| discreet(self.error(&doing, error)))
+    }
+
     /// Takes away keys that somebody else put into a Secret, as cert-manager does with `ca.crt`.
     pub async fn drop_secret_keys(&self, namespace: &str, name: &str, keys: &[String]) -> Result<(), ClusterError> {
         let gone: serde_json::Map<_, _> = keys.iter().map(|key| (key.clone(), serde_json::Value::Null)).collect();

@@ -6,6 +6,7 @@ pub mod certs;
 pub mod check;
 pub mod completions;
 pub mod down;
+pub mod drift;
 pub mod explain;
 pub mod history;
 pub mod init;

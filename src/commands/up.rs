@@ -20,6 +20,9 @@ pub struct Up {
     /// Replace the CA at once, although agents of other clusters know only the former one and will be locked out
     #[arg(long)]
     pub replace_ca: bool,
+    /// Change Rancher's host name, although agents of other clusters know only the former one and have to be registered anew
+    #[arg(long)]
+    pub move_agents: bool,
 }
 
 pub async fn run(context: &Context, wanted: Up) -> Answer {
@@ -30,6 +33,6 @@ pub async fn run(context: &Context, wanted: Up) -> Answer {
     let skips = skips(&project, &wanted.skip)?;
     let stages = playbook::up().map_err(|error| Failure::of(Exit::Bug, &error))?;
     let opening = Opening { command: "up", project: &project, connect: &wanted.connect, skips, stages: stages.clone() };
-    let said = Said { replace_ca: wanted.replace_ca, ..Said::default() };
+    let said = Said { replace_ca: wanted.replace_ca, move_agents: wanted.move_agents, ..Said::default() };
     Session::during(context, opening, async |session| play(session, &stages, &said).await).await
 }

@@ -17,6 +17,7 @@ pub mod outside;
 pub mod owner;
 pub mod rights;
 pub mod rollout;
+pub mod running;
 pub mod spread;
 pub mod node_fingerprint;
 pub mod users;
@@ -43,6 +44,7 @@ pub use identity::*;
 pub use members::*;
 pub use model::*;
 pub use parse::parse;
+pub use running::Running;
 
 #[cfg(test)]
 mod tests;

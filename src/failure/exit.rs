@@ -59,7 +59,9 @@ impl Exit {
             Exit::StepFailed => "a step failed",
             Exit::NotVerified => "changed, but not verified",
             Exit::NotHere => "this machine lacks something",
-            Exit::Changes => "`plan --exit-code`: something would be changed",
+            Exit::Changes => {
+                "`plan --exit-code`: something would be changed; `drift --exit-code`: something was changed by hand"
+            }
             Exit::Interrupted => "interrupted",
         }
     }
@@ -89,7 +91,7 @@ impl Exit {
                 "Nothing was changed. A program is missing here, or standard output takes nothing: see to it, then run again."
             }
             Exit::Changes => {
-                "Nothing was changed. `cowhand up` does what the plan shows; with nothing to change it ends with 0."
+                "Nothing was changed. `cowhand up` does what the plan shows; with nothing to change it ends with 0. Of drift, each object says what puts it right."
             }
             Exit::Interrupted => "Stopped by Ctrl-C, SIGTERM, SIGQUIT or SIGHUP. Run again: it goes on from there.",
         }

@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod cert_manager;
 pub mod drain;
+pub mod drift;
 pub mod guard;
 pub mod ingress;
 pub mod leave;

@@ -9,6 +9,7 @@ use super::guard::Guard;
 use super::stage::Stage;
 use crate::cluster::ObjectRef;
 use crate::engine::change::{Change, lines};
+use crate::engine::rke::node_marks::MarksChange;
 use crate::inventory::{Chart, ChartSource, Values, masked};
 use crate::tls::SecretSource;
 
@@ -41,6 +42,8 @@ pub enum Step {
         because: Vec<Change>,
         guards: Vec<Guard>,
     },
+    /// Change labels and taints of nodes as rke would, and everything in which RKE keeps what it applied.
+    MarkNodes(Box<MarkNodes>),
     /// Take RKE's memory of what it applied out of its state, after a copy: then it builds on, under the same CA.
     ForgetApplied {
         guards: Vec<Guard>,
@@ -88,6 +91,15 @@ pub enum Step {
     /// Take away a part of what `up` made on the machines.
     TakeAway(TakeAway),
     Wait(Wait),
+}
+
+/// A change of labels and taints alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MarkNodes {
+    pub cluster_yml: String,
+    pub config: Map<String, Value>,
+    pub change: MarksChange,
+    pub guards: Vec<Guard>,
 }
 
 /// What `down` does to machines and workspace, and why.
@@ -235,11 +247,19 @@ impl StagePlan {
                 | Step::Reissue { .. }
                 | Step::Touch { .. }
                 | Step::ForgetApplied { .. }
+                | Step::MarkNodes(_)
                 | Step::TakeAway(_)
                 | Step::Unmark { .. } => {}
             }
         }
         self
+    }
+}
+
+impl MarkNodes {
+    /// Whether a taint is set that pods are driven off by.
+    pub fn evicts(&self) -> bool {
+        self.change.nodes.iter().flat_map(|node| &node.add).any(|taint| taint.effect == "NoExecute")
     }
 }
 
@@ -270,6 +290,9 @@ impl fmt::Display for Step {
             }
             Step::MakePassword { path } => write!(to, "make the first login's password: {} (0600)", path.display()),
             Step::RkeUp { .. } => write!(to, "write cluster.yml, copy cluster.rkestate aside, run rke up"),
+            Step::MarkNodes(_) => {
+                write!(to, "write cluster.yml, copy cluster.rkestate aside, label and taint nodes, note it as rke does")
+            }
             Step::ForgetApplied { .. } => {
                 write!(to, "copy cluster.rkestate aside, take out of it what rke applied last (currentState)")
             }
@@ -310,6 +333,7 @@ impl Step {
         }
         masked(&match self {
             Step::RkeUp { cluster_yml, because, .. } => reasons(&lines(because)) + cluster_yml,
+            Step::MarkNodes(marks) => reasons(&lines(&marks.change.because)) + &marks.cluster_yml,
             Step::Apply { manifests, because, .. } => reasons(because) + &documents(manifests),
             Step::Helm(wanted) => reasons(&wanted.because) + &yaml(&Value::Object(wanted.values.clone())),
             Step::ForgetApplied { .. } => format!("# {}\n", Change::Forget),

@@ -42,6 +42,7 @@ impl Step {
                 Removal::RkeRemove { .. } | Removal::Sweep { .. } | Removal::ForgetState => Effect::Remove,
             },
             Step::RkeUp { .. }
+            | Step::MarkNodes(_)
             | Step::ForgetApplied { .. }
             | Step::Apply { .. }
             | Step::Secret(_)
@@ -57,6 +58,7 @@ impl Step {
     pub fn because(&self) -> Vec<String> {
         let lines = match self {
             Step::RkeUp { because, .. } => lines(because),
+            Step::MarkNodes(marks) => lines(&marks.change.because),
             Step::Apply { because, .. } => because.clone(),
             Step::Helm(wanted) => wanted.because.clone(),
             Step::TakeAway(one) => {
@@ -87,6 +89,7 @@ impl Step {
     pub fn differences(&self) -> &[Change] {
         match self {
             Step::RkeUp { because, .. } => because,
+            Step::MarkNodes(marks) => &marks.change.because,
             Step::ForgetApplied { .. } => &[Change::Forget],
             Step::MakeCa { .. }
             | Step::MakePassword { .. }
@@ -109,6 +112,10 @@ impl Step {
             (Step::RkeUp { .. }, Effect::Change) => {
                 Some("rke goes over all nodes; what is changed of a node's components restarts there")
             }
+            (Step::MarkNodes(marks), _) if marks.evicts() => {
+                Some("pods that do not tolerate a taint NoExecute are evicted at once; rke does not run")
+            }
+            (Step::MarkNodes(_), _) => Some("no pod and no container restarts; rke does not run"),
             (Step::Helm(_), Effect::Change) => Some("helm rolls the pods whose template changes"),
             (Step::Restart { .. }, _) => Some("the pods are replaced one after the other"),
             (Step::Reissue { .. }, _) => Some("clients get the new certificate as soon as it is there"),
@@ -135,6 +142,7 @@ impl Step {
         match self {
             Step::RkeUp { guards, .. } | Step::ForgetApplied { guards } | Step::Remove { guards, .. } => guards,
             Step::Secret(secret) => &secret.guards,
+            Step::MarkNodes(marks) => &marks.guards,
             Step::Helm(wanted) => &wanted.guards,
             Step::TakeAway(one) => &one.guards,
             Step::MakeCa { .. }
@@ -157,6 +165,7 @@ impl Step {
             Step::MakeCa { .. }
             | Step::MakePassword { .. }
             | Step::RkeUp { .. }
+            | Step::MarkNodes(_)
             | Step::ForgetApplied { .. }
             | Step::Apply { .. }
             | Step::Secret(_)
@@ -183,6 +192,7 @@ impl Step {
                     }
                 })
             }
+            (Step::MarkNodes(_), _) => Some("`cowhand up` with the former inventory".into()),
             (Step::ForgetApplied { .. }, _) => Some("the former cluster.rkestate is kept as a copy".into()),
             (Step::Helm(wanted), Effect::Change) => {
                 Some(format!("`helm rollback {} --namespace {}`", wanted.release, wanted.namespace))

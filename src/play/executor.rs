@@ -107,6 +107,7 @@ impl Hands<'_> {
             | Step::MakePassword { .. }
             | Step::RkeUp { .. }
             | Step::ForgetApplied { .. }
+            | Step::MarkNodes(_)
             | Step::TakeAway(_) => Err(StepError::NotHere { step: name.into() }),
         }
     }

@@ -9,6 +9,7 @@ mod bug;
 pub mod certificates;
 mod console;
 mod duration;
+pub mod drift;
 mod failure;
 #[cfg(test)]
 #[path = "hostile_tests.rs"]

@@ -99,15 +99,23 @@ pub struct Begun<'a> {
     pub changed: bool,
 }
 
+/// What was said to be done although agents of other clusters are lost by it.
+#[derive(Debug, Clone, Copy)]
+pub struct Accepted {
+    pub replace_ca: bool,
+    pub move_agents: bool,
+}
+
 /// What no stage could do without, once nothing forbids any of them; CA and password are made by then.
 pub async fn begin<'a>(
     session: &'a Session<'_>,
     project: &'a Project,
     alone: &'a RunLock,
-    replace_ca: bool,
+    accepted: Accepted,
 ) -> Result<Begun<'a>, Failure> {
     let machines = session.machines().await?;
     let tell = &session.tell;
+    let replace_ca = accepted.replace_ca;
     tidy(project, tell)?;
     // The CA and the first login's password count: a cluster will live by them.
     let changed = !prepare::plan(project).steps.is_empty();
@@ -117,7 +125,8 @@ pub async fn begin<'a>(
         if let Some(reached) = &reached
             && let Some(change) = hostname::change(project, reached).await
         {
-            tell.warning(change);
+            change.refuse(accepted.move_agents)?;
+            change.parts().into_iter().for_each(|part| tell.warning(part));
         }
         let begun = Begun { inputs, alone, reached, agents, replace_ca, early, ahead: Vec::new(), changed };
         made(begun, tell).await

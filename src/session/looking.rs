@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::failure::{Exit, Failure};
 use crate::plan::playbook::Look;
 use crate::play::Event;
-use crate::report::{Verbosity, certificates, plan};
+use crate::report::{Verbosity, certificates, drift, plan};
 use crate::session::machines::Machines;
 use crate::session::open::Session;
 use crate::session::planned::planned;
@@ -17,6 +17,7 @@ pub async fn look(session: &Session<'_>, machines: &Machines, what: Look) -> Res
         Look::Plan => plans(session, machines).await?,
         Look::Status => state(session, machines).await?,
         Look::Certs => certs(session, machines).await?,
+        Look::Drift => drift(session, machines).await?,
     };
     session.tell.event(Event::Shown { what: what.verb(), text: format!("{text}\n"), data });
     Ok(line)
@@ -49,6 +50,11 @@ async fn certs(session: &Session<'_>, machines: &Machines) -> Result<Screen, Fai
     let seen = crate::session::certificates::see(session.project, machines).await;
     let line = format!("{} certificates seen", seen.seen.certificates.len());
     Ok((certificates::text(&seen, &session.context.console.out), data(&seen)?, line))
+}
+
+async fn drift(session: &Session<'_>, machines: &Machines) -> Result<Screen, Failure> {
+    let seen = crate::session::drift::see(session.project, machines, &session.tell).await?;
+    Ok((drift::text(&seen, &session.context.console.out), data(&seen)?, seen.summary()))
 }
 
 fn data(value: &impl serde::Serialize) -> Result<Value, Failure> {

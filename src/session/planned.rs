@@ -47,8 +47,8 @@ pub async fn planned(
     if let Some(reached) = &reached
         && let Some(change) = hostname::change(project, reached).await
     {
-        tell.warning(&change);
-        plans[0].notes.push(change);
+        plans[0].notes.extend(change.parts());
+        plans[0].notes.extend(change.refuse(false).err().map(refusal));
     }
     for stage in playbook::up().map_err(|error| Failure::of(Exit::Bug, &error))? {
         let mut plan = stages::plan(&inputs, stage, reached.as_ref(), &mut early).await?;
@@ -61,6 +61,10 @@ pub async fn planned(
         plans.push(plan);
     }
     Ok(plans)
+}
+
+fn refusal(failure: Failure) -> String {
+    format!("`cowhand up` refuses: {}; {}", failure.error, failure.hint.unwrap_or_default())
 }
 
 /// A rollout that has not ended changes nothing in a plan, and is worth knowing.

@@ -4,7 +4,7 @@ use crate::failure::{Exit, Failure};
 use crate::plan::{Cluster, Stage, StagePlan, Step};
 use crate::play::{Event, Outcome};
 use crate::session::ahead::{self, Ahead};
-use crate::session::begin::{Begun, alone, begin, check, late};
+use crate::session::begin::{Accepted, Begun, alone, begin, check, late};
 use crate::session::open::Session;
 use crate::session::proof::{prove, verify};
 use crate::session::recover::recover;
@@ -17,6 +17,8 @@ use crate::session::{Answer, backup, once_more, removal, rotate, stages, telling
 pub struct Said {
     /// Replace the CA although agents of other clusters know only the former one.
     pub replace_ca: bool,
+    /// Change Rancher's host name although agents of other clusters know only the former one.
+    pub move_agents: bool,
     /// Recover over a state file that is there.
     pub force: bool,
 }
@@ -27,7 +29,7 @@ pub async fn play(session: &Session<'_>, stages: &[Stage], said: &Said) -> Answe
         match stage {
             // What builds is one run from its check to its proof.
             Stage::Cluster | Stage::Ingress | Stage::CertManager | Stage::Rancher => {
-                return up(session, stages, said.replace_ca).await;
+                return up(session, stages, said).await;
             }
             Stage::Check if stages.iter().any(|stage| stage.builds()) => {}
             Stage::Check => drop(check(session).await?),
@@ -49,11 +51,12 @@ async fn changed(work: impl Future<Output = Result<String, Failure>>) -> Result<
 }
 
 /// A run of `up`: what happens, in order.
-async fn up(session: &Session<'_>, list: &[Stage], replace_ca: bool) -> Answer {
+async fn up(session: &Session<'_>, list: &[Stage], said: &Said) -> Answer {
+    let accepted = Accepted { replace_ca: said.replace_ca, move_agents: said.move_agents };
     let checked = check(session).await?;
     let (alone, checked) = alone(session, checked).await?;
     telling::keep(session.project, Stage::Check, &checked.findings);
-    let mut begun = begin(session, &checked.project, alone, replace_ca).await?;
+    let mut begun = begin(session, &checked.project, alone, accepted).await?;
     for stage in list.iter().copied().filter(|stage| *stage != Stage::Check) {
         session.stage(stage, build(session, &mut begun, (stage, list))).await?;
     }

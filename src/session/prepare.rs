@@ -40,6 +40,7 @@ pub fn carry_out(project: &Project, steps: &[Step]) -> Result<Vec<String>, Failu
             }
             Step::RkeUp { .. }
             | Step::ForgetApplied { .. }
+            | Step::MarkNodes(_)
             | Step::Apply { .. }
             | Step::Secret(_)
             | Step::Helm(_)

@@ -4,10 +4,11 @@ use serde_json::{Map, Value};
 
 use crate::engine::Change;
 use crate::engine::change::Sign;
+use crate::engine::rke::node_marks::MarksChange;
 use crate::engine::rules::{self, Refusal};
 use crate::failure::{Exit, Failure};
 use crate::inventory::Delivery;
-use crate::plan::{Guard, Step};
+use crate::plan::{Guard, MarkNodes, Step};
 use crate::session::away;
 use crate::session::cluster_api::{ClusterApi, unseen};
 use crate::session::inputs::Inputs;
@@ -86,6 +87,14 @@ pub fn steps(
     let changes = rules::member_changes(&because, &seen.etcd);
     guards.extend((!changes.is_empty()).then_some(Guard::MemberRule { changes }));
     vec![Step::RkeUp { cluster_yml, config, because, guards }]
+}
+
+/// The same where labels and taints alone differ: rke does not run.
+pub fn marks(seen: &ClusterSeen, (config, cluster_yml): (Map<String, Value>, String), change: MarksChange) -> Step {
+    let mut nodes: Vec<String> = seen.nodes.iter().map(|node| node.name.clone()).collect();
+    nodes.sort();
+    let guards = vec![Guard::StateIs { digest: seen.state.clone() }, Guard::MembersAre { nodes }];
+    Step::MarkNodes(Box::new(MarkNodes { cluster_yml, config, change, guards }))
 }
 
 fn unknown(signs: impl IntoIterator<Item = Sign>) -> Vec<Change> {

@@ -137,6 +137,9 @@ impl Run<'_> {
                     *reached = guarded(self.stop, self.inputs.reach()).await?;
                 }
                 Step::ForgetApplied { .. } => self.forget_applied(stage, step)?,
+                Step::MarkNodes(wanted) => {
+                    guarded(self.stop, self.mark_nodes(stage, step, wanted, reached.as_ref())).await?;
+                }
                 Step::MakeCa { .. }
                 | Step::MakePassword { .. }
                 | Step::Apply { .. }
@@ -214,14 +217,19 @@ impl Run<'_> {
         let began = std::time::Instant::now();
         let name = step.to_string();
         self.tell.event(Event::StepStarted { stage, step: name.clone(), text: step.text() });
-        let workspace = &self.inputs.project.workspace;
-        let text = Zeroizing::new(self.inputs.kept_cluster_yml(config));
-        self.keep_former(&workspace.cluster_yml(), &text)?;
-        self.write(&workspace.cluster_yml(), &text)?;
+        self.keep_cluster_yml(config)?;
         self.keep_rancher_values()?;
         self.rke(stage, Verb::Up, config, gate).await?;
         self.tell.event(Event::StepFinished { stage, step: name, seconds: began.elapsed().as_secs_f64() });
         Ok(())
+    }
+
+    /// The cluster.yml that people keep; a former one stays as a copy.
+    pub(super) fn keep_cluster_yml(&self, config: &Map<String, Value>) -> Result<(), Failure> {
+        let path = self.inputs.project.workspace.cluster_yml();
+        let text = Zeroizing::new(self.inputs.kept_cluster_yml(config));
+        self.keep_former(&path, &text)?;
+        self.write(&path, &text)
     }
 
     /// A cluster.yml with something else in it may be somebody's work.

@@ -9,6 +9,7 @@ use crate::inventory::IngressProvider;
 use crate::plan::ingress::TRAEFIK;
 use crate::plan::{self, Stage, StagePlan, Step, Wait};
 use crate::session::cluster_api::{ClusterApi, unseen};
+use crate::session::hostname::NameChange;
 use crate::session::inputs::Inputs;
 use crate::session::seeing::{CertManagerSeen, ClusterSeen, RancherSeen, Seen, rancher_wanted, recorded, see};
 use crate::session::{addons, adoption, away, ownership, rancher_version, rke_reasons};
@@ -101,9 +102,14 @@ fn cluster(inputs: &Inputs<'_>, seen: ClusterSeen) -> Result<StagePlan, Failure>
     let mut steps = Vec::new();
     let inventory = &inputs.project.inventory;
     let mut notes: Vec<String> = seen.agents.iter().chain(&seen.rolled).cloned().collect();
+    steps.extend(seen.renamed.as_ref().and_then(NameChange::step));
     if let Some((config, cluster_yml)) = inputs.cluster_yml() {
-        let because = rke_reasons::reasons(inputs, &seen);
-        if !because.is_empty() {
+        let mut because = rke_reasons::reasons(inputs, &seen);
+        if let Some(change) = seen.marks.as_ref().filter(|_| because.is_empty()) {
+            steps.push(rke_reasons::marks(&seen, (config, cluster_yml), change.clone()));
+        } else if !because.is_empty() {
+            // rke has to run anyway, and sets labels and taints on the way.
+            because.extend(seen.marks.iter().flat_map(|change| change.because.clone()));
             away::refuse_rke(inputs, &lines(&because))?;
             if because.contains(&engine::Change::Create) {
                 notes.push(BESIDE.into());

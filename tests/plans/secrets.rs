@@ -84,6 +84,7 @@ fn secrets_are_named_by_where_they_come_from_and_never_applied_as_objects() {
                 | Step::MakePassword { .. }
                 | Step::RkeUp { .. }
                 | Step::ForgetApplied { .. }
+                | Step::MarkNodes(_)
                 | Step::Restart { .. }
                 | Step::Remove { .. }
                 | Step::Reissue { .. }

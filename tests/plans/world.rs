@@ -296,6 +296,7 @@ impl Cluster {
             | Step::MakePassword { .. }
             | Step::RkeUp { .. }
             | Step::ForgetApplied { .. }
+            | Step::MarkNodes(_)
             | Step::TakeAway(_)) => {
                 panic!("none of these stages does this: {step}")
             }

@@ -193,6 +193,27 @@ pub fn addon_digest(text: &str) -> (Option<&str>, &str) {
     }
 }
 
+/// What [`cluster_yml`] notes of this one: the digest of all that stands beside it.
+pub fn configuration_digest(config: &Map<String, Value>) -> String {
+    let mut root = without_digest(config);
+    let addon = root.get("addons").and_then(Value::as_str).is_some_and(|text| addon_digest(text).0.is_some());
+    if addon {
+        root.shift_remove("addons");
+    }
+    digest(&root)
+}
+
+/// Notes another digest where one stands, in cluster.yml or in RKE's state.
+pub fn set_digest(config: &mut Map<String, Value>, digest: &str) {
+    let addon = config.get("addons").and_then(Value::as_str).unwrap_or_default();
+    if let (Some(_), rest) = addon_digest(addon) {
+        let text = format!("{DIGEST} {digest}\n{rest}");
+        config.insert("addons".into(), json!(text));
+    } else if noted_digest(config).is_some() {
+        note_digest(config, digest);
+    }
+}
+
 /// SHA-256 of all that stands beside the addon. In RKE's state it shows what no comparison of values can: that
 /// something was asked for earlier and no longer is.
 fn digest(root: &Map<String, Value>) -> String {

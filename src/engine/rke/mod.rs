@@ -13,6 +13,8 @@ pub mod images;
 pub mod leaves;
 pub mod line;
 pub mod log;
+pub mod node_marks;
+pub mod planned;
 pub mod rails;
 pub mod redirect;
 pub mod run;

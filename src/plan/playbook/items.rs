@@ -115,6 +115,7 @@ pub enum Look {
     Plan,
     Status,
     Certs,
+    Drift,
 }
 
 impl Look {
@@ -123,6 +124,7 @@ impl Look {
             Look::Plan => "plan",
             Look::Status => "status",
             Look::Certs => "certs",
+            Look::Drift => "drift",
         }
     }
 }

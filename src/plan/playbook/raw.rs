@@ -37,6 +37,7 @@ pub(super) enum Word {
     Plan,
     Status,
     Certs,
+    Drift,
 }
 
 /// An item as a bare word, or as a map with one key.

@@ -290,6 +290,7 @@ fn word_alone(word: Word) -> Doing {
         Word::RecoverState => Doing::Stages(vec![Stage::Recover]),
         Word::Backup => Doing::Stages(vec![Stage::Backup]),
         Word::Plan => Doing::Look(Look::Plan),
+        Word::Drift => Doing::Look(Look::Drift),
         Word::Status => Doing::Look(Look::Status),
         Word::Certs => Doing::Look(Look::Certs),
     }

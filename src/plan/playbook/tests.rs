@@ -121,7 +121,7 @@ fn what_cannot_be_a_turn_is_told_with_its_line() {
 
 #[test]
 fn verbs_that_only_look_are_items() {
-    for verb in ["plan", "status", "certs"] {
+    for verb in ["plan", "status", "certs", "drift"] {
         let item = one(verb).unwrap();
         assert_eq!((told(verb).as_str(), item.doing.changes(), item.doing.is_repeated()), (verb, false, true));
     }
@@ -161,7 +161,7 @@ fn no_item_and_another_file_are_refused() {
 }
 
 /// Every key of the schema, each at its place, in one file that is good.
-const FULL: &str = "name: all\nitems: [check, cluster, ingress, cert-manager, rancher, verify, up, down, recover-state, backup, plan, status, certs,\n\
+const FULL: &str = "name: all\nitems: [check, cluster, ingress, cert-manager, rancher, verify, up, down, recover-state, backup, plan, status, certs, drift,\n\
     {run: {on: [each], words: [x], sudo: true, limit: 1m, stdin_file: ./a, env_files: {A: ./b}, disrupts: true, always: true}},\n\
     {upload: {on: all, from: ./a, to: /b, mode: '0600', sudo: true, always: true}},\n\
     {drain: {on: n1, limit: 5m, force: true, delete_emptydir_data: true}}, {uncordon: {on: n1, always: true}},\n\
@@ -172,7 +172,7 @@ const FULL: &str = "name: all\nitems: [check, cluster, ingress, cert-manager, ra
 #[test]
 fn the_schema_and_the_parser_know_the_same() {
     let playbook = read(FULL).unwrap();
-    assert_eq!(playbook.items.len(), 20, "{playbook:?}");
+    assert_eq!(playbook.items.len(), 21, "{playbook:?}");
     let mut keys = Vec::new();
     collect(&schema(), &mut keys);
     // What the schema has, the parser takes: the file above has every key and word of it.

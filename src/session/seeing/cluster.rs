@@ -7,6 +7,7 @@ use super::rancher::AwaitedSeen;
 use crate::cluster::{ASKER, Apply, NodeSeen};
 use crate::engine::Change;
 use crate::engine::change::Sign;
+use crate::engine::rke::node_marks::MarksChange;
 use crate::engine::rke::redirect::begun_anew;
 use crate::engine::{member_rule, rules};
 use crate::facts;
@@ -14,8 +15,9 @@ use crate::facts::owner::Claim;
 use crate::failure::{Exit, Failure};
 use crate::inventory::Delivery;
 use crate::session::cluster_api::{ClusterApi, unseen};
+use crate::session::hostname::{self, NameChange};
 use crate::session::inputs::Inputs;
-use crate::session::{agents, guards, images, members, ownership, stopped};
+use crate::session::{agents, guards, images, members, node_marks, ownership, stopped};
 
 pub struct ClusterSeen {
     /// The API answered.
@@ -41,6 +43,10 @@ pub struct ClusterSeen {
     /// What a newer rke would bring besides.
     pub rolled: Option<String>,
     pub awaited: AwaitedSeen,
+    /// Labels and taints differ, and nothing else: all else here is seen with the former ones.
+    pub marks: Option<MarksChange>,
+    /// Rancher's host name is another one.
+    pub renamed: Option<NameChange>,
     /// Whose the cluster is, with engine existing.
     pub claim: Option<Claim>,
 }
@@ -64,14 +70,27 @@ pub(super) async fn see(inputs: &Inputs<'_>, reached: Option<&ClusterApi>) -> Re
         agents: agents::notes(inputs, reached).await?,
         rolled: images::rolled(inputs.project).await,
         awaited: AwaitedSeen::see(inputs, reached).await?,
+        marks: None,
+        renamed: None,
         claim: None,
     };
+    if let Some(reached) = reached {
+        seen.renamed = hostname::change(inputs.project, reached).await;
+    }
     if let Some(reached) = reached.filter(|_| !builds) {
         seen.claim = Some(ownership::refuse(inputs.project, reached).await?);
     }
     if let Some((config, _)) = inputs.cluster_yml() {
+        if let Some(reached) = reached {
+            seen.marks = node_marks::see(inputs, reached, &config).await?;
+        }
+        if let Some(former) = seen.marks.as_ref().map(|marks| marks.former.clone()) {
+            state(inputs, reached, &former, &mut seen).await?;
+            undone(inputs, reached, [&former, &config], &mut seen).await?;
+            return Ok(seen);
+        }
         state(inputs, reached, &config, &mut seen).await?;
-        undone(inputs, reached, &config, &mut seen).await?;
+        undone(inputs, reached, [&config, &config], &mut seen).await?;
     }
     Ok(seen)
 }
@@ -106,11 +125,11 @@ fn networked_by_rke(config: &Map<String, Value>) -> bool {
     config.get("network").and_then(|network| network.get("plugin")?.as_str()) != Some("none")
 }
 
-/// What rke left undone, where nothing else makes it run.
+/// What rke left undone, where nothing else makes it run. The addon is applied as either of the two has it.
 async fn undone(
     inputs: &Inputs<'_>,
     reached: Option<&ClusterApi>,
-    config: &Map<String, Value>,
+    configs: [&Map<String, Value>; 2],
     seen: &mut ClusterSeen,
 ) -> Result<(), Failure> {
     if inputs.project.state().is_none() || !seen.changes.is_empty() {
@@ -118,8 +137,10 @@ async fn undone(
     }
     seen.stopped = stopped::signs(inputs).await;
     let Some(reached) = reached else { return Ok(()) };
-    let wanted = config.get("addons").and_then(Value::as_str).unwrap_or_default();
-    let applied = facts::cluster::addon(&reached.cluster).await.map_err(unseen)?.is_applied(wanted);
+    let text =
+        |config: &Map<String, Value>| config.get("addons").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let addon = facts::cluster::addon(&reached.cluster).await.map_err(unseen)?;
+    let applied = configs.into_iter().any(|config| addon.is_applied(&text(config)));
     if inputs.project.inventory.rancher.delivery != Delivery::Helm && applied {
         // Not as the one that added the mounts of a TLS set-up to the addon's Deployment: they would seem to be too much.
         let asking = Apply { manager: ASKER, ..Apply::default() };

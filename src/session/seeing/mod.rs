@@ -8,7 +8,7 @@ mod releases;
 
 pub use cert_manager::CertManagerSeen;
 pub use cluster::ClusterSeen;
-pub use rancher::{RancherSeen, rancher_wanted};
+pub use rancher::{RancherSeen, digest, rancher_wanted};
 pub use releases::recorded;
 
 use crate::failure::Failure;

@@ -149,7 +149,7 @@ fn changed_fields(one: Difference) -> Option<(String, Vec<String>)> {
 }
 
 /// The digest of a Secret as it would be written; `None` when a part of it is not made yet.
-fn digest(inputs: &Inputs<'_>, kind: &str, entries: &[(String, SecretFrom)]) -> Option<SecretDigest> {
+pub fn digest(inputs: &Inputs<'_>, kind: &str, entries: &[(String, SecretFrom)]) -> Option<SecretDigest> {
     let mut data = BTreeMap::new();
     for (key, from) in entries {
         let SecretFrom::Tls(source) = from else { return None };
