@@ -155,7 +155,7 @@ Examples:
   cowhand certs --fail-within 30 --quiet        # for cron: exit 5 when one ends soon")]
     Certs(commands::certs::Certs),
 
-    /// Show what was changed by hand: what was applied and is otherwise now, and who did it
+    /// Show what was changed by hand since it was applied, and who did it
     ///
     /// Labels and taints of nodes, RKE's containers, the objects of ingress, cert-manager and Rancher. What the inventory wants
     /// otherwise is no drift, but a change: `cowhand plan` shows it. Only looks.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::backup::Opens;
 use crate::check::Skips;
-use crate::failure::Exit;
+use crate::failure::{Exit, Failure};
 use crate::plan::Stage;
 use crate::play::Event;
 use crate::session::open::{Opening, Session};
@@ -16,7 +16,7 @@ use crate::session::{Answer, Connect, Context, recover, recover_from};
 #[derive(Debug, Default, clap::Args)]
 pub struct RecoverState {
     /// Replace a state file that is there; it is kept aside first
-    #[arg(long)]
+    #[arg(long, conflicts_with = "from")]
     pub force: bool,
     /// Take the state of this backup, where the cluster cannot give its own
     #[arg(long, value_name = "FILE")]
@@ -32,6 +32,11 @@ pub async fn run(context: &Context, wanted: RecoverState) -> Answer {
     if let Some(file) = &wanted.from {
         return from(context, &project, file, &wanted).await;
     }
+    if wanted.opens.keys()?.is_some() {
+        return Err(
+            Failure::new(Exit::Usage, "a key opens a backup, and no backup is named").hint("name it with --from FILE")
+        );
+    }
     recover::refuse(&project, wanted.force)?;
     let stages = vec![Stage::Recover];
     let opening = opening(&project, &wanted, stages.clone());
@@ -45,7 +50,7 @@ fn opening<'a>(project: &'a Project, wanted: &'a RecoverState, stages: Vec<Stage
 
 async fn from(context: &Context, project: &Project, file: &Path, wanted: &RecoverState) -> Answer {
     let open = wanted.opens.open(file, "recovered")?;
-    recover_from::refuse(project, &open, wanted.force)?;
+    recover_from::refuse(project, &open)?;
     Session::during(context, opening(project, wanted, Vec::new()), async |session| {
         let text = recover_from::recover_from(session, file, &open).await?;
         session.tell.event(Event::Result { text });

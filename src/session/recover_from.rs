@@ -18,8 +18,8 @@ use crate::session::run::{guarded, untouched};
 
 /// # Errors
 /// Before any machine is asked: when there is nothing to recover, or the backup is another cluster's.
-pub fn refuse(project: &Project, open: &OpenBackup, force: bool) -> Result<(), Failure> {
-    if recover::refuse(project, force)? == Needs::Rest {
+pub fn refuse(project: &Project, open: &OpenBackup) -> Result<(), Failure> {
+    if recover::refuse(project, false)? == Needs::Rest {
         return Err(Failure::new(Exit::ChecksFailed, "cluster.rkestate is there and whole; nothing was changed")
             .hint("`cowhand recover-state` without --from brings the other files back from the cluster"));
     }
@@ -46,7 +46,7 @@ pub async fn recover_from(session: &Session<'_>, file: &Path, open: &OpenBackup)
         "the state is as it was at {taken}: what rke changed since is not in it; `cowhand plan` shows what `up` would do before it does it"
     ));
     let names = written.iter().map(|path: &PathBuf| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    Ok(format!("{names} recovered from the backup of {taken}; {} bears its CA", proved.join(", ")))
+    Ok(format!("{names} recovered from the backup of {taken}; its CA is on {}", proved.join(", ")))
 }
 
 /// The machines that bear the backup's CA.
@@ -55,6 +55,11 @@ async fn prove(project: &Project, machines: &Machines, file: &Path, open: &OpenB
         return Err(Failure::new(Exit::ChecksFailed, format!("the cluster itself gives its state, through {node}"))
             .because("it is newer than any backup")
             .hint("`cowhand recover-state` without --from takes it; nothing was changed"));
+    }
+    if machines.reached.is_empty()
+        && let Some(unreached) = machines.unreached()
+    {
+        return Err(unreached);
     }
     let inventory = &project.inventory;
     let seen = facts::gather(&inventory.nodes, &inventory.rancher.hostname, &machines.answers).await;

@@ -2,7 +2,7 @@
 
 use super::{cowhand, folder};
 
-pub const COMMANDS: [&str; 26] = [
+pub const COMMANDS: [&str; 27] = [
     "init",
     "adopt",
     "unprotect",
@@ -12,6 +12,7 @@ pub const COMMANDS: [&str; 26] = [
     "verify",
     "status",
     "certs",
+    "drift",
     "history",
     "play",
     "down",
