@@ -166,8 +166,20 @@ fn judge(node: &Node, full: &[&str], stopped: &[&str]) -> Answer {
     if !full.is_empty() {
         commands.push(format!("sudo rm -rf --one-file-system {}", full.join(" ")));
     }
+    // Nothing that may be a cluster's is called rubbish first.
+    let living = match (stopped.is_empty(), harmful.is_empty()) {
+        (false, _) => format!(
+            "a cluster that only stands still is started by `docker start {}`, and its files come back by `cowhand recover-state` \
+             or `cowhand adopt`; ",
+            stopped.join(" ")
+        ),
+        (true, false) => {
+            "it may be all that is left of a cluster: look whose it is, or take another machine; ".to_owned()
+        }
+        (true, true) => String::new(),
+    };
     let fix = format!(
-        "if nothing of it is needed any more and nobody is building a cluster there, on {}: `{}`",
+        "{living}if nothing of it is needed any more and nobody is building a cluster there, on {}: `{}`",
         node.name,
         commands.join(" && ")
     );

@@ -203,8 +203,14 @@ fn remains_are_told_apart_by_the_harm_they_do() {
     assert_eq!(said.verdict, Verdict::Fail);
     assert_eq!(
         said.fix,
-        "if nothing of it is needed any more and nobody is building a cluster there, on n2: `docker rm -fv etcd && sudo rm -rf --one-file-system /etc/cni/net.d`"
+        "a cluster that only stands still is started by `docker start etcd`, and its files come back by `cowhand recover-state` or \
+         `cowhand adopt`; if nothing of it is needed any more and nobody is building a cluster there, on n2: `docker rm -fv etcd && \
+         sudo rm -rf --one-file-system /etc/cni/net.d`"
     );
+    let mut world = World::good();
+    leave(world.n2(), "/var/lib/etcd");
+    let fix = &world.say("leftover.cluster")[0].fix;
+    assert!(fix.find("look whose it is") < fix.find("rm -rf") && fix.contains("another machine"), "{fix}");
 }
 
 #[test]

@@ -39,3 +39,16 @@ ctor::declarative::ctor! {
 pub fn stdout_was_closed() -> bool {
     CLOSED.load(Ordering::Relaxed)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_but_root_looks_into_our_memory_and_no_core_dump_holds_it() {
+        use rustix::process::{DumpableBehavior, dumpable_behavior, getrlimit};
+        keep_memory_private();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        assert_eq!(getrlimit(Resource::Core), Rlimit { current: Some(0), maximum: Some(0) });
+    }
+}

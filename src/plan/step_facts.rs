@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::guard::Guard;
+use super::rancher_wanted::RANCHER;
 use super::step::{NOT_INSTALLED, Removal, Step};
 use crate::engine::change::{Change, lines};
 use crate::inventory::masked;
@@ -194,6 +195,12 @@ impl Step {
             }
             (Step::MarkNodes(_), _) => Some("`cowhand up` with the former inventory".into()),
             (Step::ForgetApplied { .. }, _) => Some("the former cluster.rkestate is kept as a copy".into()),
+            // A newer Rancher that has run has changed its data, and an older one does not read them.
+            (Step::Helm(wanted), Effect::Change) if wanted.release == RANCHER => Some(
+                "with the same version, `cowhand up` with the former inventory; from another one that has run, only a backup of \
+                 before leads back (`cowhand rollback` tells)"
+                    .into(),
+            ),
             (Step::Helm(wanted), Effect::Change) => {
                 Some(format!("`helm rollback {} --namespace {}`", wanted.release, wanted.namespace))
             }

@@ -7,8 +7,9 @@ use secrecy::zeroize::Zeroizing;
 
 use crate::backup::OpenBackup;
 use crate::engine::rke::state::State;
-use crate::facts::{self, CaFingerprint, Fact, Outcome, StateFile};
+use crate::facts::{self, CaFingerprint, Fact, Outcome, StateFile, Unseen};
 use crate::failure::{Exit, Failure};
+use crate::play::Tell;
 use crate::session::machines::Machines;
 use crate::session::open::Session;
 use crate::session::project::Project;
@@ -36,7 +37,7 @@ fn parsed(open: &OpenBackup) -> Result<State, Failure> {
 pub async fn recover_from(session: &Session<'_>, file: &Path, open: &OpenBackup) -> Result<String, Failure> {
     let Session { context, project, tell, .. } = session;
     let machines = session.machines().await?;
-    let proved = guarded(&context.stop, prove(project, machines, file, open)).await.map_err(untouched)?;
+    let proved = guarded(&context.stop, prove((project, tell), machines, file, open)).await.map_err(untouched)?;
     session.enter().await?;
     let text = Zeroizing::new(open.state().to_owned());
     let mut written = recover::write(project, &parsed(open)?, &text)?;
@@ -50,7 +51,12 @@ pub async fn recover_from(session: &Session<'_>, file: &Path, open: &OpenBackup)
 }
 
 /// The machines that bear the backup's CA.
-async fn prove(project: &Project, machines: &Machines, file: &Path, open: &OpenBackup) -> Result<Vec<String>, Failure> {
+async fn prove(
+    (project, tell): (&Project, &Tell),
+    machines: &Machines,
+    file: &Path,
+    open: &OpenBackup,
+) -> Result<Vec<String>, Failure> {
     if let Ok((_, node)) = fetch(machines).await {
         return Err(Failure::new(Exit::ChecksFailed, format!("the cluster itself gives its state, through {node}"))
             .because("it is newer than any backup")
@@ -63,12 +69,15 @@ async fn prove(project: &Project, machines: &Machines, file: &Path, open: &OpenB
     }
     let inventory = &project.inventory;
     let seen = facts::gather(&inventory.nodes, &inventory.rancher.hostname, &machines.answers).await;
-    let bears = seen.nodes.iter().filter_map(|observed| match &observed.outcome {
-        Outcome::Reached(reached) => Some((observed.name.clone(), reached.facts.authority.clone())),
-        Outcome::Unreachable { .. } => None,
+    let bears = seen.nodes.iter().map(|observed| match &observed.outcome {
+        Outcome::Reached(reached) => (observed.name.clone(), reached.facts.authority.clone()),
+        Outcome::Unreachable { reason, .. } => (observed.name.clone(), Err(Unseen(reason.clone()))),
     });
-    let state = StateFile::read(file.to_owned(), open.state());
-    judge(&bears.collect::<Vec<_>>(), &state)
+    let bears: Vec<_> = bears.collect();
+    for (name, why) in bears.iter().filter_map(|(name, authority)| Some((name, authority.as_ref().err()?))) {
+        tell.warning(format!("which CA {name} bears was not seen: {}", why.0));
+    }
+    judge(&bears, &StateFile::read(file.to_owned(), open.state()))
 }
 
 /// # Errors
@@ -102,7 +111,7 @@ fn judge(bears: &[(String, Fact<Option<CaFingerprint>>)], state: &StateFile) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{StateNodes, Unseen};
+    use crate::facts::StateNodes;
 
     fn authority(pem: &str) -> CaFingerprint {
         CaFingerprint::from_pem(pem).unwrap_or_else(|why| panic!("{}", why.0))

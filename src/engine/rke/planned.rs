@@ -16,8 +16,10 @@ pub struct Planned {
     pub hidden: Vec<String>,
 }
 
+type Service = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// The container, its service in the state, that service in cluster.yml, and arguments that follow from the service's keys.
-const SERVICES: [(&str, &str, &str, &[(&str, &str)]); 6] = [
+const SERVICES: [Service; 6] = [
     ("etcd", "etcd", "etcd", &[]),
     (
         "kube-apiserver",
