@@ -122,7 +122,7 @@ def another_argument(s, node, container, word):
     words = ["docker", "run", "-d", "--name", container, "--net", "host", "--restart", "always"]
     words += [word for bind in host.get("Binds") or [] for word in ("-v", bind)]
     words += [word for other in host.get("VolumesFrom") or [] for word in ("--volumes-from", other)]
-    words += [word for each in config["Env"] for word in ("-e", each)]
+    words += [word for each in config["Env"] or [] for word in ("-e", each)]
     words += [word for key, value in config["Labels"].items() for word in ("--label", f"{key}={value}")]
     words += ["--entrypoint", config["Entrypoint"][0], config["Image"], *config["Entrypoint"][1:], *(config["Cmd"] or []), word]
     quoted = " ".join("'" + each.replace("'", "'\\''") + "'" for each in words)
@@ -153,7 +153,7 @@ def each_change_by_hand_is_named_with_whose_doing_it_is(s):
     assert traefik["spec.template.spec.terminationGracePeriodSeconds"][1:] == ("7", "kubectl-patch"), traefik
     assert fields(found, f"container {second}/kube-proxy")["restart policy"] == ("always", "no", "docker")
     scheduler = fields(found, f"container {third}/kube-scheduler")
-    assert scheduler["--v"][0] is None and scheduler["--v"][1] == "3", scheduler
+    assert scheduler["--v"][0].startswith("2 (as on ") and scheduler["--v"][1].startswith("2,3"), scheduler
     assert {one["object"] for one in found} == {f"deployment {NAMESPACE}/rancher", f"node {first}", "daemonset traefik/traefik",
                                                 f"container {second}/kube-proxy", f"container {third}/kube-scheduler"}, found
     return said.out.strip().splitlines()[-1]
@@ -162,10 +162,10 @@ def each_change_by_hand_is_named_with_whose_doing_it_is(s):
 def another_hands_revision_is_named(s):
     chart = s.environment["LAB_CHARTS"]
     s.run("helm", "--kubeconfig", s.folder / "kube_config_cluster.yml", "-n", "traefik", "upgrade", "traefik", f"{chart}/traefik",
-          "--reuse-values", "--set", "globalArguments={}", limit=300).must()
+          "--reuse-values", "--set", "deployment.podLabels.by=hand", limit=300).must()
     release = fields(drift(s, 9), "release traefik/traefik")
     assert release["revision"][2] == "helm" and release["revision"][0].startswith("1 (cowhand"), release
-    assert any(path.startswith("values.globalArguments") for path in release), release
+    assert any(path.startswith("values.deployment.podLabels") for path in release), release
 
 
 def up_puts_right_what_it_owns(s):
