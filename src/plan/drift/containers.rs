@@ -19,7 +19,6 @@ pub struct NodeContainers {
     pub containers: Vec<Running>,
 }
 
-const REMEDY: &str = "on that node `docker rm -f` of the container, then `rke up` in the inventory's folder makes it anew; one node at a time";
 /// RKE restarts whatever ends, always.
 const RESTART: &str = "always";
 /// What is another one on each member by its nature, or a file's name.
@@ -39,11 +38,28 @@ pub fn containers(nodes: &[NodeContainers], planned: impl Fn(&str) -> Option<Pla
             }
             if !fields.is_empty() {
                 let object = format!("container {}/{}", node.node, container.name);
-                found.push(Drifted { object, fields, remedy: REMEDY.into() });
+                let remedy = remedy(&container.name, &fields);
+                found.push(Drifted { object, fields, remedy });
             }
         }
     }
     found
+}
+
+const POLICY: &str = "restart policy";
+
+/// A container is made anew by rke only where it is gone. etcd's data and everybody's certificates lie in folders of the node.
+fn remedy(name: &str, fields: &[Field]) -> String {
+    if fields.iter().all(|field| field.path == POLICY) {
+        return format!("on that node `docker update --restart={RESTART} {name}`; nothing restarts");
+    }
+    let anew = format!("on that node `docker rm -f {name}`, then `rke up` in the inventory's folder makes it anew");
+    match name {
+        "etcd" | "kube-apiserver" => format!(
+            "only while `cowhand status` shows every other member of etcd and every other API server well, and on one node alone: {anew}"
+        ),
+        _ => format!("{anew}; one node at a time"),
+    }
 }
 
 fn of_plan(container: &Running, plan: &Planned) -> Vec<Field> {
@@ -55,7 +71,7 @@ fn of_plan(container: &Running, plan: &Planned) -> Vec<Field> {
         differs("image".into(), Shown::Text(image.clone()), Shown::Text(container.image.clone()));
     }
     if container.restart != RESTART {
-        differs("restart policy".into(), Shown::Text(RESTART.into()), Shown::Text(container.restart.clone()));
+        differs(POLICY.into(), Shown::Text(RESTART.into()), Shown::Text(container.restart.clone()));
     }
     for (name, value) in &plan.arguments {
         let seen = container.arguments.get(name);
@@ -166,6 +182,19 @@ mod tests {
             arguments: arguments.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             hidden: vec!["quiet".into()],
         }
+    }
+
+    #[test]
+    fn what_holds_the_cluster_is_made_anew_only_beside_others_that_are_well() {
+        let field = |path: &str| Field {
+            path: path.into(),
+            applied: Shown::Text("a".into()),
+            seen: Shown::Text("b".into()),
+            by: by(&running("n1", &[]).containers[0]),
+        };
+        assert!(remedy("etcd", &[field("--v")]).starts_with("only while `cowhand status` shows every other member"));
+        assert!(remedy("kubelet", &[field("--v")]).starts_with("on that node `docker rm -f kubelet`"));
+        assert!(remedy("etcd", &[field(POLICY)]).contains("docker update --restart=always etcd"));
     }
 
     fn told(nodes: &[NodeContainers], plan: &Planned) -> Vec<String> {
